@@ -1,0 +1,41 @@
+#include "policy/model/artifact.h"
+
+#include <string>
+
+#include "policy/model/named.h"
+
+namespace weighmaster::model {
+namespace {
+
+constexpr Named<Format> kFormats[] = {
+    {Format::kUnknown, "unknown"},   {Format::kGguf, "gguf"},
+    {Format::kSafetensors, "safetensors"}, {Format::kPyTorchZip, "pytorch_zip"},
+    {Format::kPickle, "pickle"},     {Format::kOnnx, "onnx"},
+};
+constexpr Named<Severity> kSeverities[] = {
+    {Severity::kInfo, "info"}, {Severity::kLow, "low"},           {Severity::kMedium, "medium"},
+    {Severity::kHigh, "high"}, {Severity::kCritical, "critical"},
+};
+constexpr Named<DigestState> kDigestStates[] = {
+    {DigestState::kPending, "pending"},
+    {DigestState::kClaimed, "claimed"},
+    {DigestState::kVerified, "verified"},
+    {DigestState::kFailed, "failed"},
+};
+
+}  // namespace
+
+std::string_view FormatName(Format format) { return NameOf(kFormats, format); }
+base::Result<Format> ParseFormat(std::string_view name) {
+  return ValueOf(kFormats, name, "format");
+}
+std::string_view SeverityName(Severity severity) { return NameOf(kSeverities, severity); }
+base::Result<Severity> ParseSeverity(std::string_view name) {
+  return ValueOf(kSeverities, name, "severity");
+}
+std::string_view DigestStateName(DigestState state) { return NameOf(kDigestStates, state); }
+base::Result<DigestState> ParseDigestState(std::string_view name) {
+  return ValueOf(kDigestStates, name, "digest state");
+}
+
+}  // namespace weighmaster::model

@@ -1,0 +1,73 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "policy/base/result.h"
+#include "policy/base/time.h"
+#include "policy/model/digest.h"
+
+namespace weighmaster::model {
+
+// What a file is by its content. The numbers are stored and sent; the names (FormatName) appear in
+// policy, JSON and tables. Both are frozen once released.
+enum class Format : std::uint16_t {
+  kUnknown = 0,
+  kGguf = 1,
+  kSafetensors = 2,
+  kPyTorchZip = 3,
+  kPickle = 4,
+  kOnnx = 5,
+};
+std::string_view FormatName(Format format);  // "gguf", "safetensors", "pytorch_zip", "pickle", "onnx"
+base::Result<Format> ParseFormat(std::string_view name);
+
+enum class Severity : std::uint8_t { kInfo = 1, kLow = 2, kMedium = 3, kHigh = 4, kCritical = 5 };
+std::string_view SeverityName(Severity severity);  // "info" … "critical"
+base::Result<Severity> ParseSeverity(std::string_view name);
+
+// One thing about a file's content that a person should know before loading it.
+struct Risk {
+  std::string id;        // stable, lower_snake_case: "pickle_executes_code", "malformed", "opaque"
+  Severity severity = Severity::kInfo;
+  std::string message;   // a sentence for people
+  std::string evidence;  // offset, opcode, name: at most limits::kMaxEvidenceBytes of UTF-8
+  friend bool operator==(const Risk&, const Risk&) = default;
+};
+
+// What a file says of itself, read without loading it. Texts are UTF-8, at most
+// limits::kMaxFactBytes; empty means that the file does not say. Nothing here is verified.
+struct Facts {
+  Format format = Format::kUnknown;
+  std::string name;
+  std::string architecture;
+  std::string license;       // as written: an SPDX id, a hub's id, or a text
+  std::string quantization;  // "Q4_K_M", "BF16", …
+  std::optional<std::uint64_t> parameters;
+  std::optional<std::uint64_t> tensor_count;
+  std::vector<Risk> risks;
+  friend bool operator==(const Facts&, const Facts&) = default;
+};
+
+// Where the digest of a file stands. A digest is never given for bytes that were not read.
+enum class DigestState : std::uint8_t {
+  kPending = 1,   // not read yet
+  kClaimed = 2,   // a name or a manifest says so; may deny, never approve
+  kVerified = 3,  // every byte was read and the file did not change meanwhile
+  kFailed = 4,    // could not be read whole; `detail` says why
+};
+std::string_view DigestStateName(DigestState state);  // "pending", "claimed", "verified", "failed"
+base::Result<DigestState> ParseDigestState(std::string_view name);
+
+struct ContentDigest {
+  DigestState state = DigestState::kPending;
+  std::optional<Sha256> sha256;               // set exactly when claimed or verified
+  std::string detail;                         // claimed: by whom; failed: why
+  std::optional<base::WallTime> verified_at;  // set exactly when verified
+  friend bool operator==(const ContentDigest&, const ContentDigest&) = default;
+};
+
+}  // namespace weighmaster::model

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "policy/base/bytes.h"
+#include "policy/base/result.h"
+#include "policy/model/digest.h"
+
+namespace weighmaster::model {
+
+// Which list a digest stands on.
+enum class ListKind : std::uint8_t { kBlocked = 1, kDenied = 2, kApproved = 3 };
+std::string_view ListKindName(ListKind kind);  // "blocked", "denied", "approved"
+
+// The `lists` part of a bundle: a frozen encoding that every agent version reads, sorted, fit to be
+// mapped from disk and searched in place. docs/formats/policy-lists.md is its specification.
+//
+// EncodeDigestLists sorts and removes repeats.
+struct DigestLists {
+  std::vector<Sha256> blocked;
+  std::vector<Sha256> denied;
+  std::vector<Sha256> approved;
+};
+base::Bytes EncodeDigestLists(const DigestLists& lists);
+
+// A view over encoded lists. Parse checks every bound and the order of every digest, once; Contains
+// is then a binary search. The bytes must outlive the view and not change. A value.
+class DigestListsView {
+ public:
+  // Empty lists.
+  DigestListsView() = default;
+  static base::Result<DigestListsView> Parse(base::ByteView bytes);
+
+  bool Contains(ListKind kind, const Sha256& digest) const;
+  std::uint64_t count(ListKind kind) const;
+
+ private:
+  std::span<const std::uint8_t> lists_[4];  // by ListKind; 32 bytes a digest
+};
+
+}  // namespace weighmaster::model
