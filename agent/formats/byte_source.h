@@ -8,8 +8,8 @@
 
 namespace weighmaster::agent::formats {
 
-// Where a parser's bytes come from: a file in the cage, a buffer in tests and fuzzers. Parsers do no
-// I/O of their own. Not thread-safe.
+// Where a parser's bytes come from: a file in the cage, a buffer in tests and fuzzers. Parsers do
+// no I/O of their own. Not thread-safe.
 class ByteSource {
  public:
   virtual ~ByteSource() = default;
@@ -17,10 +17,9 @@ class ByteSource {
   // Fixed when the source was opened.
   virtual std::uint64_t size() const = 0;
 
-  // Fills `out` from `offset` and returns how many bytes there were: less than asked for only at the
-  // end, 0 at or past it. An error is an I/O error (DATA_LOSS) or the file shrinking meanwhile.
-  virtual base::Result<std::size_t> ReadAt(std::uint64_t offset,
-                                           std::span<std::uint8_t> out) = 0;
+  // Fills `out` from `offset` and returns how many bytes there were: less than asked for only at
+  // the end, 0 at or past it. An error is an I/O error (DATA_LOSS) or the file shrinking meanwhile.
+  virtual base::Result<std::size_t> ReadAt(std::uint64_t offset, std::span<std::uint8_t> out) = 0;
 };
 
 // A buffer that the caller keeps alive.

@@ -15,6 +15,10 @@ namespace weighmaster::agent::sensors {
 // A file that is a model, as it is now.
 struct ModelSeen {
   model::Sighting sighting;
+  // mtime and ctime to the nanosecond, for KnownFile. Both 0: the file was still changing or could
+  // not be looked at whole, so what is known of it must not spare it the next look.
+  std::int64_t modified_ns = 0;
+  std::int64_t changed_ns = 0;
 };
 
 // A path below a root is not a model any more, or not there any more.
@@ -51,7 +55,7 @@ struct KnownFile {
   std::int64_t modified_ns = 0;  // mtime and ctime to the nanosecond, so that a change shows
   std::int64_t changed_ns = 0;
   bool is_model = false;
-  model::Sighting sighting;      // when is_model
+  model::Sighting sighting;  // when is_model
 };
 
 }  // namespace weighmaster::agent::sensors

@@ -36,7 +36,8 @@ class Error {
  public:
   Error(ErrorCode code, std::string message);
 
-  // "…; while opening /var/lib/weighmaster/state.db". Returns itself, for use in a return statement.
+  // "…; while opening /var/lib/weighmaster/state.db". Returns itself, for use in a return
+  // statement.
   Error&& While(std::string_view what) &&;
 
   ErrorCode code() const { return code_; }

@@ -4,7 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 
-// Every limit of the product in one place. Beside each: what happens one past it, and who counts it.
+// Every limit of the product in one place. Beside each: what happens one past it, and who counts
+// it.
 namespace weighmaster::base::limits {
 
 inline constexpr std::size_t kKiB = 1024;
@@ -26,12 +27,26 @@ inline constexpr std::size_t kMaxJournalBytes = 256 * kMiB;
 // the two is less.
 inline constexpr std::size_t kMaxAcknowledgedBytes = 64 * kMiB;
 inline constexpr std::chrono::hours kMaxAcknowledgedAge{7 * 24};
+// How long after a failed write (a full disk) the agent tries again; nothing is lost meanwhile.
+inline constexpr std::chrono::seconds kStorageRetryDelay{5};
+// Sightings that one transaction of the agent's inventory changes or judges; more make more of
+// them.
+inline constexpr std::size_t kMaxSightingsPerTransaction = 256;
 
-// --- The stream -----------------------------------------------------------------------------------
-// One frame either way. A longer one ends the stream with RESOURCE_EXHAUSTED.
+// --- The stream
+// ----------------------------------------------------------------------------------- One frame
+// either way. A longer one ends the stream with RESOURCE_EXHAUSTED.
 inline constexpr std::size_t kMaxFrameBytes = 4 * kMiB;
 // Batches sent and not yet acknowledged; the agent waits at it.
 inline constexpr std::size_t kMaxBatchesInFlight = 16;
+// Batches given to the transport and not taken by it yet; the agent waits at it, so that a slow
+// line costs little memory.
+inline constexpr std::size_t kMaxQueuedBatches = 4;
+// A peer that owes an answer and sends nothing for this long: the stream is ended and opened again.
+inline constexpr std::chrono::seconds kAnswerTimeout{60};
+// Resends that a server may ask for without acknowledging anything in between; past it the stream
+// is ended and opened again later.
+inline constexpr int kMaxResends = 8;
 // Frames queued for a slow peer. Past it the stream is ended and opened again later.
 inline constexpr std::size_t kMaxOutboxFrames = 64;
 // Back-off between connection attempts: doubles from the first to the last, with full jitter.
@@ -41,25 +56,68 @@ inline constexpr std::chrono::minutes kLastRetryDelay{5};
 inline constexpr std::chrono::minutes kRefusedRetryDelay{15};
 // A stream that has not reached Welcome by then is ended.
 inline constexpr std::chrono::seconds kHandshakeTimeout{30};
+// How long a stream that is closed may still write what was queued. Past it the rest is dropped.
+inline constexpr std::chrono::seconds kMaxFlushTime{2};
+// An attempt to connect, TCP and TLS together, and the diagnostic handshake after one that failed.
+inline constexpr std::chrono::seconds kConnectTimeout{10};
+// A peer that has said nothing for this long is asked, and is gone if it does not answer in time.
+inline constexpr std::chrono::seconds kKeepaliveInterval{60};
+inline constexpr std::chrono::seconds kKeepaliveTimeout{20};
 // One chunk of a bundle part.
 inline constexpr std::size_t kPartChunkBytes = 256 * kKiB;
 // A clock further off than this is coverage on every interval, and a finding.
 inline constexpr std::chrono::minutes kMaxClockOffset{5};
 
-// --- Policy ---------------------------------------------------------------------------------------
-// A policy document. Past it lint says so and names the way out (a list in its own file).
+// --- Policy
+// --------------------------------------------------------------------------------------- A policy
+// document. Past it lint says so and names the way out (a list in its own file).
 inline constexpr std::size_t kMaxPolicyBytes = 1 * kMiB;
 inline constexpr std::size_t kMaxListFileBytes = 128 * kMiB;
 inline constexpr std::size_t kMaxDigestsPerList = 1'000'000;
 inline constexpr std::size_t kMaxRules = 1'000;
 inline constexpr std::size_t kMaxConditionDepth = 16;
+// How deep a document's lists and maps may nest: enough for every condition within its own limit.
+inline constexpr std::size_t kMaxDocumentDepth = 64;
+inline constexpr std::size_t kMaxPolicyNameBytes = 128;
+inline constexpr std::size_t kMaxRuleIdBytes = 64;
+inline constexpr std::size_t kMaxRuleMessageBytes = 1'024;
+inline constexpr std::size_t kMaxGlobBytes = 1'024;
+// Diagnostics kept of each severity. Further ones are counted and the count is printed.
+inline constexpr std::size_t kMaxDiagnostics = 200;
 // One part of a bundle, and its manifest. An agent refuses a bundle past either.
 inline constexpr std::size_t kMaxPartBytes = 64 * kMiB;
 inline constexpr std::size_t kMaxManifestBytes = 256 * kKiB;
 inline constexpr std::size_t kMaxRootBytes = 256 * kKiB;
+// A whole bundle with its parts and its text, as an administrator publishes it in one call. A
+// larger one is RESOURCE_EXHAUSTED before it is read.
+inline constexpr std::size_t kMaxBundleBytes = 2 * kMaxPartBytes;
+// Refusals of bundles that an agent tells within an hour, and refused manifests that it remembers
+// so as not to tell them twice. Past either they are only shown locally.
+inline constexpr std::size_t kMaxRefusalsToldPerHour = 16;
+inline constexpr std::size_t kMaxRefusedManifests = 64;
 
-// --- Foreign model files --------------------------------------------------------------------------
-// A first walk takes files from this size; smaller ones follow in a slow second pass.
+// --- Signed documents ----------------------------------------------------------------------------
+// A batch header, and what else is signed. Past any of these the reader refuses the document and
+// says which.
+inline constexpr std::size_t kMaxBatchHeaderBytes = 4 * kKiB;
+inline constexpr std::size_t kMaxRootKeys = 64;
+inline constexpr std::size_t kMaxRoles = 32;
+inline constexpr std::size_t kMaxSignatures = 64;
+inline constexpr std::size_t kMaxParts = 16;
+inline constexpr std::size_t kMaxFeaturesPerPart = 16;
+inline constexpr std::size_t kMaxLabelSelectorBytes = 1 * kKiB;
+inline constexpr std::size_t kMaxTokenBytes = 1 * kKiB;
+inline constexpr std::size_t kMaxAddressBytes = 261;  // 253 of a DNS name, [ ], ':', port
+// A short name of ours in an event or document (role, line, feature, risk, sensor).
+inline constexpr std::size_t kMaxNameBytes = 64;
+// A sentence of ours in an event (reason, detail, message of a risk); cut to this, at a UTF-8
+// boundary.
+inline constexpr std::size_t kMaxSentenceBytes = 2 * kKiB;
+inline constexpr std::size_t kMaxFileIdentityBytes = 256;
+
+// --- Foreign model files
+// -------------------------------------------------------------------------- A first walk takes
+// files from this size; smaller ones follow in a slow second pass.
 inline constexpr std::uint64_t kDefaultMinFileBytes = 64 * kKiB;
 // What a parser may read of a file before it gives up with `malformed` (hashing is not parsing).
 inline constexpr std::uint64_t kMaxParsedBytes = 512 * kMiB;
@@ -79,16 +137,111 @@ inline constexpr std::size_t kMaxCageAnswerBytes = 128 * kKiB;
 inline constexpr std::size_t kMaxDescriptorsPerMessage = 32;
 inline constexpr std::chrono::seconds kMaxParseTime{30};
 
-// --- Paths ----------------------------------------------------------------------------------------
-// Linux's PATH_MAX is 4,096; deeper paths exist through openat and are kept to this.
+// --- Sensors
+// --------------------------------------------------------------------------------------
+// Observations in one delivery to the loop, and deliveries that the loop has not taken yet; at it
+// the sensor waits.
+inline constexpr std::size_t kMaxObservationsPerBatch = 64;
+inline constexpr std::size_t kMaxObservationBatchesInFlight = 8;
+// Files waiting to be hashed. Past it a file stays `pending` until the next walk.
+inline constexpr std::size_t kMaxHashQueue = 100'000;
+// How much is hashed between two checkpoints.
+inline constexpr std::uint64_t kHashCheckpointBytes = 64 * kMiB;
+// Files whose hashing was interrupted and can go on. Past it the oldest begins anew.
+inline constexpr std::size_t kMaxHashCheckpoints = 1'024;
+// How often one file's hashing begins anew because the file changed; then its digest is `failed`.
+inline constexpr int kMaxHashAttempts = 3;
+// A file that changed this recently is looked at again once this much time has passed.
+inline constexpr std::chrono::seconds kSettleTime{2};
+// Between two walks over everything, unless configured.
+inline constexpr std::chrono::minutes kDefaultRescanInterval{15};
+// How often a certificate's age is looked at; it is renewed once a third of its life is left.
+inline constexpr std::chrono::hours kCertificateCheckInterval{1};
+// Freshly changed files waiting for their second look. Past it they wait for the next walk.
+inline constexpr std::size_t kMaxUnsettledFiles = 4'096;
+// Files that are remembered, in memory, to be no model. Past it all are forgotten and sniffed
+// again.
+inline constexpr std::size_t kMaxSniffedFiles = 1'000'000;
+// Hard-linked files remembered during one walk. Past it each link is parsed by itself.
+inline constexpr std::size_t kMaxHardLinkedFiles = 65'536;
+// Folders of one walk that are kept open; deeper ones are opened again on the way back.
+inline constexpr std::size_t kMaxOpenFolders = 64;
+// Mounts read from the kernel's table; past it the rest is not looked at and coverage says so.
+inline constexpr std::size_t kMaxMounts = 16'384;
+
+// --- Paths
+// ---------------------------------------------------------------------------------------- Linux's
+// PATH_MAX is 4,096; deeper paths exist through openat and are kept to this.
 inline constexpr std::size_t kMaxPathBytes = 32 * kKiB;
 
-// --- Server ---------------------------------------------------------------------------------------
+// --- Server
+// --------------------------------------------------------------------------------------- How long
+// weighctl waits for one call; then it says so.
+inline constexpr std::chrono::seconds kAdminCallTimeout{60};
 inline constexpr std::size_t kMaxPageSize = 1'000;
 inline constexpr std::size_t kDefaultPageSize = 100;
 // Batches committed in one transaction.
 inline constexpr std::size_t kMaxGroupCommit = 64;
-// Batches waiting for the store, over all endpoints. Past it streams are not read from.
+// Batches waiting for the store, over all endpoints, and their bytes. Past either, the stream that
+// sends one more is refused as BUSY and told when to come back.
 inline constexpr std::size_t kMaxIngestQueue = 4'096;
+inline constexpr std::size_t kMaxIngestQueueBytes = 256 * kMiB;
+// Back-off while the store cannot commit (full disk, busy): doubles from kFirstRetryDelay to this.
+// Nothing is acknowledged meanwhile.
+inline constexpr std::chrono::seconds kLastStoreRetryDelay{30};
+// Batches kept apart as evidence (revoked key, equivocation, clone) of one endpoint. Past it they
+// are refused, and the finding's count alone grows.
+inline constexpr std::size_t kMaxQuarantinedBatches = 4'096;
+// How long a new contact time may wait to be stored.
+inline constexpr std::chrono::seconds kContactFlushDelay{30};
+// What a refused stream is given to read why, before it is closed.
+inline constexpr std::chrono::seconds kFarewellDelay{1};
+// Streams open at once, with or without a hello. One more is closed at once.
+inline constexpr std::size_t kMaxStreams = 50'000;
+// Enrolment tokens.
+inline constexpr std::chrono::hours kMaxTokenValidity{90 * 24};
+inline constexpr std::uint32_t kMaxTokenUses = 100'000;
+// The reviewed text of a published policy is kMaxPolicyBytes; a bundle has at most this many parts.
+inline constexpr std::size_t kMaxBundleParts = 16;
+
+// Calls of one connection at a time. Past it the peer's transport makes them wait.
+inline constexpr int kMaxStreamsPerConnection = 16;
+// Calls that wait for an answer. Past either the caller gets RESOURCE_EXHAUSTED and tries again.
+inline constexpr std::size_t kMaxEnrolmentsWaiting = 64;
+inline constexpr std::size_t kMaxAdminCallsWaiting = 64;
+// Enrolments and renewals of one address (an IPv6 one by its /64): a burst, then one an interval.
+// An office behind one address enrols its machines in minutes; a guesser of tokens gets nowhere.
+inline constexpr int kEnrolmentBurst = 60;
+inline constexpr std::chrono::milliseconds kEnrolmentInterval{200};
+// Addresses remembered for that. Past it those whose burst is whole again are forgotten, then all.
+inline constexpr std::size_t kMaxLimitedPeers = 10'000;
+// An enrolment or renewal request.
+inline constexpr std::size_t kMaxEnrolmentBytes = 64 * kKiB;
+// How long a server that stops waits for calls in progress.
+inline constexpr std::chrono::seconds kMaxStopTime{5};
+// How long an enrolment or renewal may take before the client gives up.
+inline constexpr std::chrono::seconds kEnrolmentTimeout{30};
+
+// --- Inside a program
+// ----------------------------------------------------------------------------- Tasks waiting for a
+// thread pool. Whoever submits bounds what it has under way, so reaching this is a defect: a failed
+// CHECK.
+inline constexpr std::size_t kMaxExecutorQueue = 64 * kKiB;
+// The same log line is written this often in a window; how many were left out is said afterwards.
+inline constexpr std::size_t kMaxLogRepeats = 5;
+inline constexpr std::chrono::minutes kLogRepeatWindow{1};
+// Past it the line seen first is forgotten, and what was left out of it is said then.
+inline constexpr std::size_t kMaxLogLinesRemembered = 256;
+
+// --- The agent's control socket
+// ------------------------------------------------------------------- One request holds at most a
+// path; one answer the status with its coverage. Past either the peer is told RESOURCE_EXHAUSTED.
+inline constexpr std::size_t kMaxControlRequestBytes = 64 * kKiB;
+inline constexpr std::size_t kMaxControlAnswerBytes = 1 * kMiB;
+// Past either a new connection is closed unanswered, so that one user can't shut out the others.
+inline constexpr std::size_t kMaxControlConnections = 32;
+inline constexpr std::size_t kMaxControlConnectionsPerUser = 8;
+// From the connection to the last byte of the answer; a slower client is cut off.
+inline constexpr std::chrono::seconds kControlTimeout{5};
 
 }  // namespace weighmaster::base::limits

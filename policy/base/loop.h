@@ -64,9 +64,9 @@ class Timer {
   bool armed_ = false;
 };
 
-// Where blocking work (hashing, databases, parsing) goes. A task runs on some other thread, or later
-// on the same one in the simulation; it posts its own result back to a Loop. Tasks of one Executor
-// may run side by side unless the executor was made with one thread.
+// Where blocking work (hashing, databases, parsing) goes. A task runs on some other thread, or
+// later on the same one in the simulation; it posts its own result back to a Loop. Tasks of one
+// Executor may run side by side unless the executor was made with one thread.
 class Executor {
  public:
   virtual ~Executor() = default;

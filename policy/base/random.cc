@@ -18,8 +18,8 @@ std::uint64_t Random::Next() {
 std::uint64_t Random::Below(std::uint64_t bound) {
   WM_CHECK(bound > 0);
   // Rejects the short last run, so that every value is equally likely.
-  const std::uint64_t limit = std::numeric_limits<std::uint64_t>::max() -
-                              std::numeric_limits<std::uint64_t>::max() % bound;
+  const std::uint64_t limit =
+      std::numeric_limits<std::uint64_t>::max() - std::numeric_limits<std::uint64_t>::max() % bound;
   std::uint64_t value = Next();
   while (value >= limit) value = Next();
   return value % bound;

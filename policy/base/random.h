@@ -7,8 +7,8 @@
 namespace weighmaster::base {
 
 // The source of chance, passed to everything that needs some: the operating system's in the
-// programs, seeded in tests and in the simulation. Key generation and signatures do not use it; they
-// draw from OpenSSL. Callable from any thread.
+// programs, seeded in tests and in the simulation. Key generation and signatures do not use it;
+// they draw from OpenSSL. Callable from any thread.
 class Random {
  public:
   virtual ~Random() = default;

@@ -1,9 +1,8 @@
 #pragma once
 
+#include <tl/expected.hpp>
 #include <type_traits>
 #include <utility>
-
-#include <tl/expected.hpp>
 
 #include "policy/base/error.h"
 
@@ -33,15 +32,16 @@ using Status = Result<void>;
 #define WM_CONCAT_INNER(a, b) a##b
 #define WM_CONCAT(a, b) WM_CONCAT_INNER(a, b)
 
-// WM_ASSIGN_OR_RETURN(const Bytes key, ReadKey(path)); returns the error from the enclosing function.
-#define WM_ASSIGN_OR_RETURN(declaration, expression)                          \
-  auto WM_CONCAT(wm_result_, __LINE__) = (expression);                        \
-  if (!WM_CONCAT(wm_result_, __LINE__).has_value())                           \
-    return std::move(WM_CONCAT(wm_result_, __LINE__)).error();                \
+// WM_ASSIGN_OR_RETURN(const Bytes key, ReadKey(path)); returns the error from the enclosing
+// function.
+#define WM_ASSIGN_OR_RETURN(declaration, expression)           \
+  auto WM_CONCAT(wm_result_, __LINE__) = (expression);         \
+  if (!WM_CONCAT(wm_result_, __LINE__).has_value())            \
+    return std::move(WM_CONCAT(wm_result_, __LINE__)).error(); \
   declaration = std::move(WM_CONCAT(wm_result_, __LINE__)).value()
 
-#define WM_RETURN_IF_ERROR(expression)                                        \
-  do {                                                                        \
-    if (auto wm_status = (expression); !wm_status.has_value())                \
-      return std::move(wm_status).error();                                    \
+#define WM_RETURN_IF_ERROR(expression)                         \
+  do {                                                         \
+    if (auto wm_status = (expression); !wm_status.has_value()) \
+      return std::move(wm_status).error();                     \
   } while (false)

@@ -1,9 +1,15 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include "policy/base/result.h"
+#include "policy/engine/condition.h"
 #include "policy/model/digest_lists.h"
 #include "policy/model/rules.h"
 #include "policy/model/sighting.h"
@@ -22,12 +28,12 @@ class ListsStorage {
 // I/O, takes no lock, and may happen on any thread.
 class Policy {
  public:
-  // Checks lists and rules: unknown fields, operators that do not fit a field, depth, counts. The
-  // error says which rule. `version` is the bundle's, or 0 for a local document. `lists` may be
-  // null: no lists.
-  static base::Result<std::shared_ptr<const Policy>> Make(std::uint64_t version,
-                                                          model::RuleSet rules,
-                                                          std::shared_ptr<const ListsStorage> lists);
+  // Checks lists and rules: unknown fields, operators that do not fit a field, depth, counts, ids
+  // (present, different, and none of "blocked", "denied", "approved", "default", which name the
+  // steps without rules). The error is INVALID_ARGUMENT and says which rule. `version` is the
+  // bundle's, or 0 for a local document. `lists` may be null: no lists.
+  static base::Result<std::shared_ptr<const Policy>> Make(
+      std::uint64_t version, model::RuleSet rules, std::shared_ptr<const ListsStorage> lists);
 
   // The policy before any policy: everything is allowed by default, and the reason says that no
   // policy has been applied yet.
@@ -35,6 +41,10 @@ class Policy {
 
   // The fixed order of judgement: blocked, (exceptions), denied, `always` rules, approved when
   // verified, the other rules from the top, the default. A claimed digest may deny, never approve.
+  //
+  // The basis is `claimed` when a claimed digest decided; `partial` when the verdict could be
+  // another once more is known: the digest is not verified, or the deciding rule or one before it
+  // asked for something that is unknown or may still change; else `verified`.
   model::Verdict Judge(const model::Sighting& sighting) const;
 
   std::uint64_t version() const { return version_; }
@@ -42,14 +52,33 @@ class Policy {
   const model::DigestListsView& lists() const { return lists_; }
 
  private:
-  Policy(std::uint64_t version, model::RuleSet rules, std::shared_ptr<const ListsStorage> storage,
-         model::DigestListsView lists);
+  struct CompiledRule {
+    std::size_t index = 0;  // in rules_.rules
+    CompiledCondition when;
+  };
+
+  Policy(std::uint64_t version, model::RuleSet rules, std::vector<CompiledRule> compiled,
+         std::shared_ptr<const ListsStorage> storage, model::DigestListsView lists);
+
+  std::optional<model::Verdict> JudgeByList(model::ListKind kind,
+                                            const model::Sighting& sighting) const;
+  // The first rule that fires of those that are `always`, or of the others. Sets `open` when a rule
+  // asked for something that may still become known.
+  std::optional<model::Verdict> JudgeByRules(bool always, const model::Sighting& sighting,
+                                             bool& open) const;
+  model::Verdict MakeVerdict(model::Outcome outcome, model::JudgementStep step,
+                             std::string_view rule, std::string reason, bool open) const;
 
   const std::uint64_t version_;
   const model::RuleSet rules_;
+  const std::vector<CompiledRule> compiled_;
   const std::shared_ptr<const ListsStorage> storage_;
   const model::DigestListsView lists_;
 };
+
+// Whether a rule may have this id: 1 to limits::kMaxRuleIdBytes of a-z, 0-9, '.', '_', '-', the
+// first a letter or digit, and not the name of a step without rules.
+bool IsRuleId(std::string_view id);
 
 // Lists in memory.
 std::shared_ptr<const ListsStorage> ListsInMemory(base::Bytes bytes);

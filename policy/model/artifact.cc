@@ -8,9 +8,9 @@ namespace weighmaster::model {
 namespace {
 
 constexpr Named<Format> kFormats[] = {
-    {Format::kUnknown, "unknown"},   {Format::kGguf, "gguf"},
+    {Format::kUnknown, "unknown"},         {Format::kGguf, "gguf"},
     {Format::kSafetensors, "safetensors"}, {Format::kPyTorchZip, "pytorch_zip"},
-    {Format::kPickle, "pickle"},     {Format::kOnnx, "onnx"},
+    {Format::kPickle, "pickle"},           {Format::kOnnx, "onnx"},
 };
 constexpr Named<Severity> kSeverities[] = {
     {Severity::kInfo, "info"}, {Severity::kLow, "low"},           {Severity::kMedium, "medium"},

@@ -22,7 +22,8 @@ enum class Format : std::uint16_t {
   kPickle = 4,
   kOnnx = 5,
 };
-std::string_view FormatName(Format format);  // "gguf", "safetensors", "pytorch_zip", "pickle", "onnx"
+std::string_view FormatName(
+    Format format);  // "gguf", "safetensors", "pytorch_zip", "pickle", "onnx"
 base::Result<Format> ParseFormat(std::string_view name);
 
 enum class Severity : std::uint8_t { kInfo = 1, kLow = 2, kMedium = 3, kHigh = 4, kCritical = 5 };
@@ -31,7 +32,7 @@ base::Result<Severity> ParseSeverity(std::string_view name);
 
 // One thing about a file's content that a person should know before loading it.
 struct Risk {
-  std::string id;        // stable, lower_snake_case: "pickle_executes_code", "malformed", "opaque"
+  std::string id;  // stable, lower_snake_case: "pickle_executes_code", "malformed", "opaque"
   Severity severity = Severity::kInfo;
   std::string message;   // a sentence for people
   std::string evidence;  // offset, opcode, name: at most limits::kMaxEvidenceBytes of UTF-8

@@ -26,6 +26,8 @@ struct DigestLists {
   std::vector<Sha256> approved;
 };
 base::Bytes EncodeDigestLists(const DigestLists& lists);
+// The most that EncodeDigestLists can need for so many digests on all lists together.
+std::size_t MaxEncodedListsBytes(std::size_t digests);
 
 // A view over encoded lists. Parse checks every bound and the order of every digest, once; Contains
 // is then a binary search. The bytes must outlive the view and not change. A value.

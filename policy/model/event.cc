@@ -44,9 +44,7 @@ struct PriorityVisitor {
 
 }  // namespace
 
-std::string_view PriorityClassName(PriorityClass priority) {
-  return NameOf(kPriorities, priority);
-}
+std::string_view PriorityClassName(PriorityClass priority) { return NameOf(kPriorities, priority); }
 std::string_view GoneReasonName(GoneReason reason) { return NameOf(kGoneReasons, reason); }
 std::string_view PolicyRefusalName(PolicyRefusal refusal) { return NameOf(kRefusals, refusal); }
 std::string_view ChainReasonName(ChainReason reason) { return NameOf(kChainReasons, reason); }

@@ -25,8 +25,12 @@ inline constexpr int kPriorityClasses = 4;
 std::string_view PriorityClassName(PriorityClass priority);
 
 // A sighting that was not known before, or whose content, digest state or facts changed.
-struct SightingAppeared { Sighting sighting; };
-struct SightingChanged { Sighting sighting; };
+struct SightingAppeared {
+  Sighting sighting;
+};
+struct SightingChanged {
+  Sighting sighting;
+};
 
 enum class GoneReason : std::uint8_t {
   kDeleted = 1,      // looked again, not there
@@ -34,12 +38,21 @@ enum class GoneReason : std::uint8_t {
   kRootRemoved = 3,  // its root is no longer configured
 };
 std::string_view GoneReasonName(GoneReason reason);
-struct SightingGone { Path path; GoneReason reason = GoneReason::kDeleted; };
+struct SightingGone {
+  Path path;
+  GoneReason reason = GoneReason::kDeleted;
+};
 
 // The verdict of a sighting, when verdict, rule or basis changed.
-struct SightingJudged { Path path; std::optional<Sha256> sha256; Verdict verdict; };
+struct SightingJudged {
+  Path path;
+  std::optional<Sha256> sha256;
+  Verdict verdict;
+};
 
-struct CoverageChanged { Coverage coverage; };
+struct CoverageChanged {
+  Coverage coverage;
+};
 
 enum class PolicyRefusal : std::uint8_t {
   kNone = 0,
@@ -47,7 +60,7 @@ enum class PolicyRefusal : std::uint8_t {
   kBelowFloor = 2,
   kWrongFleet = 3,
   kWrongLine = 4,
-  kPartMissing = 5,     // a part could not be fetched, or its digest differs
+  kPartMissing = 5,  // a part could not be fetched, or its digest differs
   kMalformed = 6,
   kTooLarge = 7,
   kUnknownFeature = 8,  // a needed feature that this agent does not have: partly applied
@@ -58,11 +71,11 @@ std::string_view PolicyRefusalName(PolicyRefusal refusal);
 // A bundle came into force, whole or (with `missing_features`) in part.
 struct PolicyApplied {
   std::uint64_t version = 0;
-  Sha256 manifest;                     // digest of the manifest's bytes
+  Sha256 manifest;  // digest of the manifest's bytes
   bool partly = false;
-  std::string missing_features;        // comma-separated, sorted
-  std::uint64_t judged = 0;            // subjects judged again
-  std::uint64_t changed = 0;           // of which the verdict, rule or basis changed
+  std::string missing_features;                 // comma-separated, sorted
+  std::uint64_t judged = 0;                     // subjects judged again
+  std::uint64_t changed = 0;                    // of which the verdict, rule or basis changed
   std::uint64_t allow = 0, warn = 0, deny = 0;  // after
 };
 struct PolicyRefused {
@@ -72,10 +85,10 @@ struct PolicyRefused {
 };
 
 enum class ChainReason : std::uint8_t {
-  kEnrolled = 1,        // the first chain of this endpoint
-  kHeadUnknown = 2,     // the server's head is not in this journal (restored or copied state)
-  kJournalLost = 3,     // the state file was lost or unreadable
-  kCannotRefill = 4,    // the server went back further than what is kept
+  kEnrolled = 1,      // the first chain of this endpoint
+  kHeadUnknown = 2,   // the server's head is not in this journal (restored or copied state)
+  kJournalLost = 3,   // the state file was lost or unreadable
+  kCannotRefill = 4,  // the server went back further than what is kept
 };
 std::string_view ChainReasonName(ChainReason reason);
 // Always the first event of a chain.
@@ -94,7 +107,7 @@ struct BodiesDropped {
 
 struct AgentStarted {
   std::string version;
-  std::string os;        // "linux"
+  std::string os;  // "linux"
   std::string os_release;
   std::string hostname;
 };

@@ -16,14 +16,16 @@ namespace weighmaster::model {
 // judges by. Plain values.
 
 enum class Operator : std::uint8_t {
-  kEquals = 1,    // text: equals any of `texts`, ASCII case ignored
-  kGlob = 2,      // text: matches any of `texts`; `*` and `?` do not cross '/', `**` does
-  kAtLeast = 3,   // number or severity, against `number`
+  kEquals = 1,   // text: equals any of `texts`, ASCII case ignored
+  kGlob = 2,     // text: matches any of `texts`; `*` and `?` do not cross '/', `**` does
+  kAtLeast = 3,  // number, or severity as the number of model::Severity, against `number`
   kAtMost = 4,
   kContains = 5,  // text: any of `texts` is inside, ASCII case ignored
-  kKnown = 6,     // whether the field is known at all
+  kKnown = 6,     // whether the field is known at all: `number` 1 asks for yes, 0 for no
 };
+// As documents spell it: "is", "glob", "at_least", "at_most", "contains", "known".
 std::string_view OperatorName(Operator op);
+base::Result<Operator> ParseOperator(std::string_view name);
 
 // Fields of a subject that a condition may test. The names are stable and appear in documents; the
 // table of fields with their types is policy/engine/fields.h.

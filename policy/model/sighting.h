@@ -50,12 +50,12 @@ enum class CoverageReason : std::uint8_t {
   kPermission = 2,        // `detail` counts the folders
   kRemoteFileSystem = 3,  // network file systems are not walked unless configured
   kPseudoFileSystem = 4,
-  kUnderWay = 5,          // the walk has not finished
-  kSmallFilesPending = 6, // files under min_size are still to be looked at
+  kUnderWay = 5,           // the walk has not finished
+  kSmallFilesPending = 6,  // files under min_size are still to be looked at
   kIoError = 7,
-  kExcluded = 8,          // by configuration
-  kNoFileHandles = 9,     // identity rests on device and inode for this boot only
-  kLimit = 10,            // a limit was reached; `detail` says which
+  kExcluded = 8,       // by configuration
+  kNoFileHandles = 9,  // identity rests on device and inode for this boot only
+  kLimit = 10,         // a limit was reached; `detail` says which
 };
 std::string_view CoverageReasonName(CoverageReason reason);
 

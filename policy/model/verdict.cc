@@ -10,9 +10,9 @@ constexpr Named<Outcome> kOutcomes[] = {
 constexpr Named<Basis> kBases[] = {
     {Basis::kVerified, "verified"}, {Basis::kClaimed, "claimed"}, {Basis::kPartial, "partial"}};
 constexpr Named<JudgementStep> kSteps[] = {
-    {JudgementStep::kBlocked, "blocked"},        {JudgementStep::kException, "exception"},
-    {JudgementStep::kDenied, "denied"},          {JudgementStep::kAlwaysRule, "always_rule"},
-    {JudgementStep::kApproved, "approved"},      {JudgementStep::kRule, "rule"},
+    {JudgementStep::kBlocked, "blocked"},   {JudgementStep::kException, "exception"},
+    {JudgementStep::kDenied, "denied"},     {JudgementStep::kAlwaysRule, "always_rule"},
+    {JudgementStep::kApproved, "approved"}, {JudgementStep::kRule, "rule"},
     {JudgementStep::kDefault, "default"},
 };
 

@@ -69,7 +69,8 @@ struct SealContext {
   ClockState clock_state = ClockState::kUnknown;
 };
 
-// Seals 1 to limits::kMaxEventsPerBatch serialised events. Fails only when the signer does.
+// Seals 1 to limits::kMaxEventsPerBatch serialised events. Fails when the signer does;
+// INVALID_ARGUMENT for events or a position outside the limits is a defect of the caller.
 base::Result<SealedBatch> Seal(const ChainPosition& position, const SealContext& context,
                                std::vector<std::string> bodies, const openssl::Signer& signer,
                                base::Random& random);

@@ -14,6 +14,7 @@
 #include "third_party/openssl/key.h"
 
 namespace weighmaster::v1 {
+class SignedAcknowledgement;
 class SignedBundle;
 class SignedRoot;
 }  // namespace weighmaster::v1
@@ -65,8 +66,11 @@ struct SignedDocument {
 };
 void ToProto(const SignedDocument& document, v1::SignedRoot& out);
 void ToProto(const SignedDocument& document, v1::SignedBundle& out);
+// Carries exactly one signature.
+void ToProto(const SignedDocument& document, v1::SignedAcknowledgement& out);
 base::Result<SignedDocument> FromProto(const v1::SignedRoot& in);
 base::Result<SignedDocument> FromProto(const v1::SignedBundle& in);
+base::Result<SignedDocument> FromProto(const v1::SignedAcknowledgement& in);
 
 std::string SerialiseRoot(const Root& root);
 base::Result<Root> ParseRoot(std::string_view bytes);
@@ -102,9 +106,9 @@ struct BundleManifest {
 std::string SerialiseManifest(const BundleManifest& manifest);
 base::Result<BundleManifest> ParseManifest(std::string_view bytes);
 
-// What an agent asks before anything of a bundle is used, in this order, and the reason of the first
-// that fails: it parses and is within limits; the `policy` role signed it; it is for this fleet and
-// line; its version is at or above `floor`.
+// What an agent asks before anything of a bundle is used, in this order, and the reason of the
+// first that fails: it parses and is within limits; the `policy` role signed it; it is for this
+// fleet and line; its version is at or above `floor`.
 struct BundleCheck {
   model::PolicyRefusal refusal = model::PolicyRefusal::kNone;  // kNone: `manifest` holds
   std::string detail;

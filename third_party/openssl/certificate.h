@@ -17,11 +17,11 @@ namespace weighmaster::openssl {
 struct Certificate {
   std::string pem;
   base::Bytes der;
-  model::Sha256 digest;         // SHA-256 of the DER
-  std::string common_name;      // of the subject, "" if none
+  model::Sha256 digest;     // SHA-256 of the DER
+  std::string common_name;  // of the subject, "" if none
   base::WallTime not_before;
   base::WallTime not_after;
-  std::optional<PublicKey> key; // set when it is a P-256 key
+  std::optional<PublicKey> key;  // set when it is a P-256 key
 };
 
 // One certificate, PEM. Anything after it is ignored, as in a chain file.

@@ -16,18 +16,25 @@ base::ErrorCode CodeOf(int sqlite_code) {
   switch (sqlite_code & 0xff) {
     case SQLITE_FULL:
     case SQLITE_NOMEM:
-    case SQLITE_TOOBIG: return base::ErrorCode::kResourceExhausted;
+    case SQLITE_TOOBIG:
+      return base::ErrorCode::kResourceExhausted;
     case SQLITE_BUSY:
-    case SQLITE_LOCKED: return base::ErrorCode::kUnavailable;
+    case SQLITE_IOERR:
+    case SQLITE_LOCKED:
+      return base::ErrorCode::kUnavailable;
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
-    case SQLITE_IOERR: return base::ErrorCode::kDataLoss;
+      return base::ErrorCode::kDataLoss;
     case SQLITE_PERM:
     case SQLITE_READONLY:
-    case SQLITE_AUTH: return base::ErrorCode::kPermissionDenied;
-    case SQLITE_CANTOPEN: return base::ErrorCode::kNotFound;
-    case SQLITE_CONSTRAINT: return base::ErrorCode::kAlreadyExists;
-    default: return base::ErrorCode::kInternal;
+    case SQLITE_AUTH:
+      return base::ErrorCode::kPermissionDenied;
+    case SQLITE_CANTOPEN:
+      return base::ErrorCode::kNotFound;
+    case SQLITE_CONSTRAINT:
+      return base::ErrorCode::kAlreadyExists;
+    default:
+      return base::ErrorCode::kInternal;
   }
 }
 
@@ -76,18 +83,17 @@ Statement& Statement::Bind(std::int64_t value) {
 }
 
 Statement& Statement::Bind(std::string_view text) {
-  const int code = sqlite3_bind_text64(statement_, next_parameter_++,
-                                       text.data() == nullptr ? "" : text.data(), text.size(),
-                                       SQLITE_TRANSIENT, SQLITE_UTF8);
+  const int code =
+      sqlite3_bind_text64(statement_, next_parameter_++, text.data() == nullptr ? "" : text.data(),
+                          text.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
   if (code != SQLITE_OK) bind_error_ = code;
   return *this;
 }
 
 Statement& Statement::Bind(base::ByteView blob) {
-  const int code =
-      blob.empty() ? sqlite3_bind_zeroblob(statement_, next_parameter_++, 0)
-                   : sqlite3_bind_blob64(statement_, next_parameter_++, blob.data(), blob.size(),
-                                         SQLITE_TRANSIENT);
+  const int code = blob.empty() ? sqlite3_bind_zeroblob(statement_, next_parameter_++, 0)
+                                : sqlite3_bind_blob64(statement_, next_parameter_++, blob.data(),
+                                                      blob.size(), SQLITE_TRANSIENT);
   if (code != SQLITE_OK) bind_error_ = code;
   return *this;
 }
@@ -136,9 +142,9 @@ base::Result<std::unique_ptr<Database>> Database::Open(const std::string& path,
                                                        const OpenOptions& options) {
   if (path != ":memory:" && !options.read_only) WM_RETURN_IF_ERROR(CreatePrivateFile(path));
   sqlite3* handle = nullptr;
-  const int flags = (options.read_only ? SQLITE_OPEN_READONLY
-                                       : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE) |
-                    SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+  const int flags =
+      (options.read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE) |
+      SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
   const int code = sqlite3_open_v2(path.c_str(), &handle, flags, nullptr);
   if (code != SQLITE_OK) {
     base::Error error = ErrorOf(handle, "open " + path);
@@ -155,8 +161,8 @@ base::Result<std::unique_ptr<Database>> Database::Open(const std::string& path,
 base::Status Database::SetUp(const OpenOptions& options) {
   sqlite3_busy_timeout(handle_, 5000);
   if (!options.read_only) WM_RETURN_IF_ERROR(Execute("PRAGMA journal_mode=WAL"));
-  WM_RETURN_IF_ERROR(Execute(options.durable ? "PRAGMA synchronous=FULL"
-                                             : "PRAGMA synchronous=NORMAL"));
+  WM_RETURN_IF_ERROR(
+      Execute(options.durable ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL"));
   WM_RETURN_IF_ERROR(Execute("PRAGMA foreign_keys=ON"));
   WM_RETURN_IF_ERROR(Execute("PRAGMA trusted_schema=OFF"));
   return Execute("PRAGMA cache_size=-" + std::to_string(options.cache_kib));
@@ -186,8 +192,7 @@ base::Result<Statement> Database::Prepare(std::string_view sql) {
   sqlite3_stmt* statement = nullptr;
   const bool keep = cached->statement == nullptr;
   if (sqlite3_prepare_v3(handle_, sql.data(), static_cast<int>(sql.size()),
-                         keep ? SQLITE_PREPARE_PERSISTENT : 0, &statement,
-                         nullptr) != SQLITE_OK) {
+                         keep ? SQLITE_PREPARE_PERSISTENT : 0, &statement, nullptr) != SQLITE_OK) {
     return ErrorOf(handle_, sql);
   }
   if (!keep) return Statement(handle_, statement, nullptr);

@@ -16,9 +16,9 @@ struct sqlite3_stmt;
 
 namespace weighmaster::sqlite {
 
-// A prepared statement in use. Bind parameters from 1, then Step() until it says false, or Run() for
-// a statement without rows. Bound bytes are copied. Goes back to its Database's cache when it goes
-// out of scope; the Database must outlive it. Belongs to the thread that owns the Database.
+// A prepared statement in use. Bind parameters from 1, then Step() until it says false, or Run()
+// for a statement without rows. Bound bytes are copied. Goes back to its Database's cache when it
+// goes out of scope; the Database must outlive it. Belongs to the thread that owns the Database.
 class Statement {
  public:
   Statement(Statement&& other) noexcept;
@@ -68,10 +68,11 @@ struct OpenOptions {
   int cache_kib = 2048;
 };
 
-// One connection to one SQLite file in WAL mode with foreign keys on, owned by one thread at a time.
-// SQLITE_FULL comes back as RESOURCE_EXHAUSTED, a busy or locked file as UNAVAILABLE, a corrupt one
-// as DATA_LOSS; after any error the transaction in progress is rolled back by Transaction's
-// destructor and the connection stays usable.
+// One connection to one SQLite file in WAL mode with foreign keys on, owned by one thread at a
+// time. SQLITE_FULL comes back as RESOURCE_EXHAUSTED, a busy or locked file and an I/O error as
+// UNAVAILABLE (both may pass), a corrupt one as DATA_LOSS (only a new file helps); after any error
+// the transaction in progress is rolled back by Transaction's destructor and the connection stays
+// usable.
 class Database {
  public:
   // Creates the file (mode 0600) when it is not there. ":memory:" keeps everything in memory.

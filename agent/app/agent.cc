@@ -1,0 +1,176 @@
+#include "agent/app/agent.h"
+
+#include <unistd.h>
+
+#include <utility>
+#include <vector>
+
+#include "agent/app/files.h"
+#include "agent/journal/state_file.h"
+#include "agent/os/this_program.h"
+#include "policy/base/version.h"
+#include "third_party/posix/files.h"
+#include "third_party/spdlog/log.h"
+
+namespace weighmaster::agent::app {
+namespace {
+
+// The user that nothing belongs to, by Debian's convention (base-passwd).
+constexpr cage::RunAs kNobody{65534, 65534};
+
+}  // namespace
+
+Agent::Agent(asio::AsioLoop& loop, const base::Clock& clock, Settings settings)
+    : loop_(loop), clock_(clock), settings_(std::move(settings)), rescan_(loop) {}
+
+base::Result<std::unique_ptr<Agent>> Agent::Open(asio::AsioLoop& loop, const base::Clock& clock,
+                                                 Settings settings) {
+  std::unique_ptr<Agent> agent(new Agent(loop, clock, std::move(settings)));
+  WM_RETURN_IF_ERROR(agent->OpenState());
+  WM_RETURN_IF_ERROR(agent->OpenPolicy());
+  WM_RETURN_IF_ERROR(agent->OpenSensors());
+  return agent;
+}
+
+Agent::~Agent() {
+  if (sensor_ != nullptr) sensor_->Stop();
+  if (session_ != nullptr) session_->Stop();
+}
+
+base::Status Agent::OpenState() {
+  WM_ASSIGN_OR_RETURN(machine_, os::ReadMachine());
+  WM_RETURN_IF_ERROR(posix::MakePrivateFolder(settings_.state_folder));
+  WM_ASSIGN_OR_RETURN(lock_, LockFolder(settings_.state_folder));
+  WM_ASSIGN_OR_RETURN(key_, LoadOrMakeKey(settings_.state_folder));
+  const std::string path = settings_.state_folder + "/state.db";
+  std::optional<model::ChainReason> lost;
+  auto database = journal::OpenStateFile(path);
+  if (!database.has_value() && database.error().code() == base::ErrorCode::kDataLoss) {
+    WM_ASSIGN_OR_RETURN(const std::string aside, journal::MoveStateFileAside(path, clock_.Now()));
+    logging::Error("journal", database.error().message() + "; it is kept as " + aside);
+    lost = model::ChainReason::kJournalLost;
+    database = journal::OpenStateFile(path);
+  }
+  if (!database.has_value()) return database.error();
+  database_ = std::move(*database);
+  return OpenJournal(lost);
+}
+
+base::Status Agent::OpenJournal(std::optional<model::ChainReason> lost) {
+  const journal::EventStamp stamp(clock_, machine_.boot_id);
+  journal::Journal::Options options;
+  options.boot_id = machine_.boot_id;
+  options.report_drop = stamp.MakeDropReporter();
+  options.clock_state = [] {
+    return os::ClockIsSynchronised() ? wire::ClockState::kSynchronised
+                                     : wire::ClockState::kUnsynchronised;
+  };
+  WM_ASSIGN_OR_RETURN(
+      journal_, journal::Journal::Open(*database_, clock_, random_, *key_, std::move(options)));
+  events_ = std::make_unique<journal::EventLog>(*journal_, stamp);
+  if (journal_->head().chain.is_zero()) {
+    WM_RETURN_IF_ERROR(events_->StartChain(lost.value_or(model::ChainReason::kEnrolled), 0));
+  }
+  WM_ASSIGN_OR_RETURN(sqlite::Transaction transaction, sqlite::Transaction::Begin(*database_));
+  WM_RETURN_IF_ERROR(
+      events_->Append(transaction, model::AgentStarted{std::string(base::kVersion), machine_.os,
+                                                       machine_.os_release, machine_.hostname}));
+  return transaction.Commit();
+}
+
+base::Status Agent::OpenPolicy() {
+  WM_ASSIGN_OR_RETURN(inventory_, inventory::Inventory::Open(*database_, *events_, judge_, loop_));
+  WM_ASSIGN_OR_RETURN(vault_, decide::PolicyVault::Open(settings_.state_folder + "/policy"));
+  WM_ASSIGN_OR_RETURN(policy_, decide::PolicyInForce::Open({*vault_, judge_, *inventory_, *events_,
+                                                            *database_, loop_, clock_},
+                                                           settings_.policy_line));
+  sealer_ = std::make_unique<journal::Sealer>(loop_, *journal_);
+  return {};
+}
+
+base::Status Agent::OpenSensors() {
+  std::string program = settings_.cage_program;
+  if (program.empty()) {
+    WM_ASSIGN_OR_RETURN(program, os::BesideThisProgram("weighmaster-cage"));
+  }
+  cage::CageSpec spec = cage::DefaultCageSpec(program);
+  if (::geteuid() == 0) spec.run_as = kNobody;
+  WM_ASSIGN_OR_RETURN(cage_, cage::Cage::Launch(std::move(spec)));
+  WM_ASSIGN_OR_RETURN(known_,
+                      inventory::KnownSightings::Open(settings_.state_folder + "/state.db"));
+  WM_ASSIGN_OR_RETURN(checkpoints_,
+                      inventory::CheckpointFile::Open(settings_.state_folder + "/checkpoints.db"));
+  intake_ = std::make_unique<inventory::Intake>(loop_, *inventory_);
+
+  sensors::ArtifactSensorOptions options;
+  options.roots = settings_.roots;
+  options.excluded = settings_.excluded;
+  options.excluded.push_back(settings_.state_folder);
+  options.min_size_bytes = settings_.min_size_bytes;
+  options.budget = settings_.budget;
+  options.hash_threads = settings_.hash_threads;
+  sensor_pool_ = std::make_unique<asio::ThreadPool>(settings_.hash_threads + 1, "artifacts");
+  sensor_ = std::make_unique<sensors::ArtifactSensor>(
+      std::move(options),
+      sensors::ArtifactSensorSeams{
+          clock_, random_, *sensor_pool_,
+          [this](std::span<const cage::CageFile> files) { return cage_->ParseBatch(files); },
+          *known_, *checkpoints_, *intake_});
+  return {};
+}
+
+base::Status Agent::Start() {
+  network_pool_ = std::make_unique<asio::ThreadPool>(2, "network");
+  enrolling_ = std::make_unique<Enrolling>(
+      Enrolling::Rooms{loop_, *network_pool_, clock_, random_, *key_}, settings_.state_folder,
+      settings_.enrolment_token_file, machine_,
+      [this](const EnrolledIdentity& identity) { OnIdentity(identity); });
+  answers_ = std::make_unique<Answers>(
+      Answers::Rooms{*inventory_, *journal_, *policy_, *intake_, *sensor_, *enrolling_},
+      [this]() -> const sync::Session* { return session_.get(); });
+  WM_RETURN_IF_ERROR(MakeSocketFolder(settings_.control_socket));
+  control::ServerOptions options;
+  options.socket_path = settings_.control_socket;
+  WM_ASSIGN_OR_RETURN(control_, control::Server::Listen(loop_, *answers_, options));
+
+  sealer_->set_on_sealed([this] { OnSealed(); });
+  sealer_->SealSoon();
+  policy_->Resume();
+  WM_ASSIGN_OR_RETURN(std::optional<EnrolledIdentity> identity,
+                      LoadIdentity(settings_.state_folder));
+  enrolling_->Start(std::move(identity));
+  Rescan();
+  logging::Info("agent", "weighmaster-agent " + std::string(base::kVersion) + " is at work");
+  return {};
+}
+
+void Agent::OnIdentity(const EnrolledIdentity& identity) {
+  if (session_ != nullptr) return;  // renewed; the connector takes it at its next connection
+  if (!policy_->root().has_value()) {
+    if (const auto installed = policy_->InstallRoot(identity.root); !installed.has_value()) {
+      logging::Error("policy", installed.error().message());
+      return;
+    }
+  }
+  connector_ = std::make_unique<sync::GrpcConnector>(loop_, *network_pool_, clock_, [this] {
+    const EnrolledIdentity& now = *enrolling_->identity();
+    return sync::ConnectorOptions{now.address, now.ca_pem, now.certificate_pem, key_->ToPem()};
+  });
+  session_ = std::make_unique<sync::Session>(
+      sync::Session::Rooms{loop_, clock_, random_, *connector_, *journal_, *events_, *policy_,
+                           *key_},
+      sync::Endpoint{identity.endpoint_id, machine_.hostname, machine_.os, machine_.os_release,
+                     std::string(base::kVersion), machine_.machine_sha256});
+  session_->Start();
+}
+
+void Agent::OnSealed() {
+  if (session_ != nullptr) session_->OnSealed();
+}
+
+void Agent::Rescan() {
+  sensor_->StartWalk();
+  rescan_.Start(settings_.rescan_every, [this] { Rescan(); });
+}
+
+}  // namespace weighmaster::agent::app

@@ -1,0 +1,72 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "agent/app/identity.h"
+#include "agent/os/machine.h"
+#include "agent/sync/grpc/enrolment_client.h"
+#include "policy/base/loop.h"
+#include "policy/base/random.h"
+#include "proto/wire/backoff.h"
+
+namespace weighmaster::agent::app {
+
+// Makes this endpoint known to its server, and keeps its certificate fresh afterwards. Nothing that
+// fails makes it give up: it reads the token file anew at each attempt, so that an administrator
+// can simply put a good one there.
+//
+// Loop-owned; the calls block and run on the executor, whose tasks post back. Everything passed in
+// must outlive it.
+class Enrolling {
+ public:
+  struct Rooms {
+    base::Loop& loop;
+    base::Executor& executor;
+    const base::Clock& clock;
+    base::Random& random;
+    const openssl::PrivateKey& key;
+  };
+  // `on_identity` is called on the loop with the first identity and again after each renewal.
+  using OnIdentity = std::function<void(const EnrolledIdentity&)>;
+
+  Enrolling(Rooms rooms, std::string state_folder, std::string token_file, os::Machine machine,
+            OnIdentity on_identity);
+  Enrolling(const Enrolling&) = delete;
+  Enrolling& operator=(const Enrolling&) = delete;
+
+  // With the identity that is there, or by enrolling.
+  void Start(std::optional<EnrolledIdentity> identity);
+
+  // One line: why this endpoint is not enrolled, or its certificate not renewed; "" when all is
+  // well.
+  const std::string& last_error() const { return last_error_; }
+  const std::optional<EnrolledIdentity>& identity() const { return identity_; }
+
+ private:
+  base::Result<EnrolledIdentity> Enrol() const;
+  base::Result<EnrolledIdentity> Renew(const EnrolledIdentity& identity) const;
+  bool NeedsRenewal() const;
+  void TryEnrol();
+  void CheckCertificate();
+  void Finish(base::Result<EnrolledIdentity> outcome);
+
+  // Constant after construction.
+  const Rooms rooms_;
+  const std::string state_folder_;
+  const std::string token_file_;
+  const os::Machine machine_;
+  const OnIdentity on_identity_;
+  const sync::EnrolmentClient client_;
+  const std::shared_ptr<const bool> alive_ = std::make_shared<const bool>(true);
+
+  // Owned by the loop.
+  std::optional<EnrolledIdentity> identity_;
+  std::string last_error_;
+  wire::Backoff backoff_;
+  base::Timer timer_;
+};
+
+}  // namespace weighmaster::agent::app

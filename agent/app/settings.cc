@@ -1,0 +1,214 @@
+#include "agent/app/settings.h"
+
+#include <algorithm>
+#include <functional>
+#include <optional>
+#include <utility>
+
+#include "policy/lang/duration.h"
+#include "policy/lang/quantity.h"
+#include "policy/lang/reader.h"
+#include "policy/lang/yaml_tree.h"
+#include "third_party/posix/files.h"
+
+namespace weighmaster::agent::app {
+namespace {
+
+using lang::Reporter;
+using lang::YamlNode;
+
+constexpr std::size_t kMaxSettingsBytes = base::limits::kMaxPolicyBytes;
+
+void ReadPath(const YamlNode& node, std::string_view what, const Reporter& report,
+              std::string& out) {
+  const auto text = lang::ReadText(node, what, report);
+  if (!text.has_value()) return;
+  if (text->front() != '/') {
+    report.Error(node.at, std::string(what) + " must be a full path", "begin it with \"/\"");
+    return;
+  }
+  out = *text;
+}
+
+void ReadPaths(const YamlNode& node, std::string_view what, const Reporter& report,
+               std::vector<std::string>& out) {
+  if (!lang::ExpectSequence(node, what, report)) return;
+  for (const YamlNode& item : node.items) {
+    std::string path;
+    ReadPath(item, what, report, path);
+    if (!path.empty()) out.push_back(std::move(path));
+  }
+}
+
+void ReadBytes(const YamlNode& node, std::string_view what, const Reporter& report,
+               std::uint64_t& out) {
+  const auto text = lang::ReadText(node, what, report);
+  if (!text.has_value()) return;
+  const auto bytes = lang::ParseQuantity(*text, engine::FieldUnit::kBytes);
+  if (bytes.has_value()) {
+    out = *bytes;
+  } else {
+    report.Error(node.at, std::string(what) + " is no size", bytes.error().message());
+  }
+}
+
+void ReadDuration(const YamlNode& node, std::string_view what, const Reporter& report,
+                  base::Duration& out) {
+  const auto text = lang::ReadText(node, what, report);
+  if (!text.has_value()) return;
+  const auto duration = lang::ParseDuration(*text);
+  if (duration.has_value() && *duration > base::Duration(0)) {
+    out = *duration;
+  } else {
+    report.Error(node.at, std::string(what) + " is no duration",
+                 "write a number and s, m, h or d, e.g. 30m");
+  }
+}
+
+void ReadNumber(const YamlNode& node, std::string_view what, std::uint64_t least,
+                std::uint64_t most, const Reporter& report, std::uint32_t& out) {
+  const auto text = lang::ReadText(node, what, report);
+  if (!text.has_value()) return;
+  const auto number = lang::ParseQuantity(*text, engine::FieldUnit::kNone);
+  if (number.has_value() && *number >= least && *number <= most) {
+    out = static_cast<std::uint32_t>(*number);
+    return;
+  }
+  report.Error(node.at, std::string(what) + " must be a number from " + std::to_string(least) +
+                            " to " + std::to_string(most));
+}
+
+template <typename Value>
+void ReadChoice(const YamlNode& node, std::string_view what,
+                const std::vector<std::pair<std::string_view, Value>>& choices,
+                const Reporter& report, Value& out) {
+  const auto text = lang::ReadText(node, what, report);
+  if (!text.has_value()) return;
+  std::vector<std::string_view> names;
+  for (const auto& [name, value] : choices) {
+    if (name == *text) {
+      out = value;
+      return;
+    }
+    names.push_back(name);
+  }
+  report.Error(node.at, lang::Quote(*text) + " is no " + std::string(what),
+               lang::SpellingHint(*text, names, what));
+}
+
+void ReadBudget(const YamlNode& map, const Reporter& report, Settings& settings) {
+  if (!lang::ExpectMap(map, "the budget", report)) return;
+  lang::CheckKeys(map, {"read_per_second", "cpu_percent", "hash_threads", "pause_on_battery"},
+                  report);
+  if (const YamlNode* node = map.Find("read_per_second")) {
+    ReadBytes(*node, "read_per_second", report, settings.budget.bytes_per_second);
+  }
+  if (const YamlNode* node = map.Find("cpu_percent")) {
+    ReadNumber(*node, "cpu_percent", 1, 100, report, settings.budget.cpu_percent);
+  }
+  if (const YamlNode* node = map.Find("hash_threads")) {
+    ReadNumber(*node, "hash_threads", 1, 64, report, settings.hash_threads);
+  }
+  if (const YamlNode* node = map.Find("pause_on_battery")) {
+    settings.budget.pause_on_battery = lang::ReadBool(*node, "pause_on_battery", report)
+                                           .value_or(settings.budget.pause_on_battery);
+  }
+}
+
+void ReadLog(const YamlNode& map, const Reporter& report, logging::Options& log) {
+  if (!lang::ExpectMap(map, "the log", report)) return;
+  lang::CheckKeys(map, {"level", "form", "file"}, report);
+  using logging::Form;
+  using logging::Level;
+  if (const YamlNode* node = map.Find("level")) {
+    ReadChoice<Level>(*node, "log level",
+                      {{"debug", Level::kDebug},
+                       {"info", Level::kInfo},
+                       {"warning", Level::kWarning},
+                       {"error", Level::kError}},
+                      report, log.level);
+  }
+  if (const YamlNode* node = map.Find("form")) {
+    ReadChoice<Form>(*node, "log form", {{"text", Form::kText}, {"json", Form::kJson}}, report,
+                     log.form);
+  }
+  if (const YamlNode* node = map.Find("file")) {
+    std::string path;
+    ReadPath(*node, "the log file", report, path);
+    log.file = path;
+  }
+}
+
+using Reader = std::function<void(const YamlNode&, const Reporter&, Settings&)>;
+
+// The keys of the file, in the order of its manual page.
+const std::vector<std::pair<std::string_view, Reader>>& Readers() {
+  static const std::vector<std::pair<std::string_view, Reader>> readers = {
+      {"state_folder", [](const auto& n, const auto& r,
+                          Settings& s) { ReadPath(n, "state_folder", r, s.state_folder); }},
+      {"control_socket", [](const auto& n, const auto& r,
+                            Settings& s) { ReadPath(n, "control_socket", r, s.control_socket); }},
+      {"cage_program", [](const auto& n, const auto& r,
+                          Settings& s) { ReadPath(n, "cage_program", r, s.cage_program); }},
+      {"enrolment_token_file",
+       [](const auto& n, const auto& r, Settings& s) {
+         ReadPath(n, "enrolment_token_file", r, s.enrolment_token_file);
+       }},
+      {"policy_line",
+       [](const auto& n, const auto& r, Settings& s) {
+         s.policy_line = lang::ReadText(n, "policy_line", r).value_or(s.policy_line);
+       }},
+      {"roots",
+       [](const auto& n, const auto& r, Settings& s) { ReadPaths(n, "roots", r, s.roots); }},
+      {"exclude",
+       [](const auto& n, const auto& r, Settings& s) { ReadPaths(n, "exclude", r, s.excluded); }},
+      {"min_size", [](const auto& n, const auto& r,
+                      Settings& s) { ReadBytes(n, "min_size", r, s.min_size_bytes); }},
+      {"rescan_every", [](const auto& n, const auto& r,
+                          Settings& s) { ReadDuration(n, "rescan_every", r, s.rescan_every); }},
+      {"budget", [](const auto& n, const auto& r, Settings& s) { ReadBudget(n, r, s); }},
+      {"log", [](const auto& n, const auto& r, Settings& s) { ReadLog(n, r, s.log); }},
+  };
+  return readers;
+}
+
+}  // namespace
+
+sensors::Budget Settings::DefaultBudget() {
+  sensors::Budget budget;
+  budget.bytes_per_second = 256 * base::limits::kMiB;
+  budget.cpu_percent = 50;
+  budget.pause_on_battery = true;
+  budget.max_load_per_cpu = 2;
+  budget.background = true;
+  return budget;
+}
+
+base::Result<Settings> ParseSettings(std::string_view file, std::string_view text) {
+  Settings settings;
+  lang::Diagnostics diagnostics;
+  const Reporter report{std::string(file), diagnostics};
+  const std::optional<YamlNode> tree = lang::ReadYaml(text, report);
+  const bool is_empty = tree.has_value() && tree->kind == YamlNode::Kind::kNull;
+  if (tree.has_value() && !is_empty && lang::ExpectMap(*tree, "the settings", report)) {
+    std::vector<std::string_view> names;
+    for (const auto& [name, read] : Readers()) {
+      names.push_back(name);
+      if (const YamlNode* node = tree->Find(name)) read(*node, report, settings);
+    }
+    for (const lang::YamlEntry& entry : tree->entries) {
+      if (std::ranges::find(names, entry.key) != names.end()) continue;
+      report.Error(entry.key_at, "there is no setting " + lang::Quote(entry.key),
+                   lang::SpellingHint(entry.key, names, "settings"));
+    }
+  }
+  if (diagnostics.has_errors()) return base::InvalidArgument(diagnostics.ToText());
+  return settings;
+}
+
+base::Result<Settings> LoadSettings(const std::string& path) {
+  WM_ASSIGN_OR_RETURN(const std::string text, posix::ReadFile(path, kMaxSettingsBytes));
+  return ParseSettings(path, text);
+}
+
+}  // namespace weighmaster::agent::app

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <linux/filter.h>
+#include <sys/types.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "policy/base/result.h"
+
+namespace weighmaster::agent::cage {
+
+// How a worker ends when it does not give an answer; anything else is the signal that killed it.
+enum class WorkerExit : int {
+  kAnswered = 0,
+  kNoFile = 1,         // the zygote is gone, or sent no descriptor
+  kOutOfMemory = 2,    // RLIMIT_AS, as a rule
+  kAnswerTooLong = 3,  // more facts than limits::kMaxCageAnswerBytes hold
+  kNotConfined = 4,    // the kernel refused a limit or the filter; no byte was read
+};
+
+// The system calls that a worker may make once it has its file, as the kernel's own program. Built
+// once by the zygote, because compiling it costs more than most files do.
+using FilterProgram = std::vector<sock_filter>;
+base::Result<FilterProgram> BuildFilter();
+
+struct WorkerLimits {
+  std::uint32_t cpu_seconds = 0;
+  std::uint64_t address_space_bytes = 0;  // 0: no limit
+  const FilterProgram* filter = nullptr;  // null: none
+};
+
+// The life of a forked worker: `socket` is its only connection. Gives up everything else, waits for
+// one descriptor, shuts itself in, parses, sends one serialised weighmaster.v1.Facts, and ends.
+[[noreturn]] void RunWorker(int socket, pid_t zygote, const WorkerLimits& limits);
+
+// In a child of its own: whether this kernel grants all of the confinement.
+base::Status TryConfinement(const WorkerLimits& limits);
+
+// "it was killed by signal 9 (Killed)", for the status that waitpid gave.
+std::string DescribeEnd(int wait_status);
+
+}  // namespace weighmaster::agent::cage

@@ -1,0 +1,18 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "agent/formats/pickle_machine.h"
+
+namespace weighmaster::agent::formats {
+
+// How the data that begins with `head` and is `length` bytes long holds a pickle: as it is, or in
+// one of the codings in which hostile files hide one. Nothing when it holds none.
+std::optional<PickleCoding> FindPickleCoding(std::string_view head, std::uint64_t length);
+
+// The pickle's own bytes.
+std::string DecodePickle(std::string_view text, PickleCoding coding);
+
+}  // namespace weighmaster::agent::formats

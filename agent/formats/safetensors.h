@@ -1,0 +1,17 @@
+#pragma once
+
+#include "agent/formats/cursor.h"
+#include "policy/model/artifact.h"
+
+namespace weighmaster::agent::formats {
+
+// Whether the bytes begin a safetensors file: a length that the format allows, then a JSON object
+// that lies within the file, or that at least begins like one where the file was cut off.
+bool LooksLikeSafetensors(base::ByteView head, std::uint64_t file_size);
+
+// https://github.com/huggingface/safetensors, with the checks of its own reader: a header of at
+// most 100 MB, no name twice, sizes that follow from shape and type, offsets that leave no gap, and
+// not a byte after the last tensor.
+model::Facts ParseSafetensors(ByteSource& source, ReadBudget& budget);
+
+}  // namespace weighmaster::agent::formats

@@ -1,0 +1,462 @@
+#include "agent/inventory/inventory.h"
+
+#include <algorithm>
+#include <limits>
+#include <type_traits>
+#include <utility>
+#include <variant>
+
+#include "agent/inventory/row.h"
+#include "policy/base/check.h"
+#include "policy/base/limits.h"
+
+namespace weighmaster::agent::inventory {
+namespace {
+
+constexpr std::string_view kSchema[] = {
+    R"(
+CREATE TABLE sightings (
+  id INTEGER PRIMARY KEY,
+  path BLOB NOT NULL UNIQUE,
+  identity BLOB NOT NULL,
+  size_bytes INTEGER NOT NULL,
+  modified_ns INTEGER NOT NULL,
+  changed_ns INTEGER NOT NULL,
+  outcome INTEGER NOT NULL,
+  digest_state INTEGER NOT NULL,
+  sighting BLOB NOT NULL,
+  verdict BLOB
+) STRICT;
+CREATE INDEX sightings_by_identity ON sightings (identity);
+CREATE INDEX sightings_by_outcome ON sightings (outcome, digest_state);
+CREATE TABLE coverage (
+  sensor TEXT NOT NULL,
+  root BLOB NOT NULL,
+  coverage BLOB NOT NULL,
+  PRIMARY KEY (sensor, root)
+) STRICT;
+)"};
+
+constexpr std::int64_t kPageRows =
+    static_cast<std::int64_t>(base::limits::kMaxSightingsPerTransaction);
+
+// Sizes past int64 do not exist in a file system; the message holds the exact number all the same.
+std::int64_t Column(std::uint64_t value) {
+  return static_cast<std::int64_t>(
+      std::min<std::uint64_t>(value, std::numeric_limits<std::int64_t>::max()));
+}
+
+std::string WithoutTrailingSlash(std::string path) {
+  while (!path.empty() && path.back() == '/') path.pop_back();
+  return path;
+}
+
+bool IsBelow(std::string_view path, std::string_view root) {
+  return path == root || (path.starts_with(root) && path.substr(root.size(), 1) == "/");
+}
+
+// A new time of verification of the same bytes is nothing to tell.
+bool SameToTell(const model::Sighting& a, const model::Sighting& b) {
+  model::Sighting with_time_of_b = a;
+  with_time_of_b.digest.verified_at = b.digest.verified_at;
+  return with_time_of_b == b;
+}
+
+}  // namespace
+
+class Inventory::Step {
+ public:
+  static base::Result<Step> Begin(sqlite::Database& database) {
+    WM_ASSIGN_OR_RETURN(sqlite::Transaction transaction, sqlite::Transaction::Begin(database));
+    return Step(database, std::move(transaction));
+  }
+
+  sqlite::Transaction& transaction() { return *transaction_; }
+
+  // After each sighting that was changed.
+  base::Status CountOne() {
+    if (++done_ < base::limits::kMaxSightingsPerTransaction) return {};
+    done_ = 0;
+    WM_RETURN_IF_ERROR(Commit());
+    WM_ASSIGN_OR_RETURN(sqlite::Transaction next, sqlite::Transaction::Begin(*database_));
+    transaction_.emplace(std::move(next));
+    return {};
+  }
+
+  base::Status Commit() {
+    base::Status status = transaction_->Commit();
+    transaction_.reset();
+    return status;
+  }
+
+ private:
+  Step(sqlite::Database& database, sqlite::Transaction transaction)
+      : database_(&database), transaction_(std::move(transaction)) {}
+
+  sqlite::Database* database_;
+  std::optional<sqlite::Transaction> transaction_;
+  std::size_t done_ = 0;
+};
+
+Inventory::Inventory(sqlite::Database& database, journal::EventLog& events,
+                     const decide::Judge& judge, base::Loop& loop)
+    : database_(database), events_(events), judge_(judge), loop_(loop), rejudge_timer_(loop) {}
+
+base::Result<std::unique_ptr<Inventory>> Inventory::Open(sqlite::Database& database,
+                                                         journal::EventLog& events,
+                                                         const decide::Judge& judge,
+                                                         base::Loop& loop) {
+  WM_RETURN_IF_ERROR(database.Migrate("inventory", kSchema));
+  return std::unique_ptr<Inventory>(new Inventory(database, events, judge, loop));
+}
+
+base::Status Inventory::Apply(std::span<const sensors::Observation> observations) {
+  WM_CHECK(loop_.OnLoop());
+  WM_ASSIGN_OR_RETURN(Step step, Step::Begin(database_));
+  for (const sensors::Observation& observation : observations) {
+    WM_RETURN_IF_ERROR(ApplyOne(step, observation));
+  }
+  WM_RETURN_IF_ERROR(step.Commit());
+  // Not before the commit: until then the same observations may come again.
+  for (const sensors::Observation& observation : observations) {
+    const auto* finished = std::get_if<sensors::WalkFinished>(&observation);
+    if (finished != nullptr) walks_.erase(WithoutTrailingSlash(finished->coverage.root.bytes));
+  }
+  return {};
+}
+
+base::Status Inventory::ApplyOne(Step& step, const sensors::Observation& observation) {
+  return std::visit(
+      [&](const auto& seen) -> base::Status {
+        using Seen = std::decay_t<decltype(seen)>;
+        if constexpr (std::is_same_v<Seen, sensors::ModelSeen>) {
+          return See(step, seen);
+        } else if constexpr (std::is_same_v<Seen, sensors::ModelGone>) {
+          return Lose(step, seen.path,
+                      seen.deleted ? model::GoneReason::kDeleted : model::GoneReason::kNoModel);
+        } else if constexpr (std::is_same_v<Seen, sensors::ModelStillThere>) {
+          return StillThere(seen.path);
+        } else if constexpr (std::is_same_v<Seen, sensors::WalkStarted>) {
+          walks_[WithoutTrailingSlash(seen.root.bytes)].clear();
+          return {};
+        } else if constexpr (std::is_same_v<Seen, sensors::WalkFinished>) {
+          return Finish(step, seen);
+        } else {
+          return Cover(step, seen.coverage);
+        }
+      },
+      observation);
+}
+
+base::Status Inventory::See(Step& step, const sensors::ModelSeen& seen) {
+  WM_ASSIGN_OR_RETURN(const std::optional<Row> known, FindRow(seen.sighting.path));
+  Row row;
+  if (known.has_value()) row = *known;
+  // As it will be read again, so that a text that was cut on its way in is no change the next time.
+  auto sighting = SightingFromColumn(base::AsBytes(ToColumn(seen.sighting)));
+  if (!sighting.has_value()) {
+    ++refused_sightings_;
+    return {};
+  }
+  row.sighting = std::move(sighting).value();
+  row.modified_ns = seen.modified_ns;
+  row.changed_ns = seen.changed_ns;
+
+  const model::Verdict verdict = judge_.Of(row.sighting);
+  const bool judged_anew = !row.verdict.has_value() || !SameJudgement(*row.verdict, verdict);
+  if (judged_anew) row.verdict = verdict;
+  if (!known.has_value()) {
+    WM_RETURN_IF_ERROR(Insert(row));
+    WM_RETURN_IF_ERROR(events_.Append(step.transaction(), model::SightingAppeared{row.sighting}));
+  } else {
+    const bool same_row = known->sighting == row.sighting && !judged_anew &&
+                          known->modified_ns == row.modified_ns &&
+                          known->changed_ns == row.changed_ns;
+    if (same_row) {
+      MarkSeen(row.id);
+      return {};
+    }
+    WM_RETURN_IF_ERROR(Update(row));
+    if (!SameToTell(known->sighting, row.sighting)) {
+      WM_RETURN_IF_ERROR(events_.Append(step.transaction(), model::SightingChanged{row.sighting}));
+    }
+  }
+  MarkSeen(row.id);
+  if (judged_anew) {
+    WM_RETURN_IF_ERROR(events_.Append(
+        step.transaction(),
+        model::SightingJudged{row.sighting.path, row.sighting.digest.sha256, verdict}));
+  }
+  return step.CountOne();
+}
+
+base::Status Inventory::StillThere(const model::Path& path) {
+  WM_ASSIGN_OR_RETURN(sqlite::Statement find,
+                      database_.Prepare("SELECT id FROM sightings WHERE path = ?"));
+  WM_ASSIGN_OR_RETURN(const bool found, find.Bind(base::AsBytes(path.bytes)).Step());
+  if (found) MarkSeen(find.Int(0));
+  return {};
+}
+
+void Inventory::MarkSeen(std::int64_t id) {
+  for (auto& [root, seen] : walks_) seen.insert(id);
+}
+
+base::Status Inventory::Lose(Step& step, const model::Path& path, model::GoneReason reason) {
+  {
+    WM_ASSIGN_OR_RETURN(sqlite::Statement remove,
+                        database_.Prepare("DELETE FROM sightings WHERE path = ?"));
+    WM_RETURN_IF_ERROR(remove.Bind(base::AsBytes(path.bytes)).Run());
+  }
+  if (database_.Changes() == 0) return {};
+  WM_RETURN_IF_ERROR(events_.Append(step.transaction(), model::SightingGone{path, reason}));
+  return step.CountOne();
+}
+
+base::Status Inventory::Finish(Step& step, const sensors::WalkFinished& walk) {
+  const std::string root = WithoutTrailingSlash(walk.coverage.root.bytes);
+  const auto found = walks_.find(root);
+  if (walk.complete && found != walks_.end()) {
+    WM_RETURN_IF_ERROR(LoseUnseen(step, root, found->second));
+  }
+  return Cover(step, walk.coverage);
+}
+
+base::Status Inventory::LoseUnseen(Step& step, const std::string& root,
+                                   const std::unordered_set<std::int64_t>& seen) {
+  WM_ASSIGN_OR_RETURN(const std::vector<std::string> inner_roots, RootsInside(root));
+  const auto has_walks_of_its_own = [&](const std::string& path) {
+    return std::any_of(inner_roots.begin(), inner_roots.end(),
+                       [&](const std::string& inner) { return IsBelow(path, inner); });
+  };
+  // Bytes sort so that everything below root lies between "root/" and "root0"; '0' follows '/'.
+  std::string last = root;
+  const std::string end = root + "0";
+  while (true) {
+    std::vector<model::Path> gone;
+    std::int64_t rows = 0;
+    {
+      WM_ASSIGN_OR_RETURN(
+          sqlite::Statement page,
+          database_.Prepare("SELECT id, path, sighting FROM sightings WHERE path >= ? AND path < ? "
+                            "ORDER BY path LIMIT ?"));
+      page.Bind(base::AsBytes(last)).Bind(base::AsBytes(end)).Bind(kPageRows);
+      while (true) {
+        WM_ASSIGN_OR_RETURN(const bool row, page.Step());
+        if (!row) break;
+        ++rows;
+        last = base::AsText(page.Blob(1));
+        if (seen.contains(page.Int(0)) || !IsBelow(last, root) || has_walks_of_its_own(last)) {
+          continue;
+        }
+        WM_ASSIGN_OR_RETURN(const model::Sighting sighting, SightingFromColumn(page.Blob(2)));
+        gone.push_back(sighting.path);
+      }
+    }
+    for (const model::Path& path : gone) {
+      WM_RETURN_IF_ERROR(Lose(step, path, model::GoneReason::kDeleted));
+    }
+    if (rows < kPageRows) return {};
+    last += '\0';  // the next path after the last one looked at
+  }
+}
+
+base::Result<std::vector<std::string>> Inventory::RootsInside(const std::string& root) {
+  WM_ASSIGN_OR_RETURN(sqlite::Statement all, database_.Prepare("SELECT root FROM coverage"));
+  std::vector<std::string> inside;
+  while (true) {
+    WM_ASSIGN_OR_RETURN(const bool row, all.Step());
+    if (!row) return inside;
+    std::string other = WithoutTrailingSlash(std::string(base::AsText(all.Blob(0))));
+    if (other != root && IsBelow(other, root)) inside.push_back(std::move(other));
+  }
+}
+
+base::Status Inventory::Cover(Step& step, const model::Coverage& coverage) {
+  const std::string column = ToColumn(coverage);
+  {
+    WM_ASSIGN_OR_RETURN(
+        sqlite::Statement find,
+        database_.Prepare("SELECT 1 FROM coverage WHERE sensor = ? AND root = ? AND coverage = ?"));
+    WM_ASSIGN_OR_RETURN(const bool same, find.Bind(std::string_view(coverage.sensor))
+                                             .Bind(base::AsBytes(coverage.root.bytes))
+                                             .Bind(base::AsBytes(column))
+                                             .Step());
+    if (same) return {};
+  }
+  WM_ASSIGN_OR_RETURN(
+      sqlite::Statement put,
+      database_.Prepare("INSERT INTO coverage (sensor, root, coverage) VALUES (?, ?, ?) "
+                        "ON CONFLICT (sensor, root) DO UPDATE SET coverage = excluded.coverage"));
+  WM_RETURN_IF_ERROR(put.Bind(std::string_view(coverage.sensor))
+                         .Bind(base::AsBytes(coverage.root.bytes))
+                         .Bind(base::AsBytes(column))
+                         .Run());
+  return events_.Append(step.transaction(), model::CoverageChanged{coverage});
+}
+
+base::Result<Inventory::Row> Inventory::ReadRow(const sqlite::Statement& statement) {
+  Row row;
+  row.id = statement.Int(0);
+  WM_ASSIGN_OR_RETURN(row.sighting, SightingFromColumn(statement.Blob(1)));
+  if (!statement.IsNull(2)) {
+    WM_ASSIGN_OR_RETURN(row.verdict, VerdictFromColumn(statement.Blob(2)));
+  }
+  row.modified_ns = statement.Int(3);
+  row.changed_ns = statement.Int(4);
+  return row;
+}
+
+base::Result<std::optional<Inventory::Row>> Inventory::FindRow(const model::Path& path) {
+  WM_ASSIGN_OR_RETURN(
+      sqlite::Statement find,
+      database_.Prepare("SELECT id, sighting, verdict, modified_ns, changed_ns FROM sightings "
+                        "WHERE path = ?"));
+  WM_ASSIGN_OR_RETURN(const bool found, find.Bind(base::AsBytes(path.bytes)).Step());
+  if (!found) return std::optional<Row>();
+  WM_ASSIGN_OR_RETURN(Row row, ReadRow(find));
+  return std::optional<Row>(std::move(row));
+}
+
+base::Status Inventory::Insert(Row& row) {
+  WM_ASSIGN_OR_RETURN(
+      sqlite::Statement put,
+      database_.Prepare("INSERT INTO sightings (path, identity, size_bytes, modified_ns, "
+                        "changed_ns, outcome, digest_state, sighting, verdict) "
+                        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"));
+  WM_RETURN_IF_ERROR(put.Bind(base::AsBytes(row.sighting.path.bytes))
+                         .Bind(base::AsBytes(row.sighting.identity.bytes))
+                         .Bind(Column(row.sighting.size_bytes))
+                         .Bind(row.modified_ns)
+                         .Bind(row.changed_ns)
+                         .Bind(static_cast<std::int64_t>(row.verdict->outcome))
+                         .Bind(static_cast<std::int64_t>(row.sighting.digest.state))
+                         .Bind(base::AsBytes(ToColumn(row.sighting)))
+                         .Bind(base::AsBytes(ToColumn(*row.verdict)))
+                         .Run());
+  row.id = database_.LastInsertId();
+  return {};
+}
+
+base::Status Inventory::Update(const Row& row) {
+  WM_ASSIGN_OR_RETURN(
+      sqlite::Statement put,
+      database_.Prepare("UPDATE sightings SET identity = ?, size_bytes = ?, modified_ns = ?, "
+                        "changed_ns = ?, outcome = ?, digest_state = ?, sighting = ?, verdict = ? "
+                        "WHERE id = ?"));
+  return put.Bind(base::AsBytes(row.sighting.identity.bytes))
+      .Bind(Column(row.sighting.size_bytes))
+      .Bind(row.modified_ns)
+      .Bind(row.changed_ns)
+      .Bind(static_cast<std::int64_t>(row.verdict->outcome))
+      .Bind(static_cast<std::int64_t>(row.sighting.digest.state))
+      .Bind(base::AsBytes(ToColumn(row.sighting)))
+      .Bind(base::AsBytes(ToColumn(*row.verdict)))
+      .Bind(row.id)
+      .Run();
+}
+
+void Inventory::Rejudge(std::function<void(const decide::RejudgeCounts&)> done) {
+  WM_CHECK(loop_.OnLoop() && !rejudging_.has_value());
+  rejudging_ = Rejudging{std::move(done), {}, 0};
+  rejudge_timer_.Start(base::Duration(0), [this] { ContinueRejudging(); });
+}
+
+void Inventory::ContinueRejudging() {
+  const auto more = RejudgePage();
+  if (!more.has_value() || more.value()) {
+    const base::Duration pause =
+        more.has_value() ? base::Duration(0) : base::Duration(base::limits::kStorageRetryDelay);
+    rejudge_timer_.Start(pause, [this] { ContinueRejudging(); });
+    return;
+  }
+  const Rejudging finished = std::move(*rejudging_);
+  rejudging_.reset();
+  finished.done(finished.counts);
+}
+
+base::Result<bool> Inventory::RejudgePage() {
+  WM_ASSIGN_OR_RETURN(sqlite::Transaction transaction, sqlite::Transaction::Begin(database_));
+  std::vector<Row> rows;
+  {
+    WM_ASSIGN_OR_RETURN(
+        sqlite::Statement page,
+        database_.Prepare("SELECT id, sighting, verdict, modified_ns, changed_ns FROM sightings "
+                          "WHERE id > ? ORDER BY id LIMIT ?"));
+    page.Bind(rejudging_->last_id).Bind(kPageRows);
+    while (true) {
+      WM_ASSIGN_OR_RETURN(const bool row, page.Step());
+      if (!row) break;
+      WM_ASSIGN_OR_RETURN(Row read, ReadRow(page));
+      rows.push_back(std::move(read));
+    }
+  }
+  std::uint64_t changed = 0;
+  for (Row& row : rows) {
+    const model::Verdict verdict = judge_.Of(row.sighting);
+    if (row.verdict.has_value() && SameJudgement(*row.verdict, verdict)) continue;
+    row.verdict = verdict;
+    ++changed;
+    WM_RETURN_IF_ERROR(Update(row));
+    WM_RETURN_IF_ERROR(events_.Append(
+        transaction,
+        model::SightingJudged{row.sighting.path, row.sighting.digest.sha256, verdict}));
+  }
+  WM_RETURN_IF_ERROR(transaction.Commit());
+  rejudging_->counts.judged += rows.size();
+  rejudging_->counts.changed += changed;
+  if (!rows.empty()) rejudging_->last_id = rows.back().id;
+  if (rows.size() == base::limits::kMaxSightingsPerTransaction) return true;
+  WM_ASSIGN_OR_RETURN(const Counts counts, Count());
+  rejudging_->counts.allow = counts.allow;
+  rejudging_->counts.warn = counts.warn;
+  rejudging_->counts.deny = counts.deny;
+  return false;
+}
+
+base::Result<Counts> Inventory::Count() {
+  WM_ASSIGN_OR_RETURN(sqlite::Statement groups,
+                      database_.Prepare("SELECT outcome, digest_state, COUNT(*) FROM sightings "
+                                        "GROUP BY outcome, digest_state"));
+  Counts counts;
+  while (true) {
+    WM_ASSIGN_OR_RETURN(const bool row, groups.Step());
+    if (!row) return counts;
+    const auto count = static_cast<std::uint64_t>(groups.Int(2));
+    counts.sightings += count;
+    switch (static_cast<model::Outcome>(groups.Int(0))) {
+      case model::Outcome::kAllow:
+        counts.allow += count;
+        break;
+      case model::Outcome::kWarn:
+        counts.warn += count;
+        break;
+      case model::Outcome::kDeny:
+        counts.deny += count;
+        break;
+    }
+    if (static_cast<model::DigestState>(groups.Int(1)) == model::DigestState::kPending) {
+      counts.digests_pending += count;
+    }
+  }
+}
+
+base::Result<std::optional<JudgedSighting>> Inventory::Find(const model::Path& path) {
+  WM_ASSIGN_OR_RETURN(const std::optional<Row> row, FindRow(path));
+  if (!row.has_value()) return std::optional<JudgedSighting>();
+  return std::optional<JudgedSighting>(JudgedSighting{row->sighting, judge_.Of(row->sighting)});
+}
+
+base::Result<std::vector<model::Coverage>> Inventory::Coverages() {
+  WM_ASSIGN_OR_RETURN(sqlite::Statement all,
+                      database_.Prepare("SELECT coverage FROM coverage ORDER BY sensor, root"));
+  std::vector<model::Coverage> coverages;
+  while (true) {
+    WM_ASSIGN_OR_RETURN(const bool row, all.Step());
+    if (!row) return coverages;
+    WM_ASSIGN_OR_RETURN(model::Coverage coverage, CoverageFromColumn(all.Blob(0)));
+    coverages.push_back(std::move(coverage));
+  }
+}
+
+}  // namespace weighmaster::agent::inventory

@@ -1,0 +1,45 @@
+#include "agent/inventory/row.h"
+
+#include "proto/wire/convert.h"
+#include "weighmaster/v1/values.pb.h"
+
+namespace weighmaster::agent::inventory {
+namespace {
+
+template <typename Proto, typename Value>
+std::string Serialise(const Value& value) {
+  Proto proto;
+  wire::ToProto(value, proto);
+  return proto.SerializeAsString();
+}
+
+template <typename Value, typename Proto>
+base::Result<Value> Parse(base::ByteView bytes, const char* what) {
+  Proto proto;
+  if (!proto.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+    return base::DataLoss(std::string("a stored ") + what + " can't be read");
+  }
+  auto value = wire::FromProto(proto);
+  if (!value.has_value()) {
+    return base::DataLoss(std::string("a stored ") + what + ": " + value.error().message());
+  }
+  return value;
+}
+
+}  // namespace
+
+std::string ToColumn(const model::Sighting& sighting) { return Serialise<v1::Sighting>(sighting); }
+std::string ToColumn(const model::Verdict& verdict) { return Serialise<v1::Verdict>(verdict); }
+std::string ToColumn(const model::Coverage& coverage) { return Serialise<v1::Coverage>(coverage); }
+
+base::Result<model::Sighting> SightingFromColumn(base::ByteView bytes) {
+  return Parse<model::Sighting, v1::Sighting>(bytes, "sighting");
+}
+base::Result<model::Verdict> VerdictFromColumn(base::ByteView bytes) {
+  return Parse<model::Verdict, v1::Verdict>(bytes, "verdict");
+}
+base::Result<model::Coverage> CoverageFromColumn(base::ByteView bytes) {
+  return Parse<model::Coverage, v1::Coverage>(bytes, "coverage");
+}
+
+}  // namespace weighmaster::agent::inventory

@@ -1,0 +1,22 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "policy/base/bytes.h"
+#include "policy/base/result.h"
+#include "policy/model/sighting.h"
+#include "policy/model/verdict.h"
+
+namespace weighmaster::agent::inventory {
+
+// Sightings, verdicts and coverage as they stand in columns: the bytes of their messages
+// (proto/weighmaster/v1/values.proto). What does not parse is DATA_LOSS.
+std::string ToColumn(const model::Sighting& sighting);
+std::string ToColumn(const model::Verdict& verdict);
+std::string ToColumn(const model::Coverage& coverage);
+base::Result<model::Sighting> SightingFromColumn(base::ByteView bytes);
+base::Result<model::Verdict> VerdictFromColumn(base::ByteView bytes);
+base::Result<model::Coverage> CoverageFromColumn(base::ByteView bytes);
+
+}  // namespace weighmaster::agent::inventory

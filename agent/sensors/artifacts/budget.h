@@ -1,0 +1,75 @@
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <stop_token>
+
+#include "policy/base/time.h"
+
+namespace weighmaster::agent::sensors {
+
+// What looking at files may cost the machine. Zero or false is no limit, as `weighmaster scan`
+// runs.
+struct Budget {
+  std::uint64_t bytes_per_second = 0;  // read from disk, all threads together
+  std::uint32_t cpu_percent = 0;       // of one processor, all threads together
+  bool pause_on_battery = false;
+  double max_load_per_cpu = 0;  // pauses while the load average is above
+  // Battery and load hold work up for this long at most, so that every laptop is looked at at last.
+  base::Duration longest_pause = std::chrono::hours(24);
+  bool background = false;  // processor and disk only when nobody else wants them
+};
+
+// Lets `per_second` units through on average and `burst` at once. A spender may overdraw it once
+// and then waits until the debt is paid. A value.
+class TokenBucket {
+ public:
+  TokenBucket(std::uint64_t per_second, std::uint64_t burst)
+      : per_second_(per_second), level_(static_cast<double>(burst)), burst_(level_) {}
+
+  // Takes the amount and returns how long to wait before going on; zero while there is enough.
+  base::Duration Take(std::uint64_t amount, base::BootTime now);
+
+ private:
+  std::uint64_t per_second_;
+  double level_;
+  double burst_;
+  std::optional<base::BootTime> last_;
+};
+
+// Keeps the sensor's threads within one Budget. Any thread may call it; `mutex_` guards what they
+// share. The clock must outlive it.
+class Pacer {
+ public:
+  // `unwelcome` says whether the machine is in no mood for background work; it is asked every few
+  // seconds at most. FromMachine() makes the real one.
+  using Unwelcome = std::function<bool()>;
+  Pacer(const Budget& budget, const base::Clock& clock, Unwelcome unwelcome);
+  static Unwelcome FromMachine(const Budget& budget);
+
+  // Accounts for work that was just done and waits as long as the budget asks for. False when
+  // `stop` was requested.
+  bool Spend(std::uint64_t bytes, base::Duration busy, const std::stop_token& stop);
+
+ private:
+  base::Duration Owed(std::uint64_t bytes, base::Duration busy);
+  bool PauseIfUnwelcome(const std::stop_token& stop);
+
+  const Budget budget_;
+  const base::Clock& clock_;
+  const Unwelcome unwelcome_;
+
+  std::mutex mutex_;
+  // Guarded by mutex_.
+  TokenBucket bytes_;
+  TokenBucket processor_;  // in microseconds
+  base::BootTime next_check_;
+};
+
+// Waits on the real clock. False when `stop` was requested before the time had passed.
+bool WaitFor(base::Duration duration, const std::stop_token& stop);
+
+}  // namespace weighmaster::agent::sensors

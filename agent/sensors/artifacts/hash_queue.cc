@@ -1,0 +1,209 @@
+#include "agent/sensors/artifacts/hash_queue.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "agent/os/directory.h"
+#include "agent/os/open_file.h"
+#include "agent/os/priority.h"
+#include "policy/base/limits.h"
+#include "third_party/openssl/resumable_sha256.h"
+
+namespace weighmaster::agent::sensors {
+namespace {
+
+// Large enough that calls and accounting vanish beside hashing, small enough to stay in the
+// processor's second-level cache between the read and the hash.
+constexpr std::size_t kChunkBytes = 1 * base::limits::kMiB;
+
+bool Matches(const os::FileStatus& status, const FileStamp& stamp) {
+  return status.size_bytes == stamp.size_bytes && status.modified_ns == stamp.modified_ns &&
+         status.changed_ns == stamp.changed_ns;
+}
+
+}  // namespace
+
+HashQueue::HashQueue(const HashOptions& options, base::Executor& executor, Pacer& pacer,
+                     HashCheckpoints& checkpoints, const base::Clock& clock, std::stop_token stop,
+                     Done done, Changed changed)
+    : options_(options),
+      executor_(executor),
+      pacer_(pacer),
+      checkpoints_(checkpoints),
+      clock_(clock),
+      stop_(std::move(stop)),
+      done_(std::move(done)),
+      changed_(std::move(changed)) {}
+
+bool HashQueue::Add(HashJob job) {
+  std::unique_lock lock(mutex_);
+  const auto finished = finished_links_.find(job.stamp.identity.bytes);
+  if (finished != finished_links_.end() && finished->second.stamp == job.stamp) {
+    const model::ContentDigest digest = finished->second.digest;
+    lock.unlock();
+    done_(job, digest);
+    return true;
+  }
+  const auto present = by_identity_.find(job.stamp.identity.bytes);
+  if (present != by_identity_.end() && present->second->jobs.front().stamp == job.stamp) {
+    present->second->jobs.push_back(std::move(job));
+    return true;
+  }
+  if (queue_.size() >= base::limits::kMaxHashQueue) return false;
+  bytes_to_hash_ += job.stamp.size_bytes;
+  auto entry = std::make_shared<Entry>();
+  by_identity_[job.stamp.identity.bytes] = entry;
+  entry->jobs.push_back(std::move(job));
+  queue_.push_back(std::move(entry));
+  if (drains_ < std::max(options_.threads, 1U)) {
+    ++drains_;
+    lock.unlock();
+    executor_.Submit([this] { Drain(); });
+  }
+  return true;
+}
+
+void HashQueue::Wait() {
+  std::unique_lock lock(mutex_);
+  idle_.wait(lock, [this] { return drains_ == 0; });
+}
+
+void HashQueue::Drain() {
+  if (options_.background) os::EnterBackground();
+  std::unique_lock lock(mutex_);
+  while (!queue_.empty() && !stop_.stop_requested()) {
+    const std::shared_ptr<Entry> entry = std::move(queue_.front());
+    queue_.pop_front();
+    lock.unlock();
+    Process(entry);
+    lock.lock();
+  }
+  // Notified under the lock: once it is free, the queue may be gone.
+  if (--drains_ == 0) idle_.notify_all();
+}
+
+void HashQueue::Process(const std::shared_ptr<Entry>& entry) {
+  // Jobs that join meanwhile are appended, so the first is read under the lock and copied.
+  HashJob first;
+  {
+    const std::lock_guard lock(mutex_);
+    first = entry->jobs.front();
+  }
+  const Reading reading = Read(first);
+  if (reading.end == ReadingEnd::kStopped) return;
+  std::vector<HashJob> jobs;
+  {
+    const std::lock_guard lock(mutex_);
+    jobs = std::move(entry->jobs);
+    const auto present = by_identity_.find(first.stamp.identity.bytes);
+    if (present != by_identity_.end() && present->second == entry) by_identity_.erase(present);
+    if (reading.end == ReadingEnd::kVerified && first.links > 1 && first.settled) {
+      if (finished_links_.size() >= base::limits::kMaxHardLinkedFiles) finished_links_.clear();
+      finished_links_[first.stamp.identity.bytes] = {first.stamp, reading.digest};
+    }
+  }
+  ++files_hashed_;
+  for (const HashJob& job : jobs) {
+    if (reading.end == ReadingEnd::kChanged) {
+      changed_(job);
+    } else {
+      done_(job, reading.digest);
+    }
+  }
+}
+
+HashQueue::Reading HashQueue::Read(const HashJob& job) {
+  base::Result<os::OpenedFile> file =
+      os::OpenRegularBeneath(job.root->fd.get(), RelativeTo(*job.root, job.sighting.path.bytes));
+  if (!file.has_value()) {
+    const base::ErrorCode code = file.error().code();
+    // Gone, or something else by now: the next look finds out what.
+    const bool changed =
+        code == base::ErrorCode::kNotFound || code == base::ErrorCode::kFailedPrecondition;
+    return changed ? Reading{ReadingEnd::kChanged, {}} : Failed(file.error());
+  }
+  const base::Result<model::FileIdentity> identity =
+      job.root->identity.Identify(file->fd.get(), "");
+  if (!identity.has_value() || *identity != job.stamp.identity ||
+      !Matches(file->status, job.stamp)) {
+    return {ReadingEnd::kChanged, {}};
+  }
+  return ReadOpened(job, file->fd.get());
+}
+
+HashQueue::Reading HashQueue::ReadOpened(const HashJob& job, int fd) {
+  const std::uint64_t size = job.stamp.size_bytes;
+  const bool leaves_checkpoints =
+      options_.checkpoint_bytes > 0 && size > options_.checkpoint_bytes && job.settled;
+  std::optional<openssl::ResumableSha256> resumed;
+  if (leaves_checkpoints) resumed = Resume(job);
+  bool checkpointed = resumed.has_value();
+  openssl::ResumableSha256 hasher = checkpointed ? *std::move(resumed) : openssl::ResumableSha256();
+  bytes_hashed_ += hasher.size();
+  const bool keep_cached = os::IsMostlyCached(fd, size);
+  os::AdviseSequential(fd);
+  std::uint64_t next_checkpoint = hasher.size() + options_.checkpoint_bytes;
+  base::Bytes chunk(static_cast<std::size_t>(std::min<std::uint64_t>(kChunkBytes, size)));
+  while (hasher.size() < size) {
+    const base::BootTime began = clock_.SinceBoot();
+    const std::uint64_t offset = hasher.size();
+    const auto wanted =
+        static_cast<std::size_t>(std::min<std::uint64_t>(chunk.size(), size - offset));
+    const base::Result<std::size_t> n = os::ReadAt(fd, offset, chunk.data(), wanted);
+    if (!n.has_value()) return Failed(n.error());
+    const base::Result<os::FileStatus> now = os::StatusOf(fd);
+    // Told at once: the rest of a large file that is still being written is not worth reading.
+    if (*n != wanted || !now.has_value() || !Matches(*now, job.stamp)) {
+      return {ReadingEnd::kChanged, {}};
+    }
+    hasher.Update(base::ByteView(chunk.data(), *n));
+    if (!keep_cached) os::AdviseDone(fd, offset, *n);
+    bytes_hashed_ += *n;
+    bytes_read_ += *n;
+    const bool going_on = pacer_.Spend(*n, clock_.SinceBoot().since_boot - began.since_boot, stop_);
+    if (leaves_checkpoints && hasher.size() < size &&
+        (!going_on || hasher.size() >= next_checkpoint)) {
+      StoreCheckpoint(job, hasher.size(), hasher.Serialise());
+      checkpointed = true;
+      next_checkpoint = hasher.size() + options_.checkpoint_bytes;
+    }
+    if (!going_on && hasher.size() < size) return {ReadingEnd::kStopped, {}};
+  }
+  if (checkpointed && !checkpoints_.Erase(job.stamp.identity).has_value()) ++checkpoint_failures_;
+  Reading reading{ReadingEnd::kVerified, {}};
+  reading.digest.state = model::DigestState::kVerified;
+  reading.digest.sha256 = hasher.Finish();
+  reading.digest.verified_at = clock_.Now();
+  return reading;
+}
+
+std::optional<openssl::ResumableSha256> HashQueue::Resume(const HashJob& job) {
+  const base::Result<std::optional<HashCheckpoint>> known = checkpoints_.Load(job.stamp.identity);
+  if (!known.has_value()) ++checkpoint_failures_;
+  if (!known.has_value() || !known->has_value() || (*known)->stamp != job.stamp)
+    return std::nullopt;
+  base::Result<openssl::ResumableSha256> hasher =
+      openssl::ResumableSha256::Restore((*known)->state);
+  if (!hasher.has_value() || hasher->size() != (*known)->offset_bytes ||
+      hasher->size() > job.stamp.size_bytes) {
+    return std::nullopt;
+  }
+  return *std::move(hasher);
+}
+
+void HashQueue::StoreCheckpoint(const HashJob& job, std::uint64_t offset, base::Bytes state) {
+  HashCheckpoint checkpoint;
+  checkpoint.stamp = job.stamp;
+  checkpoint.offset_bytes = offset;
+  checkpoint.state = std::move(state);
+  if (!checkpoints_.Store(checkpoint).has_value()) ++checkpoint_failures_;
+}
+
+HashQueue::Reading HashQueue::Failed(const base::Error& error) const {
+  Reading reading{ReadingEnd::kFailed, {}};
+  reading.digest.state = model::DigestState::kFailed;
+  reading.digest.detail = error.message();
+  return reading;
+}
+
+}  // namespace weighmaster::agent::sensors

@@ -1,0 +1,120 @@
+#include "agent/sync/bundle_fetch.h"
+
+#include <utility>
+
+#include "weighmaster/v1/sync.pb.h"
+
+namespace weighmaster::agent::sync {
+
+base::Status BundleFetch::OnOffer(wire::AgentChannel& channel, const v1::Offer& offer) {
+  channel_ = &channel;
+  if (offer.has_root()) {
+    WM_ASSIGN_OR_RETURN(const wire::SignedDocument root, wire::FromProto(offer.root()));
+    WM_RETURN_IF_ERROR(policy_.ConsiderRoot(root));
+  }
+  if (!offer.has_bundle()) return {};
+  WM_ASSIGN_OR_RETURN(wire::SignedDocument bundle, wire::FromProto(offer.bundle()));
+  if (policy_.applying()) {
+    next_ = std::move(bundle);
+    return {};
+  }
+  return Take(std::move(bundle));
+}
+
+base::Status BundleFetch::Take(wire::SignedDocument bundle) {
+  bundle_.reset();
+  missing_.clear();
+  WM_ASSIGN_OR_RETURN(decide::Considered considered, policy_.Consider(bundle));
+  if (considered.needs == decide::OfferNeeds::kNothing ||
+      considered.needs == decide::OfferNeeds::kRefused) {
+    writer_.reset();
+    return {};
+  }
+  bundle_ = std::move(bundle);
+  missing_.assign(considered.missing.begin(), considered.missing.end());
+  return FetchNext();
+}
+
+base::Status BundleFetch::FetchNext() {
+  if (missing_.empty()) return Apply();
+  const wire::PartReference& part = missing_.front();
+  const bool begun = writer_ != nullptr && writer_->sha256() == part.sha256 &&
+                     writer_->size_bytes() == part.size_bytes;
+  if (!begun) {
+    writer_.reset();
+    WM_ASSIGN_OR_RETURN(writer_, policy_.Begin(part));
+  }
+  return Request();
+}
+
+base::Status BundleFetch::Request() {
+  if (channel_ == nullptr) return {};
+  v1::AgentFrame frame;
+  v1::PartRequest& request = *frame.mutable_part_request();
+  request.set_sha256(std::string(base::AsText(writer_->sha256().view())));
+  request.set_offset(writer_->received());
+  channel_->Send(frame);
+  return {};
+}
+
+base::Status BundleFetch::OnChunk(const v1::PartChunk& chunk) {
+  // Answers to what is not wanted any more may still be under way, and may come twice.
+  if (writer_ == nullptr || !bundle_.has_value()) return {};
+  if (chunk.sha256() != base::AsText(writer_->sha256().view())) return {};
+  if (chunk.data().empty()) return GiveUp("the server does not have a part of this bundle");
+  if (chunk.offset() < writer_->received()) return {};
+  if (chunk.offset() > writer_->received()) {
+    return base::FailedPrecondition("the server sent a part of a policy with a hole in it");
+  }
+  if (chunk.total_bytes() != writer_->size_bytes() ||
+      chunk.data().size() > writer_->size_bytes() - writer_->received()) {
+    return GiveUp("a part of this bundle has another length than its manifest says");
+  }
+  WM_RETURN_IF_ERROR(writer_->Append(chunk.data()));
+  return writer_->complete() ? FinishPart() : Request();
+}
+
+base::Status BundleFetch::FinishPart() {
+  const base::Status committed = writer_->Commit();
+  writer_.reset();
+  if (!committed.has_value()) {
+    if (committed.error().code() == base::ErrorCode::kDataLoss) {
+      return GiveUp(committed.error().message());
+    }
+    return committed;
+  }
+  missing_.pop_front();
+  return FetchNext();
+}
+
+base::Status BundleFetch::GiveUp(const std::string& detail) {
+  writer_.reset();
+  missing_.clear();
+  const wire::SignedDocument bundle = std::move(*bundle_);
+  bundle_.reset();
+  return policy_.RefuseForPart(bundle, detail);
+}
+
+base::Status BundleFetch::Apply() {
+  writer_.reset();
+  const wire::SignedDocument bundle = std::move(*bundle_);
+  bundle_.reset();
+  return policy_.Apply(bundle, [this, alive = std::weak_ptr<const bool>(alive_)] {
+    if (!alive.expired()) OnApplied();
+  });
+}
+
+void BundleFetch::OnApplied() {
+  if (!next_.has_value()) return;
+  wire::SignedDocument bundle = std::move(*next_);
+  next_.reset();
+  if (const auto taken = Take(std::move(bundle)); !taken.has_value()) on_error_(taken.error());
+}
+
+void BundleFetch::End() {
+  channel_ = nullptr;
+  bundle_.reset();
+  missing_.clear();
+}
+
+}  // namespace weighmaster::agent::sync

@@ -1,0 +1,62 @@
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+
+#include "agent/decide/policy_in_force.h"
+#include "policy/base/result.h"
+#include "proto/wire/channel.h"
+#include "proto/wire/trust.h"
+
+namespace weighmaster::v1 {
+class Offer;
+class PartChunk;
+}  // namespace weighmaster::v1
+
+namespace weighmaster::agent::sync {
+
+// Takes a bundle from its offer to being in force: the root first, then the manifest, then the
+// parts that are missing, one chunk at a time. A newer offer takes the place of an older one; one
+// that comes while a bundle is being applied waits for that. What has arrived of a part outlives
+// its stream, so that the next one goes on from there.
+//
+// Loop-owned; the policy must outlive it. An Error from any call is the storage's or a breach of
+// the protocol: this stream has to end. A bundle that is refused is no error.
+class BundleFetch {
+ public:
+  // `on_error` hears what fails after a bundle was applied and the next one is taken up.
+  BundleFetch(decide::PolicyInForce& policy, std::function<void(const base::Error&)> on_error)
+      : policy_(policy), on_error_(std::move(on_error)) {}
+  BundleFetch(const BundleFetch&) = delete;
+  BundleFetch& operator=(const BundleFetch&) = delete;
+
+  base::Status OnOffer(wire::AgentChannel& channel, const v1::Offer& offer);
+  base::Status OnChunk(const v1::PartChunk& chunk);
+  void End();
+
+  // The server owes a chunk.
+  bool waiting() const { return channel_ != nullptr && writer_ != nullptr; }
+
+ private:
+  base::Status Take(wire::SignedDocument bundle);
+  base::Status FetchNext();
+  base::Status Request();
+  base::Status FinishPart();
+  base::Status GiveUp(const std::string& detail);
+  base::Status Apply();
+  void OnApplied();
+
+  decide::PolicyInForce& policy_;
+  const std::function<void(const base::Error&)> on_error_;
+  const std::shared_ptr<const bool> alive_ = std::make_shared<const bool>(true);
+
+  wire::AgentChannel* channel_ = nullptr;       // of the latest offer, while it lives
+  std::optional<wire::SignedDocument> bundle_;  // whose parts are being fetched
+  std::deque<wire::PartReference> missing_;     // of it; the first is in `writer_`
+  std::unique_ptr<decide::PartWriter> writer_;  // may outlive bundle_ and stream
+  std::optional<wire::SignedDocument> next_;    // offered while another was being applied
+};
+
+}  // namespace weighmaster::agent::sync

@@ -1,0 +1,44 @@
+#include "policy/lang/compile.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+namespace weighmaster::lang {
+
+base::Result<CompiledPolicy> Compile(const Reading& reading) {
+  if (reading.diagnostics.has_errors()) {
+    const auto first = std::ranges::find(reading.diagnostics.all(), DiagnosticSeverity::kError,
+                                         &Diagnostic::severity);
+    return base::InvalidArgument("the policy has " + std::to_string(reading.diagnostics.errors()) +
+                                 " errors; the first: " + first->ToText());
+  }
+  CompiledPolicy compiled;
+  compiled.rules.policy_name = reading.document.name;
+  compiled.rules.default_outcome = reading.document.default_outcome;
+  compiled.rules.default_message = reading.document.default_message;
+  for (const DocumentRule& rule : reading.document.rules) compiled.rules.rules.push_back(rule.rule);
+  for (const ListedDigest& digest : reading.document.digests) {
+    switch (digest.kind) {
+      case model::ListKind::kBlocked:
+        compiled.lists.blocked.push_back(digest.sha256);
+        break;
+      case model::ListKind::kDenied:
+        compiled.lists.denied.push_back(digest.sha256);
+        break;
+      case model::ListKind::kApproved:
+        compiled.lists.approved.push_back(digest.sha256);
+        break;
+    }
+  }
+  return compiled;
+}
+
+base::Result<std::shared_ptr<const engine::Policy>> MakePolicy(std::uint64_t version,
+                                                               const Reading& reading) {
+  WM_ASSIGN_OR_RETURN(CompiledPolicy compiled, Compile(reading));
+  return engine::Policy::Make(version, std::move(compiled.rules),
+                              engine::ListsInMemory(model::EncodeDigestLists(compiled.lists)));
+}
+
+}  // namespace weighmaster::lang

@@ -1,0 +1,12 @@
+#pragma once
+
+#include "policy/lang/diagnostics.h"
+#include "policy/lang/document.h"
+
+namespace weighmaster::lang {
+
+// What can be said only of the whole document: digests on two lists or twice on one, rules that are
+// never reached, and `not` over a field that can be unknown.
+void Lint(const Document& document, Diagnostics& diagnostics);
+
+}  // namespace weighmaster::lang

@@ -1,0 +1,96 @@
+#include "server/api/admin_values.h"
+
+#include <charconv>
+#include <string_view>
+
+#include "policy/base/limits.h"
+#include "proto/wire/convert.h"
+#include "weighmaster/v1/admin.pb.h"
+
+namespace weighmaster::server::api {
+namespace {
+
+constexpr std::string_view kPagePrefix = "p1.";
+
+}  // namespace
+
+base::Result<store::PageQuery> ParsePage(const v1::PageRequest& page) {
+  store::PageQuery query;
+  if (page.page_size() > base::limits::kMaxPageSize) {
+    return base::InvalidArgument("a page has at most " +
+                                 std::to_string(base::limits::kMaxPageSize) + " rows");
+  }
+  query.size = page.page_size();
+  std::string_view token = page.page_token();
+  if (token.empty()) return query;
+  const auto refused = base::InvalidArgument("page_token is not one that this server made");
+  if (!token.starts_with(kPagePrefix)) return refused;
+  token.remove_prefix(kPagePrefix.size());
+  const auto [end, error] = std::from_chars(token.data(), token.data() + token.size(), query.after);
+  if (error != std::errc() || end != token.data() + token.size() || query.after == 0) {
+    return refused;
+  }
+  return query;
+}
+
+std::string PageToken(std::uint64_t next) {
+  return next == 0 ? std::string() : std::string(kPagePrefix) + std::to_string(next);
+}
+
+void ToProto(const store::EndpointRow& row, bool connected, v1::Endpoint& out) {
+  out.set_endpoint_id(row.id.ToHex());
+  out.set_hostname(row.machine.hostname);
+  out.set_os(row.machine.os);
+  out.set_agent_version(row.machine.agent_version);
+  out.set_state(static_cast<v1::EndpointState>(row.state));
+  out.set_enrolled_time_us(base::ToMicroseconds(row.enrolled));
+  if (row.last_contact.has_value()) {
+    out.set_last_contact_time_us(base::ToMicroseconds(*row.last_contact));
+  }
+  out.set_connected(connected);
+  out.set_policy_version(row.policy_version);
+  out.set_clock_offset_us(row.clock_offset.count());
+  out.set_sightings(row.sightings);
+  out.set_denied(row.denied);
+  out.set_warned(row.warned);
+  for (const model::Coverage& coverage : row.coverage) {
+    wire::ToProto(coverage, *out.add_coverage());
+  }
+  out.set_events_stored(row.events_stored);
+  out.set_events_dropped(row.events_dropped);
+}
+
+void ToProto(const store::SightingRow& row, v1::StoredSighting& out) {
+  out.set_endpoint_id(row.endpoint.ToHex());
+  out.set_hostname(row.hostname);
+  out.mutable_path()->set_text(row.sighting.path.ToDisplay());
+  wire::ToProto(row.sighting.path, *out.mutable_path()->mutable_path());
+  wire::ToProto(row.sighting, *out.mutable_sighting());
+  if (row.verdict.has_value()) wire::ToProto(*row.verdict, *out.mutable_verdict());
+  out.set_first_seen_time_us(base::ToMicroseconds(row.first_seen));
+  out.set_last_change_time_us(base::ToMicroseconds(row.gone.value_or(row.last_change)));
+  out.set_present(!row.gone.has_value());
+}
+
+void ToProto(const store::FindingRow& row, v1::Finding& out) {
+  out.set_finding_id(row.id);
+  out.set_rule(row.rule);
+  out.set_endpoint_id(row.endpoint.ToHex());
+  out.set_hostname(row.hostname);
+  out.set_subject(row.subject);
+  out.set_severity(static_cast<v1::Severity>(row.severity));
+  out.set_state(row.resolved ? v1::FINDING_STATE_RESOLVED : v1::FINDING_STATE_OPEN);
+  out.set_detail(row.detail);
+  out.set_first_time_us(base::ToMicroseconds(row.first));
+  out.set_last_time_us(base::ToMicroseconds(row.last));
+  out.set_count(row.count);
+}
+
+void ToProto(const store::FleetCoverage& coverage, v1::FleetCoverage& out) {
+  out.set_endpoints(coverage.endpoints);
+  out.set_endpoints_looked(coverage.looked);
+  out.set_endpoints_partly(coverage.partly);
+  out.set_endpoints_not(coverage.none);
+}
+
+}  // namespace weighmaster::server::api

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <string>
+
+#include "policy/base/result.h"
+#include "server/store/values.h"
+
+namespace weighmaster::v1 {
+class Endpoint;
+class Finding;
+class FleetCoverage;
+class PageRequest;
+class StoredSighting;
+}  // namespace weighmaster::v1
+
+namespace weighmaster::server::api {
+
+// The store's values as the API's messages. Ids and digests are lower-case hexadecimal.
+
+// "" begins; INVALID_ARGUMENT for a token that PageToken did not make.
+base::Result<store::PageQuery> ParsePage(const v1::PageRequest& page);
+std::string PageToken(std::uint64_t next);
+
+void ToProto(const store::EndpointRow& row, bool connected, v1::Endpoint& out);
+void ToProto(const store::SightingRow& row, v1::StoredSighting& out);
+void ToProto(const store::FindingRow& row, v1::Finding& out);
+void ToProto(const store::FleetCoverage& coverage, v1::FleetCoverage& out);
+
+}  // namespace weighmaster::server::api

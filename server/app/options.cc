@@ -1,0 +1,82 @@
+#include "server/app/options.h"
+
+#include <cstdio>
+
+#include "policy/base/bytes.h"
+#include "policy/base/result.h"
+#include "policy/base/version.h"
+
+namespace weighmaster::server::app {
+namespace {
+
+constexpr const char* kHelp =
+    "Usage: weighmaster-server init --data FOLDER --address HOST:PORT\n"
+    "       weighmaster-server serve --data FOLDER [--listen HOST:PORT]\n"
+    "\n"
+    "init   makes a fleet: its certificate authority, its root of trust, its policy key, and a "
+    "first\n"
+    "       administrator's token. --address is where agents and administrators reach it.\n"
+    "serve  runs the server until SIGTERM or SIGINT. --listen is where it listens (the address).\n"
+    "\n"
+    "  --version  print the version\n"
+    "\n"
+    "The manual: weighmaster-server(8). Exit codes: 0 done, 1 failed, 2 wrong usage.\n";
+
+base::Result<Options> Parse(const std::vector<std::string>& words) {
+  std::string data;
+  std::string address;
+  const bool is_init = words[0] == "init";
+  if (!is_init && words[0] != "serve") {
+    return base::InvalidArgument("there is no command \"" + words[0] + "\"");
+  }
+  const std::string address_option = is_init ? "--address" : "--listen";
+  for (std::size_t i = 1; i < words.size(); i += 2) {
+    const bool is_data = words[i] == "--data";
+    if (!is_data && words[i] != address_option) {
+      return base::InvalidArgument("there is no option \"" + words[i] + "\" here");
+    }
+    if (i + 1 == words.size()) return base::InvalidArgument(words[i] + " needs a value");
+    (is_data ? data : address) = words[i + 1];
+  }
+  if (data.empty()) return base::InvalidArgument("--data FOLDER is missing");
+  if (is_init && address.empty()) return base::InvalidArgument("--address HOST:PORT is missing");
+  Options options;
+  if (is_init) {
+    options.command = InitOptions{data, address};
+  } else {
+    options.command = ServeOptions{data, address};
+  }
+  return options;
+}
+
+Options Done(int exit_code) {
+  Options options;
+  options.exit_code = exit_code;
+  return options;
+}
+
+}  // namespace
+
+Options ParseOptions(const std::vector<std::string>& words) {
+  for (const std::string& word : words) {
+    if (word == "--help" || word == "-h") {
+      std::fputs(kHelp, stdout);
+      return Done(0);
+    }
+    if (word == "--version") {
+      std::printf("weighmaster-server %s\n", std::string(base::kVersion).c_str());
+      return Done(0);
+    }
+  }
+  if (words.empty()) {
+    std::fputs(kHelp, stderr);
+    return Done(2);
+  }
+  auto options = Parse(words);
+  if (options.has_value()) return std::move(*options);
+  std::fprintf(stderr, "weighmaster-server: %s; see --help\n",
+               base::EscapeForDisplay(options.error().message()).c_str());
+  return Done(2);
+}
+
+}  // namespace weighmaster::server::app

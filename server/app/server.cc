@@ -1,0 +1,84 @@
+#include "server/app/server.h"
+
+#include <algorithm>
+#include <thread>
+#include <utility>
+
+#include "policy/base/version.h"
+#include "server/app/data_folder.h"
+#include "server/store/sqlite/sqlite_store.h"
+#include "third_party/posix/files.h"
+#include "third_party/spdlog/log.h"
+
+namespace weighmaster::server::app {
+
+base::Result<std::unique_ptr<Server>> Server::Open(asio::AsioLoop& loop, const base::Clock& clock,
+                                                   const ServeOptions& options) {
+  WM_ASSIGN_OR_RETURN(identity::FleetFiles files, identity::LoadFleet(options.data_folder));
+  WM_ASSIGN_OR_RETURN(const std::string address, LoadAddress(options.data_folder));
+  std::unique_ptr<Server> server(new Server(loop, clock));
+  WM_RETURN_IF_ERROR(server->OpenStore(options.data_folder, files));
+  WM_RETURN_IF_ERROR(server->OpenRooms(std::move(files), address));
+  WM_RETURN_IF_ERROR(server->Listen(options.listen.empty() ? address : options.listen));
+  return server;
+}
+
+// Streams end first, so that nothing new is asked of the rooms below.
+Server::~Server() {
+  if (rpc_ != nullptr) rpc_->Stop();
+}
+
+base::Status Server::OpenStore(const std::string& data_folder, const identity::FleetFiles& files) {
+  WM_ASSIGN_OR_RETURN(store_, store::SqliteStore::Open(StorePath(data_folder)));
+  model::Id new_lineage;
+  random_.Fill(new_lineage.bytes);
+  WM_RETURN_IF_ERROR(
+      store_->AdoptFleet(files.root.fleet_id, new_lineage, files.root.version, files.signed_root));
+  WM_ASSIGN_OR_RETURN(queries_, store_->OpenQueries());
+  WM_ASSIGN_OR_RETURN(const store::FleetRecord fleet, queries_->Fleet());
+  lineage_ = fleet.lineage;
+  return {};
+}
+
+base::Status Server::OpenRooms(identity::FleetFiles files, std::string address) {
+  writer_ = std::make_unique<asio::ThreadPool>(1, "store");
+  reader_ = std::make_unique<asio::ThreadPool>(1, "queries");
+  pool_ = std::make_unique<asio::ThreadPool>(std::max(1U, std::thread::hardware_concurrency()),
+                                             "verify");
+  authority_ = std::make_unique<identity::Authority>(loop_, clock_, random_, std::move(files),
+                                                     std::move(address), *writer_, *store_,
+                                                     *reader_, *queries_);
+  ingest_ = std::make_unique<ingest::Ingest>(
+      loop_, clock_, random_, *pool_, *writer_, *store_, [](const base::Status& status) {
+        if (status.has_value()) {
+          logging::Info("store", "the store can be written again");
+        } else {
+          logging::Error("store", status.error().message() +
+                                      "; nothing is acknowledged until it can be written");
+        }
+      });
+  rollout_ = std::make_unique<rollout::Rollout>(loop_, clock_, *pool_, *writer_, *store_);
+  WM_RETURN_IF_ERROR(rollout_->Load(*queries_));
+  fleet_ = std::make_unique<fleet::Fleet>(
+      fleet::Services{loop_, clock_, random_, *ingest_, *rollout_, *reader_, *queries_, *writer_,
+                      *store_, authority_->files().ack_key, lineage_});
+  api_ = std::make_unique<api::AdminApi>(loop_, *authority_, *fleet_, *rollout_, *reader_,
+                                         *queries_, std::string(base::kVersion));
+  return {};
+}
+
+base::Status Server::Listen(const std::string& address) {
+  agents_ = rpc::MakeAgentCalls(*authority_, *fleet_);
+  rpc::Server::Options options;
+  options.address = address;
+  options.certificate_pem = authority_->files().tls_pem;
+  options.private_key_pem = authority_->files().tls_key_pem;
+  options.ca_pem = authority_->files().ca_pem;
+  WM_ASSIGN_OR_RETURN(rpc_, rpc::Server::Start(options, loop_, clock_, *agents_, api_.get()));
+  logging::Info("server", "weighmaster-server " + std::string(base::kVersion) + " serves fleet " +
+                              authority_->files().root.fleet_id + " on port " +
+                              std::to_string(rpc_->port()));
+  return {};
+}
+
+}  // namespace weighmaster::server::app

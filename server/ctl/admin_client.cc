@@ -1,0 +1,119 @@
+#include "server/ctl/admin_client.h"
+
+#include <grpcpp/grpcpp.h>
+
+#include <chrono>
+#include <string>
+#include <utility>
+
+#include "policy/base/limits.h"
+#include "third_party/openssl/handshake.h"
+#include "weighmaster/v1/admin.grpc.pb.h"
+
+namespace weighmaster::server::ctl {
+namespace {
+
+namespace limits = base::limits;
+
+std::shared_ptr<grpc::Channel> MakeChannel(const Profile& profile) {
+  grpc::SslCredentialsOptions tls;
+  tls.pem_root_certs = profile.ca_pem;
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  arguments.SetMaxReceiveMessageSize(static_cast<int>(limits::kMaxBundleBytes));
+  arguments.SetMaxSendMessageSize(static_cast<int>(limits::kMaxBundleBytes));
+  return grpc::CreateCustomChannel(profile.address, grpc::SslCredentials(tls), arguments);
+}
+
+// What a person has to know when a call did not reach the server.
+base::Error ExplainUnreachable(const Profile& profile, const std::string& grpc_message) {
+  const auto diagnosis =
+      openssl::DiagnoseTls(profile.address, limits::kConnectTimeout, profile.ca_pem);
+  if (!diagnosis.has_value()) return diagnosis.error();
+  if (!diagnosis->verify_error.empty()) {
+    return base::FailedPrecondition(
+        profile.address + " is not the server that you logged in to: " + diagnosis->verify_error);
+  }
+  return base::Unavailable(profile.address + ": " + grpc_message);
+}
+
+base::Error FromStatus(const Profile& profile, const grpc::Status& status) {
+  switch (status.error_code()) {
+    case grpc::StatusCode::UNAVAILABLE:
+      return ExplainUnreachable(profile, status.error_message());
+    case grpc::StatusCode::UNAUTHENTICATED:
+      return base::Unauthenticated(status.error_message() +
+                                   "; run \"weighctl login\" with a token that is good");
+    case grpc::StatusCode::DEADLINE_EXCEEDED:
+      return base::Unavailable(profile.address + " did not answer in time; try again");
+    default:
+      return {static_cast<base::ErrorCode>(status.error_code()), status.error_message()};
+  }
+}
+
+}  // namespace
+
+struct AdminClient::Connection {
+  std::unique_ptr<v1::AdminService::Stub> stub;
+};
+
+AdminClient::AdminClient(Profile profile)
+    : profile_(std::move(profile)),
+      connection_(new Connection{v1::AdminService::NewStub(MakeChannel(profile_))}) {}
+
+AdminClient::~AdminClient() = default;
+
+template <typename Method, typename Request, typename Response>
+base::Status AdminClient::Call(Method method, const Request& in, Response& out) {
+  grpc::ClientContext context;
+  context.AddMetadata("authorization", "Bearer " + profile_.token);
+  context.set_deadline(std::chrono::system_clock::now() + limits::kAdminCallTimeout);
+  const grpc::Status status = ((*connection_->stub).*method)(&context, in, &out);
+  if (!status.ok()) return FromStatus(profile_, status);
+  return {};
+}
+
+using Stub = v1::AdminService::Stub;
+
+base::Status AdminClient::GetFleet(const v1::GetFleetRequest& in, v1::GetFleetResponse& out) {
+  WM_RETURN_IF_ERROR(Call(&Stub::GetFleet, in, out));
+  if (!profile_.fleet_id.empty() && out.fleet_id() != profile_.fleet_id) {
+    return base::FailedPrecondition(profile_.address + " now serves the fleet " + out.fleet_id() +
+                                    ", not " + profile_.fleet_id +
+                                    "; log in again if that is meant");
+  }
+  return {};
+}
+base::Status AdminClient::ListEndpoints(const v1::ListEndpointsRequest& in,
+                                        v1::ListEndpointsResponse& out) {
+  return Call(&Stub::ListEndpoints, in, out);
+}
+base::Status AdminClient::ListSightings(const v1::ListSightingsRequest& in,
+                                        v1::ListSightingsResponse& out) {
+  return Call(&Stub::ListSightings, in, out);
+}
+base::Status AdminClient::Where(const v1::WhereRequest& in, v1::WhereResponse& out) {
+  return Call(&Stub::Where, in, out);
+}
+base::Status AdminClient::CreateToken(const v1::CreateTokenRequest& in,
+                                      v1::CreateTokenResponse& out) {
+  return Call(&Stub::CreateToken, in, out);
+}
+base::Status AdminClient::PublishPolicy(const v1::PublishPolicyRequest& in,
+                                        v1::PublishPolicyResponse& out) {
+  return Call(&Stub::PublishPolicy, in, out);
+}
+base::Status AdminClient::GetPolicy(const v1::GetPolicyRequest& in, v1::GetPolicyResponse& out) {
+  return Call(&Stub::GetPolicy, in, out);
+}
+base::Status AdminClient::ListFindings(const v1::ListFindingsRequest& in,
+                                       v1::ListFindingsResponse& out) {
+  return Call(&Stub::ListFindings, in, out);
+}
+base::Status AdminClient::RevokeEndpoint(const v1::RevokeEndpointRequest& in,
+                                         v1::RevokeEndpointResponse& out) {
+  return Call(&Stub::RevokeEndpoint, in, out);
+}
+
+}  // namespace weighmaster::server::ctl

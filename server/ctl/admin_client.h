@@ -1,0 +1,60 @@
+#pragma once
+
+#include <memory>
+
+#include "policy/base/result.h"
+#include "server/ctl/profile.h"
+
+namespace weighmaster::v1 {
+class CreateTokenRequest;
+class CreateTokenResponse;
+class GetFleetRequest;
+class GetFleetResponse;
+class GetPolicyRequest;
+class GetPolicyResponse;
+class ListEndpointsRequest;
+class ListEndpointsResponse;
+class ListFindingsRequest;
+class ListFindingsResponse;
+class ListSightingsRequest;
+class ListSightingsResponse;
+class PublishPolicyRequest;
+class PublishPolicyResponse;
+class RevokeEndpointRequest;
+class RevokeEndpointResponse;
+class WhereRequest;
+class WhereResponse;
+}  // namespace weighmaster::v1
+
+namespace weighmaster::server::ctl {
+
+// The administrative API of proto/weighmaster/v1/admin.proto over gRPC and TLS, one blocking call a
+// method. Trusts the profile's CA alone. An error is one line that says what to do; where the
+// server can't be reached it comes from a diagnostic handshake, because gRPC can't tell.
+class AdminClient {
+ public:
+  explicit AdminClient(Profile profile);
+  ~AdminClient();
+  AdminClient(const AdminClient&) = delete;
+  AdminClient& operator=(const AdminClient&) = delete;
+
+  base::Status GetFleet(const v1::GetFleetRequest& in, v1::GetFleetResponse& out);
+  base::Status ListEndpoints(const v1::ListEndpointsRequest& in, v1::ListEndpointsResponse& out);
+  base::Status ListSightings(const v1::ListSightingsRequest& in, v1::ListSightingsResponse& out);
+  base::Status Where(const v1::WhereRequest& in, v1::WhereResponse& out);
+  base::Status CreateToken(const v1::CreateTokenRequest& in, v1::CreateTokenResponse& out);
+  base::Status PublishPolicy(const v1::PublishPolicyRequest& in, v1::PublishPolicyResponse& out);
+  base::Status GetPolicy(const v1::GetPolicyRequest& in, v1::GetPolicyResponse& out);
+  base::Status ListFindings(const v1::ListFindingsRequest& in, v1::ListFindingsResponse& out);
+  base::Status RevokeEndpoint(const v1::RevokeEndpointRequest& in, v1::RevokeEndpointResponse& out);
+
+ private:
+  struct Connection;
+  template <typename Method, typename Request, typename Response>
+  base::Status Call(Method method, const Request& in, Response& out);
+
+  const Profile profile_;
+  const std::unique_ptr<Connection> connection_;
+};
+
+}  // namespace weighmaster::server::ctl

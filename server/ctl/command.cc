@@ -1,0 +1,96 @@
+#include "server/ctl/command.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "policy/lang/duration.h"
+
+namespace weighmaster::server::ctl {
+namespace {
+
+base::Result<std::uint64_t> ParseNumber(std::string_view text) {
+  std::uint64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size() || text.empty()) {
+    return base::InvalidArgument("\"" + std::string(text) + "\" is no whole number");
+  }
+  return number;
+}
+
+const Arguments::Option* FindOption(const std::vector<Arguments::Option>& options,
+                                    std::string_view word) {
+  const auto found = std::ranges::find_if(
+      options, [&](const Arguments::Option& option) { return word == option.name; });
+  return found == options.end() ? nullptr : &*found;
+}
+
+}  // namespace
+
+base::Result<Arguments> Arguments::Parse(const std::vector<std::string>& words,
+                                         const std::vector<Option>& options,
+                                         const std::vector<std::string_view>& positionals) {
+  Arguments parsed;
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    const std::string_view word = words[i];
+    if (!word.starts_with("--")) {
+      parsed.positionals_.emplace_back(word);
+      continue;
+    }
+    const std::size_t equals = word.find('=');
+    const std::string name(word.substr(2, equals == word.npos ? word.npos : equals - 2));
+    const Option* const option = FindOption(options, name);
+    if (option == nullptr) return base::InvalidArgument("there is no option --" + name);
+    if (parsed.Has(name)) return base::InvalidArgument("--" + name + " is given twice");
+    const bool is_flag = option->value.empty();
+    if (equals != word.npos) {
+      if (is_flag) return base::InvalidArgument("--" + name + " takes no value");
+      parsed.values_.emplace_back(name, word.substr(equals + 1));
+    } else if (is_flag) {
+      parsed.values_.emplace_back(name, "");
+    } else if (i + 1 == words.size()) {
+      return base::InvalidArgument("--" + name + " needs a value: " + std::string(option->value));
+    } else {
+      parsed.values_.emplace_back(name, words[++i]);
+    }
+  }
+  if (parsed.positionals_.size() < positionals.size()) {
+    return base::InvalidArgument(std::string(positionals[parsed.positionals_.size()]) +
+                                 " is missing");
+  }
+  if (parsed.positionals_.size() > positionals.size()) {
+    return base::InvalidArgument("\"" + parsed.positionals_[positionals.size()] +
+                                 "\" is one argument too many");
+  }
+  return parsed;
+}
+
+bool Arguments::Has(std::string_view option) const {
+  return std::ranges::any_of(values_, [&](const auto& value) { return value.first == option; });
+}
+
+std::string Arguments::Value(std::string_view option, std::string_view otherwise) const {
+  const auto found =
+      std::ranges::find_if(values_, [&](const auto& value) { return value.first == option; });
+  return found == values_.end() ? std::string(otherwise) : found->second;
+}
+
+base::Result<std::uint64_t> Arguments::Number(std::string_view option,
+                                              std::uint64_t otherwise) const {
+  if (!Has(option)) return otherwise;
+  auto number = ParseNumber(Value(option));
+  if (!number.has_value())
+    return std::move(number.error()).While("reading --" + std::string(option));
+  return number;
+}
+
+base::Result<base::Duration> Arguments::Duration(std::string_view option,
+                                                 base::Duration otherwise) const {
+  if (!Has(option)) return otherwise;
+  auto duration = lang::ParseDuration(Value(option));
+  if (!duration.has_value()) {
+    return std::move(duration.error()).While("reading --" + std::string(option));
+  }
+  return duration;
+}
+
+}  // namespace weighmaster::server::ctl

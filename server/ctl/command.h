@@ -1,0 +1,67 @@
+#pragma once
+
+#include <functional>
+#include <ostream>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "policy/base/result.h"
+#include "policy/base/time.h"
+#include "server/ctl/admin_client.h"
+
+namespace weighmaster::server::ctl {
+
+// Documented in weighctl(1); scripts rely on them.
+enum class ExitCode : int { kOk = 0, kFailed = 1, kUsage = 2 };
+
+// The arguments of one command: options with a value ("--uses 3"), flags, and what is left over.
+class Arguments {
+ public:
+  struct Option {
+    std::string_view name;   // without "--"
+    std::string_view value;  // what --help calls its value; "" makes it a flag
+    std::string_view help;
+  };
+
+  // INVALID_ARGUMENT names the option that is unknown, repeated or without its value, and what
+  // positional argument is missing or too many.
+  static base::Result<Arguments> Parse(const std::vector<std::string>& words,
+                                       const std::vector<Option>& options,
+                                       const std::vector<std::string_view>& positionals);
+
+  bool Has(std::string_view option) const;
+  // The value, or `otherwise` when the option was not given.
+  std::string Value(std::string_view option, std::string_view otherwise = "") const;
+  base::Result<std::uint64_t> Number(std::string_view option, std::uint64_t otherwise) const;
+  // "90s", "15m", "36h", "7d".
+  base::Result<base::Duration> Duration(std::string_view option, base::Duration otherwise) const;
+  const std::string& Positional(std::size_t index) const { return positionals_[index]; }
+
+ private:
+  std::vector<std::pair<std::string, std::string>> values_;
+  std::vector<std::string> positionals_;
+};
+
+// What a command works with.
+struct Context {
+  std::ostream& out;
+  std::ostream& err;
+  std::string profile_path;
+  const base::Clock& clock;
+};
+
+struct Command {
+  std::string_view name;  // "tokens create"
+  std::string_view summary;
+  std::vector<std::string_view> positionals;  // as --help names them
+  std::vector<Arguments::Option> options;
+  // An error ends the program with kFailed and its message.
+  std::function<base::Result<ExitCode>(Context&, const Arguments&)> run;
+};
+
+std::vector<Command> FleetCommands();      // login, endpoints, tokens create, revoke, findings
+std::vector<Command> InventoryCommands();  // inventory, where
+std::vector<Command> PolicyCommands();     // policy lint, sign, publish, show
+
+}  // namespace weighmaster::server::ctl

@@ -1,0 +1,154 @@
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "policy/model/digest.h"
+#include "policy/report/sighting_json.h"
+#include "policy/report/table.h"
+#include "proto/wire/convert.h"
+#include "server/ctl/command.h"
+#include "server/ctl/coverage_line.h"
+#include "weighmaster/v1/admin.pb.h"
+
+namespace weighmaster::server::ctl {
+namespace {
+
+using Align = report::Table::Align;
+
+// One row of the server's answer as values of the model, whatever the server sent.
+struct Row {
+  model::Sighting sighting;
+  std::optional<model::Verdict> verdict;
+  report::SightingContext context;
+};
+
+base::Result<Row> ReadRow(const v1::StoredSighting& stored) {
+  Row row;
+  WM_ASSIGN_OR_RETURN(row.sighting, wire::FromProto(stored.sighting()));
+  if (stored.has_verdict()) {
+    WM_ASSIGN_OR_RETURN(row.verdict, wire::FromProto(stored.verdict()));
+  }
+  row.context.endpoint_id = stored.endpoint_id();
+  row.context.hostname = stored.hostname();
+  row.context.first_seen = base::WallTimeFromMicroseconds(stored.first_seen_time_us());
+  row.context.last_change = base::WallTimeFromMicroseconds(stored.last_change_time_us());
+  row.context.present = stored.present();
+  return row;
+}
+
+std::string DigestCell(const model::ContentDigest& digest) {
+  if (!digest.sha256.has_value()) return std::string(model::DigestStateName(digest.state));
+  const std::string start = digest.sha256->ToHex().substr(0, 12);
+  return digest.state == model::DigestState::kVerified ? start : start + " (claimed)";
+}
+
+std::string RiskCell(const model::Facts& facts) {
+  const model::Risk* worst = nullptr;
+  for (const model::Risk& risk : facts.risks) {
+    if (worst == nullptr || risk.severity > worst->severity) worst = &risk;
+  }
+  if (worst == nullptr || worst->severity == model::Severity::kInfo) return "";
+  return std::string(model::SeverityName(worst->severity)) + ": " + worst->id;
+}
+
+report::Table NewSightingTable() {
+  return report::Table({{"ENDPOINT"},
+                        {"VERDICT"},
+                        {"RULE"},
+                        {"FORMAT"},
+                        {"SIZE", Align::kRight},
+                        {"LICENSE"},
+                        {"SHA256"},
+                        {"RISK"},
+                        {"PATH"}});
+}
+
+void AddRow(report::Table& table, const Row& row) {
+  const model::Sighting& sighting = row.sighting;
+  const std::string verdict =
+      row.verdict.has_value() ? std::string(model::OutcomeName(row.verdict->outcome)) : "pending";
+  table.AddRow({row.context.hostname, row.context.present ? verdict : "gone",
+                row.verdict.has_value() ? row.verdict->rule : "",
+                std::string(model::FormatName(sighting.facts.format)),
+                report::FormatBytes(sighting.size_bytes), sighting.facts.license,
+                DigestCell(sighting.digest), RiskCell(sighting.facts), sighting.path.bytes});
+}
+
+// Fetches page after page; JSON is printed as it comes, a table when its columns are known.
+template <typename Request, typename Response>
+base::Result<Response> PrintAll(Context& context, Request request, bool json,
+                                base::Status (AdminClient::*list)(const Request&, Response&),
+                                AdminClient& client) {
+  report::Table table = NewSightingTable();
+  Response last;
+  do {
+    Response response;
+    WM_RETURN_IF_ERROR((client.*list)(request, response));
+    for (const v1::StoredSighting& stored : response.sightings()) {
+      WM_ASSIGN_OR_RETURN(const Row row, ReadRow(stored));
+      if (json) {
+        context.out << report::SightingToJson(row.sighting, row.verdict, row.context) << "\n";
+      } else {
+        AddRow(table, row);
+      }
+    }
+    request.mutable_page()->set_page_token(response.next_page_token());
+    last = std::move(response);
+  } while (!last.next_page_token().empty());
+  if (!json && !table.empty()) context.out << table.ToString();
+  return last;
+}
+
+base::Result<ExitCode> Inventory(Context& context, const Arguments& arguments) {
+  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile_path));
+  AdminClient client(std::move(profile));
+  v1::ListSightingsRequest request;
+  request.set_endpoint_id(arguments.Value("endpoint"));
+  request.set_include_gone(arguments.Has("all"));
+  const bool json = arguments.Has("json");
+  WM_ASSIGN_OR_RETURN(const v1::ListSightingsResponse answer,
+                      PrintAll(context, request, json, &AdminClient::ListSightings, client));
+  if (!json) {
+    context.out << (answer.total() > 0 ? "\n" : "") << answer.total() << " model files. "
+                << CoverageLine(answer.coverage()) << "\n";
+  }
+  return ExitCode::kOk;
+}
+
+base::Result<ExitCode> Where(Context& context, const Arguments& arguments) {
+  WM_ASSIGN_OR_RETURN(const model::Sha256 digest, model::ParseSha256(arguments.Positional(0)));
+  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile_path));
+  AdminClient client(std::move(profile));
+  v1::WhereRequest request;
+  request.set_sha256(digest.ToHex());
+  const bool json = arguments.Has("json");
+  WM_ASSIGN_OR_RETURN(const v1::WhereResponse answer,
+                      PrintAll(context, request, json, &AdminClient::Where, client));
+  if (!json) {
+    context.out << (answer.total() > 0 ? "\n" : "") << answer.total() << " places on "
+                << answer.endpoints() << " endpoints. " << CoverageLine(answer.coverage()) << "\n";
+  }
+  return ExitCode::kOk;
+}
+
+}  // namespace
+
+std::vector<Command> InventoryCommands() {
+  return {
+      {"inventory",
+       "lists the model files that endpoints have",
+       {},
+       {{"endpoint", "ID", "only this endpoint"},
+        {"all", "", "also files that are gone"},
+        {"json", "", "one JSON object a line"}},
+       Inventory},
+      {"where",
+       "lists every place of a file by its SHA-256",
+       {"SHA256"},
+       {{"json", "", "one JSON object a line"}},
+       Where},
+  };
+}
+
+}  // namespace weighmaster::server::ctl

@@ -1,0 +1,227 @@
+#include <chrono>
+#include <filesystem>
+#include <string>
+#include <utility>
+
+#include "policy/base/limits.h"
+#include "policy/lang/compile.h"
+#include "policy/lang/document.h"
+#include "policy/model/digest_lists.h"
+#include "proto/wire/convert.h"
+#include "proto/wire/trust.h"
+#include "server/ctl/command.h"
+#include "third_party/openssl/key.h"
+#include "third_party/openssl/sha256.h"
+#include "third_party/posix/files.h"
+#include "weighmaster/v1/admin.pb.h"
+
+namespace weighmaster::server::ctl {
+namespace {
+
+namespace limits = base::limits;
+
+struct DocumentFile {
+  std::string text;
+  lang::Reading reading;
+};
+
+base::Result<DocumentFile> ReadDocumentFile(const std::string& path) {
+  DocumentFile file;
+  WM_ASSIGN_OR_RETURN(file.text, posix::ReadFile(path, limits::kMaxPolicyBytes));
+  const std::string folder = std::filesystem::path(path).parent_path().string();
+  file.reading = lang::ReadDocument(path, file.text, [&folder](const std::string& list) {
+    return posix::ReadFileBelow(folder, list, limits::kMaxListFileBytes);
+  });
+  return file;
+}
+
+std::string CountLine(const lang::Diagnostics& diagnostics) {
+  return std::to_string(diagnostics.errors()) + " errors, " +
+         std::to_string(diagnostics.warnings()) + " warnings";
+}
+
+base::Result<ExitCode> Lint(Context& context, const Arguments& arguments) {
+  WM_ASSIGN_OR_RETURN(const DocumentFile file, ReadDocumentFile(arguments.Positional(0)));
+  const lang::Diagnostics& diagnostics = file.reading.diagnostics;
+  context.err << diagnostics.ToText();
+  context.out << arguments.Positional(0) << ": " << CountLine(diagnostics) << "\n";
+  return diagnostics.has_errors() ? ExitCode::kFailed : ExitCode::kOk;
+}
+
+// What a bundle is signed for: asked of the server, or given whole for a machine that has none.
+struct Target {
+  std::string fleet_id;
+  std::uint64_t version = 0;
+  std::uint64_t floor = 0;
+};
+
+base::Result<Target> FindTarget(const Context& context, const Arguments& arguments) {
+  Target target;
+  if (arguments.Has("fleet")) {
+    if (!arguments.Has("version") || !arguments.Has("floor")) {
+      return base::InvalidArgument("--fleet, --version and --floor go together");
+    }
+    target.fleet_id = arguments.Value("fleet");
+  } else {
+    WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile_path));
+    v1::GetFleetResponse fleet;
+    WM_RETURN_IF_ERROR(AdminClient(std::move(profile)).GetFleet({}, fleet));
+    target.fleet_id = fleet.fleet_id();
+    target.version = fleet.newest_policy_version() + 1;
+    // The version that is promoted now stays a way back.
+    target.floor = fleet.newest_policy_version();
+  }
+  WM_ASSIGN_OR_RETURN(target.version, arguments.Number("version", target.version));
+  WM_ASSIGN_OR_RETURN(target.floor, arguments.Number("floor", target.floor));
+  if (target.version == 0 || target.floor > target.version) {
+    return base::InvalidArgument("--version must be 1 or more, and --floor not above it");
+  }
+  return target;
+}
+
+wire::PartReference AddPart(v1::PublishPolicyRequest& request, wire::PartKind kind,
+                            std::string_view feature, std::string content) {
+  wire::PartReference reference;
+  reference.kind = kind;
+  reference.sha256 = openssl::Sha256Of(base::AsBytes(content));
+  reference.size_bytes = content.size();
+  reference.features = {std::string(feature)};
+  v1::Part& part = *request.add_parts();
+  part.mutable_reference()->set_kind(static_cast<v1::PartKind>(kind));
+  part.mutable_reference()->set_sha256(std::string(base::AsText(reference.sha256.view())));
+  part.mutable_reference()->set_size_bytes(reference.size_bytes);
+  part.mutable_reference()->add_features(std::string(feature));
+  part.set_content(std::move(content));
+  return reference;
+}
+
+base::Result<v1::PublishPolicyRequest> Bundle(const Context& context, const Arguments& arguments,
+                                              const DocumentFile& file) {
+  WM_ASSIGN_OR_RETURN(const lang::CompiledPolicy compiled, lang::Compile(file.reading));
+  WM_ASSIGN_OR_RETURN(const Target target, FindTarget(context, arguments));
+  WM_ASSIGN_OR_RETURN(const base::Duration valid_for,
+                      arguments.Duration("valid-for", std::chrono::hours(90 * 24)));
+  const base::Bytes lists = model::EncodeDigestLists(compiled.lists);
+  v1::PublishPolicyRequest request;
+  wire::BundleManifest manifest;
+  manifest.fleet_id = target.fleet_id;
+  manifest.line = arguments.Value("line", "default");
+  manifest.version = target.version;
+  manifest.floor = target.floor;
+  manifest.issued = context.clock.Now();
+  manifest.expires = manifest.issued + valid_for;
+  manifest.document = openssl::Sha256Of(base::AsBytes(file.text));
+  manifest.document_name = std::filesystem::path(arguments.Positional(0)).filename().string();
+  manifest.parts.push_back(AddPart(request, wire::PartKind::kLists, wire::kFeatureLists,
+                                   std::string(base::AsText(lists))));
+  manifest.parts.push_back(AddPart(request, wire::PartKind::kRules, wire::kFeatureRules,
+                                   wire::SerialiseRules(compiled.rules)));
+  request.mutable_bundle()->set_manifest(wire::SerialiseManifest(manifest));
+  request.set_document(file.text);
+  return request;
+}
+
+base::Status AddSignature(v1::PublishPolicyRequest& request, const std::string& key_file) {
+  WM_ASSIGN_OR_RETURN(const openssl::PrivateKey key, openssl::PrivateKey::FromFile(key_file));
+  WM_ASSIGN_OR_RETURN(wire::SignedDocument document, wire::FromProto(request.bundle()));
+  WM_RETURN_IF_ERROR(wire::Sign(document, wire::kDomainBundle, key));
+  wire::ToProto(document, *request.mutable_bundle());
+  return {};
+}
+
+base::Result<v1::PublishPolicyRequest> ReadBundleFile(const std::string& path) {
+  WM_ASSIGN_OR_RETURN(const std::string bytes, posix::ReadFile(path, limits::kMaxBundleBytes));
+  v1::PublishPolicyRequest request;
+  if (!request.ParseFromString(bytes) || request.bundle().manifest().empty()) {
+    return base::InvalidArgument(path + " is no bundle; \"weighctl policy sign\" makes one");
+  }
+  return request;
+}
+
+base::Result<ExitCode> Sign(Context& context, const Arguments& arguments) {
+  if (!arguments.Has("key") || !arguments.Has("out")) {
+    return base::InvalidArgument("--key FILE and --out FILE are needed");
+  }
+  v1::PublishPolicyRequest request;
+  if (arguments.Has("cosign")) {
+    WM_ASSIGN_OR_RETURN(request, ReadBundleFile(arguments.Positional(0)));
+  } else {
+    WM_ASSIGN_OR_RETURN(const DocumentFile file, ReadDocumentFile(arguments.Positional(0)));
+    context.err << file.reading.diagnostics.ToText();
+    if (file.reading.diagnostics.has_errors()) return ExitCode::kFailed;
+    WM_ASSIGN_OR_RETURN(request, Bundle(context, arguments, file));
+  }
+  WM_RETURN_IF_ERROR(AddSignature(request, arguments.Value("key")));
+  WM_RETURN_IF_ERROR(posix::ReplaceFile(arguments.Value("out"), request.SerializeAsString(), 0644));
+  WM_ASSIGN_OR_RETURN(const wire::BundleManifest manifest,
+                      wire::ParseManifest(request.bundle().manifest()));
+  context.out << "Signed version " << manifest.version << " for the fleet " << manifest.fleet_id
+              << ", " << request.bundle().signatures_size() << " signature(s), good until "
+              << base::FormatWallTime(manifest.expires) << ": " << arguments.Value("out") << "\n";
+  return ExitCode::kOk;
+}
+
+base::Result<ExitCode> Publish(Context& context, const Arguments& arguments) {
+  WM_ASSIGN_OR_RETURN(const v1::PublishPolicyRequest request,
+                      ReadBundleFile(arguments.Positional(0)));
+  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile_path));
+  v1::PublishPolicyResponse response;
+  WM_RETURN_IF_ERROR(AdminClient(std::move(profile)).PublishPolicy(request, response));
+  context.out << "Published version " << response.version() << "; offered to "
+              << response.endpoints_offered() << " connected endpoint(s).\n";
+  return ExitCode::kOk;
+}
+
+base::Result<ExitCode> Show(Context& context, const Arguments& arguments) {
+  v1::GetPolicyRequest request;
+  WM_ASSIGN_OR_RETURN(const std::uint64_t version, arguments.Number("version", 0));
+  request.set_version(version);
+  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile_path));
+  v1::GetPolicyResponse response;
+  WM_RETURN_IF_ERROR(AdminClient(std::move(profile)).GetPolicy(request, response));
+  WM_ASSIGN_OR_RETURN(const wire::BundleManifest manifest,
+                      wire::ParseManifest(response.bundle().manifest()));
+  context.err << "Version " << response.version() << ", published "
+              << base::FormatWallTime(base::WallTimeFromMicroseconds(response.published_time_us()))
+              << ", good until " << base::FormatWallTime(manifest.expires) << ", floor "
+              << manifest.floor << ", in force on " << response.endpoints_in_force() << " of "
+              << response.endpoints_total() << " endpoints.\n";
+  context.out << response.document();
+  return ExitCode::kOk;
+}
+
+}  // namespace
+
+std::vector<Command> PolicyCommands() {
+  return {
+      {"policy lint",
+       "reads a policy document and says all that is wrong with it",
+       {"FILE"},
+       {},
+       Lint},
+      {"policy sign",
+       "compiles a policy document into a bundle and signs it",
+       {"FILE"},
+       {{"key", "FILE", "a private key of the role \"policy\", PEM"},
+        {"out", "FILE", "where the bundle goes"},
+        {"valid-for", "TIME", "when it goes stale: 36h, 90d (90d)"},
+        {"line", "NAME", "the policy line (default)"},
+        {"version", "N", "the version (one above the newest)"},
+        {"floor", "N", "the lowest version still accepted after it (the newest)"},
+        {"fleet", "ID", "sign without a server, with --version and --floor"},
+        {"cosign", "", "FILE is a bundle already: add this key's signature"}},
+       Sign},
+      {"policy publish",
+       "gives a signed bundle to the server, which offers it at once",
+       {"BUNDLE"},
+       {},
+       Publish},
+      {"policy show",
+       "prints a published policy document",
+       {},
+       {{"version", "N", "which (the newest)"}},
+       Show},
+  };
+}
+
+}  // namespace weighmaster::server::ctl

@@ -1,0 +1,15 @@
+#include <csignal>
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include "server/ctl/weighctl.h"
+#include "third_party/posix/system_clock.h"
+
+int main(int argc, char** argv) {
+  std::signal(SIGPIPE, SIG_IGN);
+  const weighmaster::posix::SystemClock clock;
+  const std::vector<std::string> words(argv + 1, argv + argc);
+  return static_cast<int>(
+      weighmaster::server::ctl::RunWeighctl(words, std::cout, std::cerr, clock));
+}

@@ -1,0 +1,95 @@
+#include "server/fleet/fleet.h"
+
+#include <utility>
+#include <vector>
+
+#include "policy/base/check.h"
+#include "policy/base/limits.h"
+#include "server/store/ask.h"
+
+namespace weighmaster::server::fleet {
+
+namespace limits = base::limits;
+
+Fleet::Fleet(const Services& services) : services_(services), contacts_timer_(services.loop) {
+  services_.rollout.Subscribe([this] { OfferToAll(); });
+}
+
+Fleet::~Fleet() { services_.rollout.Subscribe(nullptr); }
+
+wire::ServerListener* Fleet::Accept(std::unique_ptr<wire::ServerChannel> channel,
+                                    std::optional<model::Id> tls_identity) {
+  WM_CHECK(services_.loop.OnLoop());
+  if (sessions_.size() >= limits::kMaxStreams) return nullptr;
+  auto session = std::make_unique<Session>(services_, *this, std::move(channel), tls_identity);
+  Session* const listener = session.get();
+  sessions_.emplace(listener, std::move(session));
+  listener->Start();
+  return listener;
+}
+
+void Fleet::Revoke(const model::Id& endpoint, std::string reason,
+                   std::function<void(base::Result<bool>)> reply) {
+  store::Ask(
+      services_.writer, services_.loop, alive_,
+      [&store = services_.store, endpoint, reason = std::move(reason),
+       now = services_.clock.Now()] { return store.Revoke(endpoint, reason, now); },
+      [this, endpoint, reply = std::move(reply)](base::Status revoked) {
+        if (!revoked.has_value()) return reply(std::move(revoked).error());
+        revoked_.insert(endpoint);
+        const auto found = ready_.find(endpoint);
+        const bool was_connected = found != ready_.end();
+        if (was_connected) {
+          Session* const session = found->second;
+          ready_.erase(found);
+          session->Refuse(RefusalReason::kRevoked, "this endpoint was revoked by an administrator");
+        }
+        reply(was_connected);
+      });
+}
+
+bool Fleet::OnReady(Session& session) {
+  if (revoked_.contains(session.endpoint())) return false;
+  Session*& newest = ready_[session.endpoint()];
+  Session* const older = std::exchange(newest, &session);
+  if (older != nullptr) {
+    older->Refuse(RefusalReason::kFenced, "a newer stream of this endpoint took its place");
+  }
+  return true;
+}
+
+void Fleet::OnContact(const store::Contact& contact) {
+  contacts_[contact.endpoint] = contact;
+  if (!contacts_timer_.armed()) {
+    contacts_timer_.Start(limits::kContactFlushDelay, [this] { FlushContacts(); });
+  }
+}
+
+void Fleet::OnOver(Session& session) {
+  const auto found = ready_.find(session.endpoint());
+  if (found != ready_.end() && found->second == &session) ready_.erase(found);
+  services_.loop.Post([this, alive = std::weak_ptr<const void>(alive_), over = &session] {
+    if (alive.lock() != nullptr) sessions_.erase(over);
+  });
+}
+
+void Fleet::OfferToAll() {
+  for (const auto& [endpoint, session] : ready_) session->Offer();
+}
+
+void Fleet::FlushContacts() {
+  auto contacts = std::make_shared<std::vector<store::Contact>>();
+  for (auto& [endpoint, contact] : std::exchange(contacts_, {})) contacts->push_back(contact);
+  store::Ask(
+      services_.writer, services_.loop, alive_,
+      [&store = services_.store, contacts] { return store.RecordContacts(*contacts); },
+      [this, contacts](const base::Status& recorded) {
+        if (recorded.has_value()) return;
+        // Newer ones stay; the rest waits for the next time.
+        for (const store::Contact& contact : *contacts) {
+          if (!contacts_.contains(contact.endpoint)) OnContact(contact);
+        }
+      });
+}
+
+}  // namespace weighmaster::server::fleet

@@ -1,0 +1,409 @@
+#include "server/fleet/session.h"
+
+#include <algorithm>
+
+#include "policy/base/check.h"
+#include "policy/base/limits.h"
+#include "proto/wire/convert.h"
+#include "server/findings/rules.h"
+#include "server/store/ask.h"
+#include "weighmaster/v1/sync.pb.h"
+
+namespace weighmaster::server::fleet {
+namespace {
+
+namespace limits = base::limits;
+
+using base::Result;
+using Kind = store::BatchOutcome::Kind;
+
+constexpr std::size_t kNonceBytes = 32;
+// Batches of one stream that wait for the store: twice what an honest agent has in flight, because
+// it sends some again when it is asked to.
+constexpr std::size_t kMaxBatchesUnderWay = 2 * limits::kMaxBatchesInFlight;
+constexpr std::size_t kMaxPartsWanted = 64;
+// Half of the outbox stays free for acknowledgements.
+constexpr std::size_t kMaxQueuedForParts = limits::kMaxOutboxFrames / 2;
+constexpr std::chrono::milliseconds kPartsPause{50};
+// The same batch is asked for again only after this.
+constexpr std::chrono::seconds kAskAgainAfter{5};
+// Numbers that were refused on a stream and are not asked for again on it.
+constexpr std::size_t kMaxRefusedBatches = 1'024;
+
+base::Duration RetryAfter(RefusalReason reason) {
+  switch (reason) {
+    case RefusalReason::kFenced:
+    case RefusalReason::kBusy:
+    case RefusalReason::kProtocol:
+      return std::chrono::seconds(5);
+    default:
+      return limits::kRefusedRetryDelay;
+  }
+}
+
+std::string ToBytes(base::ByteView bytes) { return std::string(base::AsText(bytes)); }
+
+void ToProto(const store::ChainHead& head, v1::ChainHead& out) {
+  out.set_chain_id(ToBytes(head.chain.view()));
+  out.set_number(head.number);
+  if (head.digest.has_value()) out.set_header_digest(ToBytes(head.digest->view()));
+}
+
+store::MachineFacts MachineOf(const v1::MachineFacts& in) {
+  const auto cut = [](const std::string& text) {
+    return base::IsUtf8(text) && text.size() <= limits::kMaxFactBytes ? text : std::string();
+  };
+  store::MachineFacts machine;
+  machine.hostname = cut(in.hostname());
+  machine.os = cut(in.os());
+  machine.os_release = cut(in.os_release());
+  machine.agent_version = cut(in.agent_version());
+  return machine;
+}
+
+}  // namespace
+
+Session::Session(const Services& services, Owner& owner,
+                 std::unique_ptr<wire::ServerChannel> channel,
+                 std::optional<model::Id> tls_identity)
+    : services_(services),
+      owner_(owner),
+      tls_identity_(tls_identity),
+      channel_(std::move(channel)),
+      timer_(services.loop),
+      parts_timer_(services.loop) {}
+
+Session::~Session() = default;
+
+void Session::Start() {
+  base::Bytes nonce(kNonceBytes);
+  services_.random.Fill(nonce);
+  nonce_ = ToBytes(nonce);
+  v1::ServerFrame frame;
+  v1::Challenge& challenge = *frame.mutable_challenge();
+  challenge.set_nonce(nonce_);
+  challenge.set_server_time_us(base::ToMicroseconds(services_.clock.Now()));
+  challenge.set_lineage_id(ToBytes(services_.lineage.view()));
+  channel_->Send(frame);
+  timer_.Start(limits::kHandshakeTimeout, [this] {
+    Refuse(RefusalReason::kProtocol, "no hello came within the time for it");
+  });
+}
+
+void Session::Refuse(RefusalReason reason, const std::string& message) {
+  if (state_ == State::kRefused || state_ == State::kOver) return;
+  state_ = State::kRefused;
+  parts_wanted_.clear();
+  v1::ServerFrame frame;
+  v1::Refusal& refusal = *frame.mutable_refusal();
+  refusal.set_reason(static_cast<v1::RefusalReason>(reason));
+  refusal.set_message(message);
+  refusal.set_retry_after_ms(
+      std::chrono::duration_cast<std::chrono::milliseconds>(RetryAfter(reason)).count());
+  channel_->Send(frame);
+  timer_.Start(limits::kFarewellDelay, [this] { Close(); });
+}
+
+void Session::Close() {
+  if (state_ == State::kOver) return;
+  state_ = State::kOver;
+  timer_.Stop();
+  parts_timer_.Stop();
+  channel_ = nullptr;
+  owner_.OnOver(*this);
+}
+
+void Session::OnClosed(const base::Error&) { Close(); }
+
+void Session::OnFrame(const v1::AgentFrame& frame) {
+  WM_CHECK(services_.loop.OnLoop());
+  if (state_ == State::kRefused || state_ == State::kOver) return;
+  switch (frame.frame_case()) {
+    case v1::AgentFrame::kHello:
+      return OnHello(frame.hello());
+    case v1::AgentFrame::kBatch:
+      if (state_ == State::kReady) return OnBatch(frame.batch());
+      break;
+    case v1::AgentFrame::kPartRequest:
+      if (state_ == State::kReady) return OnPartRequest(frame.part_request());
+      break;
+    // A newer agent may send frames of a kind that came later.
+    case v1::AgentFrame::FRAME_NOT_SET:
+      return;
+  }
+  Refuse(RefusalReason::kProtocol, "this frame does not belong before the welcome");
+}
+
+void Session::OnHello(const v1::SignedHello& frame) {
+  if (state_ != State::kHello) {
+    // A network that doubles frames is no attack.
+    if (frame.hello() == claim_.bytes) return;
+    return Refuse(RefusalReason::kProtocol, "a second hello on one stream");
+  }
+  auto claim = ReadHello(frame);
+  if (!claim.has_value()) return Refuse(RefusalReason::kProtocol, claim.error().message());
+  if (tls_identity_.has_value() && *tls_identity_ != claim->endpoint) {
+    return Refuse(RefusalReason::kBadSignature,
+                  "the hello and the client certificate name different endpoints");
+  }
+  claim_ = *std::move(claim);
+  heard_at_ = services_.clock.Now();
+  state_ = State::kLookingUp;
+  store::Ask(
+      services_.reader, services_.loop, alive_,
+      [&queries = services_.queries, claim = claim_] { return LookUp(queries, claim); },
+      [this](Result<Lookup> lookup) { OnLookedUp(std::move(lookup)); });
+}
+
+Result<Session::Claim> Session::ReadHello(const v1::SignedHello& frame) const {
+  v1::Hello hello;
+  if (!hello.ParseFromString(frame.hello())) {
+    return base::InvalidArgument("the hello cannot be read");
+  }
+  if (hello.nonce() != nonce_) {
+    return base::InvalidArgument("the hello does not carry this stream's nonce");
+  }
+  Claim claim;
+  claim.bytes = frame.hello();
+  WM_ASSIGN_OR_RETURN(claim.signature,
+                      openssl::SignatureFromBytes(base::AsBytes(frame.signature())));
+  WM_ASSIGN_OR_RETURN(claim.endpoint, model::IdFromBytes(base::AsBytes(hello.endpoint_id())));
+  WM_ASSIGN_OR_RETURN(claim.key_id, model::Sha256FromBytes(base::AsBytes(hello.key_id())));
+  if (!hello.head().chain_id().empty()) {
+    WM_ASSIGN_OR_RETURN(claim.chain, model::IdFromBytes(base::AsBytes(hello.head().chain_id())));
+  }
+  if (!hello.manifest_sha256().empty()) {
+    WM_ASSIGN_OR_RETURN(claim.manifest,
+                        model::Sha256FromBytes(base::AsBytes(hello.manifest_sha256())));
+  }
+  claim.wall = base::WallTimeFromMicroseconds(hello.wall_time_us());
+  claim.policy_line = hello.policy_line();
+  claim.root_version = hello.root_version();
+  claim.machine = MachineOf(hello.machine());
+  return claim;
+}
+
+Result<Session::Lookup> Session::LookUp(store::Queries& queries, const Claim& claim) {
+  Lookup lookup;
+  auto identity = queries.FindEndpoint(claim.endpoint);
+  if (!identity.has_value()) {
+    if (identity.error().code() == base::ErrorCode::kNotFound) return lookup;
+    return std::move(identity).error();
+  }
+  lookup.identity.emplace(*std::move(identity));
+  lookup.signature_holds =
+      lookup.identity->key.id() == claim.key_id &&
+      lookup.identity->key.Verify(wire::DomainDigest(wire::kDomainHello, claim.bytes),
+                                  claim.signature);
+  if (claim.chain.has_value()) {
+    WM_ASSIGN_OR_RETURN(lookup.head, queries.FindChain(claim.endpoint, *claim.chain));
+  }
+  return lookup;
+}
+
+// Whether the endpoint exists or is revoked is told only to whoever holds its key.
+void Session::OnLookedUp(Result<Lookup> lookup) {
+  if (state_ != State::kLookingUp) return;
+  if (!lookup.has_value()) {
+    return Refuse(RefusalReason::kBusy, "the server's store does not answer; come back later");
+  }
+  if (!lookup->identity.has_value()) {
+    return Refuse(RefusalReason::kUnknownEndpoint,
+                  "this server does not know the endpoint; enrol again");
+  }
+  if (!lookup->signature_holds) {
+    return Refuse(RefusalReason::kBadSignature, "the hello is not signed by the endpoint's key");
+  }
+  switch (lookup->identity->state) {
+    case store::EndpointState::kActive:
+      return Welcome(*lookup);
+    case store::EndpointState::kRevoked:
+      return Refuse(RefusalReason::kRevoked, "this endpoint was revoked by an administrator");
+    case store::EndpointState::kQuarantined:
+      break;
+  }
+  Refuse(RefusalReason::kClone, "two machines use this endpoint's key; each must enrol again");
+}
+
+void Session::Welcome(const Lookup& lookup) {
+  endpoint_ = claim_.endpoint;
+  std::int64_t offset_us = 0;
+  if (__builtin_sub_overflow(base::ToMicroseconds(heard_at_), base::ToMicroseconds(claim_.wall),
+                             &offset_us)) {
+    return Refuse(RefusalReason::kProtocol, "the hello's clock is not a time");
+  }
+  const base::Duration offset(offset_us);
+  if (!owner_.OnReady(*this)) {
+    return Refuse(RefusalReason::kRevoked, "this endpoint was revoked by an administrator");
+  }
+  state_ = State::kReady;
+  timer_.Stop();
+  sender_.emplace(ingest::Sender{endpoint_, lookup.identity->key, offset});
+
+  v1::ServerFrame frame;
+  v1::Welcome& welcome = *frame.mutable_welcome();
+  if (claim_.chain.has_value()) ToProto(lookup.head, *welcome.mutable_head());
+  welcome.set_clock_offset_us(offset_us);
+  channel_->Send(frame);
+
+  services_.ingest.Record(findings::OfClock(endpoint_, offset, heard_at_));
+  owner_.OnContact({endpoint_, heard_at_, offset, claim_.machine});
+  Offer();
+}
+
+bool Session::Offer() {
+  if (state_ != State::kReady) return false;
+  const auto& policy = services_.rollout.current();
+  if (policy == nullptr || policy->manifest.version <= offered_version_) return false;
+  if (!claim_.policy_line.empty() && claim_.policy_line != policy->manifest.line) return false;
+  const auto& roots = services_.rollout.roots();
+  const bool root_is_older = claim_.root_version < roots.size();
+  if (claim_.manifest == policy->manifest_sha256 && !root_is_older) return false;
+  offered_version_ = policy->manifest.version;
+  v1::ServerFrame frame;
+  wire::ToProto(policy->document, *frame.mutable_offer()->mutable_bundle());
+  // A root is accepted only after the one before it, so the agent gets its next.
+  if (root_is_older) {
+    wire::ToProto(roots[static_cast<std::size_t>(claim_.root_version)],
+                  *frame.mutable_offer()->mutable_root());
+  }
+  channel_->Send(frame);
+  return true;
+}
+
+void Session::OnBatch(const v1::SealedBatch& frame) {
+  auto batch = wire::FromProto(frame);
+  if (!batch.has_value()) return Refuse(RefusalReason::kProtocol, batch.error().message());
+  if (batches_under_way_ >= kMaxBatchesUnderWay) {
+    return Refuse(RefusalReason::kBusy, "too many batches without an acknowledgement");
+  }
+  const bool taken = services_.ingest.Submit(
+      *sender_, *std::move(batch),
+      [this, alive = std::weak_ptr<const void>(alive_)](const ingest::Outcome& outcome) {
+        if (alive.lock() != nullptr) OnOutcome(outcome);
+      });
+  if (!taken) return Refuse(RefusalReason::kBusy, "the server has too much to store; come back");
+  ++batches_under_way_;
+}
+
+void Session::OnOutcome(const ingest::Outcome& outcome) {
+  WM_CHECK(batches_under_way_ > 0);
+  --batches_under_way_;
+  if (state_ != State::kReady) return;
+  switch (outcome.result.kind) {
+    case Kind::kStored:
+    case Kind::kRepeated:
+      return ScheduleAcknowledgement(outcome.result.head);
+    case Kind::kGap:
+      return AskAgain(outcome.chain, outcome.result.expected);
+    case Kind::kEquivocation:
+    case Kind::kBrokenChain:
+    case Kind::kQuarantined:
+      return RefuseBatch(outcome, true);
+    case Kind::kRefused:
+      return RefuseBatch(outcome, false);
+    case Kind::kClone:
+      RefuseBatch(outcome, true);
+      return Refuse(RefusalReason::kClone,
+                    "two machines use this endpoint's key; each must enrol again");
+  }
+}
+
+void Session::AskAgain(const model::Id& chain, std::uint64_t number) {
+  const std::pair wanted(chain, number);
+  if (refused_batches_.contains(wanted)) return;
+  const base::BootTime now = services_.clock.SinceBoot();
+  if (asked_again_ == wanted && now.since_boot - asked_again_at_.since_boot < kAskAgainAfter)
+    return;
+  asked_again_ = wanted;
+  asked_again_at_ = now;
+  v1::ServerFrame frame;
+  frame.mutable_resend()->set_chain_id(ToBytes(chain.view()));
+  frame.mutable_resend()->set_number(number);
+  channel_->Send(frame);
+}
+
+void Session::RefuseBatch(const ingest::Outcome& outcome, bool quarantined) {
+  if (refused_batches_.size() < kMaxRefusedBatches) {
+    refused_batches_.emplace(outcome.chain, outcome.number);
+  }
+  v1::ServerFrame frame;
+  v1::BatchRefused& refused = *frame.mutable_batch_refused();
+  refused.set_chain_id(ToBytes(outcome.chain.view()));
+  refused.set_number(outcome.number);
+  refused.set_message(outcome.result.detail);
+  refused.set_quarantined(quarantined);
+  channel_->Send(frame);
+}
+
+// A group's outcomes come one after the other: one acknowledgement speaks for all of them.
+void Session::ScheduleAcknowledgement(const store::ChainHead& head) {
+  store::ChainHead& newest = unacknowledged_[head.chain];
+  if (head.number >= newest.number) newest = head;
+  if (acknowledgement_posted_) return;
+  acknowledgement_posted_ = true;
+  services_.loop.Post([this, alive = std::weak_ptr<const void>(alive_)] {
+    if (alive.lock() != nullptr) Acknowledge();
+  });
+}
+
+void Session::Acknowledge() {
+  acknowledgement_posted_ = false;
+  if (state_ != State::kReady) return;
+  const base::WallTime now = services_.clock.Now();
+  for (const auto& [chain, head] : std::exchange(unacknowledged_, {})) {
+    wire::Acknowledgement acknowledgement;
+    acknowledgement.chain = chain;
+    acknowledgement.number = head.number;
+    acknowledgement.header_digest = head.digest.value();
+    acknowledgement.lineage = services_.lineage;
+    acknowledgement.server_time = now;
+    v1::ServerFrame frame;
+    wire::ToProto(wire::MakeAcknowledgement(acknowledgement, services_.acknowledger),
+                  *frame.mutable_acknowledgement());
+    channel_->Send(frame);
+  }
+  owner_.OnContact({endpoint_, now, sender_->clock_offset, claim_.machine});
+}
+
+void Session::OnPartRequest(const v1::PartRequest& request) {
+  const auto sha256 = model::Sha256FromBytes(base::AsBytes(request.sha256()));
+  if (!sha256.has_value() || parts_wanted_.size() >= kMaxPartsWanted) {
+    return Refuse(RefusalReason::kProtocol, sha256.has_value() ? "too many part requests at a time"
+                                                               : sha256.error().message());
+  }
+  parts_wanted_.emplace_back(*sha256, request.offset());
+  ServeParts();
+}
+
+void Session::ServeParts() {
+  while (state_ == State::kReady && !parts_wanted_.empty()) {
+    if (channel_->queued() + parts_under_way_ >= kMaxQueuedForParts) {
+      parts_timer_.Start(kPartsPause, [this] { ServeParts(); });
+      return;
+    }
+    const auto [sha256, offset] = parts_wanted_.front();
+    parts_wanted_.pop_front();
+    ++parts_under_way_;
+    const model::Sha256 wanted = sha256;
+    const std::uint64_t from = offset;
+    store::Ask(
+        services_.reader, services_.loop, alive_,
+        [&queries = services_.queries, wanted, from] { return queries.ReadPart(wanted, from); },
+        [this, wanted, from](Result<store::PartPiece> piece) {
+          --parts_under_way_;
+          if (state_ != State::kReady) return;
+          v1::ServerFrame frame;
+          v1::PartChunk& chunk = *frame.mutable_part_chunk();
+          chunk.set_sha256(ToBytes(wanted.view()));
+          chunk.set_offset(from);
+          if (piece.has_value()) {
+            chunk.set_data(std::move(piece->data));
+            chunk.set_total_bytes(piece->total_bytes);
+          }
+          channel_->Send(frame);
+        });
+  }
+}
+
+}  // namespace weighmaster::server::fleet

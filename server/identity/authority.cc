@@ -1,0 +1,234 @@
+#include "server/identity/authority.h"
+
+#include <utility>
+
+#include "policy/base/bytes.h"
+#include "policy/base/limits.h"
+#include "server/store/ask.h"
+#include "third_party/openssl/certificate.h"
+#include "third_party/openssl/sha256.h"
+#include "weighmaster/v1/enrol.pb.h"
+#include "weighmaster/v1/trust.pb.h"
+
+namespace weighmaster::server::identity {
+namespace {
+
+using base::Result;
+
+constexpr std::chrono::hours kCertificateLifetime{90 * 24};
+// Endpoints' clocks may be behind the server's.
+constexpr std::chrono::hours kClockSlack{24};
+constexpr std::size_t kSecretBytes = 32;
+constexpr std::size_t kMaxRequestBytes = 16 * base::limits::kKiB;
+
+std::string CutFact(const std::string& text) {
+  std::size_t size = std::min(text.size(), base::limits::kMaxFactBytes);
+  while (size > 0 && size < text.size() &&
+         (static_cast<unsigned char>(text[size]) & 0xc0) == 0x80) {
+    --size;
+  }
+  return text.substr(0, size);
+}
+
+store::MachineFacts MachineOf(const v1::MachineFacts& in) {
+  store::MachineFacts machine;
+  machine.hostname = CutFact(in.hostname());
+  machine.os = CutFact(in.os());
+  machine.os_release = CutFact(in.os_release());
+  machine.agent_version = CutFact(in.agent_version());
+  const base::ByteView digest = base::AsBytes(in.machine_sha256());
+  if (digest.size() <= model::Sha256::kBytes) {
+    machine.machine_sha256.assign(digest.begin(), digest.end());
+  }
+  return machine;
+}
+
+Result<std::string> IssueFor(const FleetFiles& files, const model::Id& endpoint,
+                             const openssl::PublicKey& key, base::WallTime now) {
+  openssl::CertificateRequest request;
+  request.common_name = endpoint.ToHex();
+  request.use = openssl::CertificateUse::kClient;
+  request.not_before = now - kClockSlack;
+  request.not_after = now + kCertificateLifetime;
+  return openssl::IssueCertificate(files.ca_key, files.ca_pem, key, request);
+}
+
+Result<openssl::PublicKey> KeyOf(const std::string& signing_request) {
+  if (signing_request.size() > kMaxRequestBytes) {
+    return base::InvalidArgument("the signing request is too large");
+  }
+  auto key = openssl::VerifySigningRequest(base::AsBytes(signing_request));
+  if (key.has_value()) return key;
+  return base::InvalidArgument("the signing request does not hold: " + key.error().message());
+}
+
+}  // namespace
+
+NewAdminToken MakeAdminToken(std::string name, base::WallTime now,
+                             std::optional<base::WallTime> expires, base::Random& random) {
+  base::Bytes secret(kSecretBytes);
+  random.Fill(secret);
+  NewAdminToken token;
+  token.text = std::string(kAdminTokenPrefix) + base::Base64UrlEncode(secret);
+  token.record = {openssl::Sha256Of(secret), std::move(name), now, expires};
+  return token;
+}
+
+Authority::Authority(base::Loop& loop, const base::Clock& clock, base::Random& random,
+                     FleetFiles files, std::string address, base::Executor& writer,
+                     store::Store& store, base::Executor& reader, store::Queries& queries)
+    : loop_(loop),
+      clock_(clock),
+      random_(random),
+      files_(std::make_shared<const FleetFiles>(std::move(files))),
+      address_(std::move(address)),
+      writer_(writer),
+      store_(store),
+      reader_(reader),
+      queries_(queries) {}
+
+void Authority::Classify(const std::string& certificate_pem, Reply<PeerDecision> reply) {
+  store::Ask(
+      reader_, loop_, alive_,
+      [&queries = queries_, files = files_, pem = certificate_pem,
+       now = clock_.Now()]() -> Result<PeerDecision> {
+        if (pem.empty()) return DecidePeer(std::nullopt, files->ca_pem, std::nullopt, now);
+        auto certificate = openssl::ParseCertificate(pem);
+        if (!certificate.has_value()) {
+          PeerDecision refused;
+          refused.reason = PeerReason::kForeign;
+          refused.message = "the client certificate cannot be read";
+          return refused;
+        }
+        std::optional<store::EndpointIdentity> endpoint;
+        if (const auto id = EndpointNamed(*certificate)) {
+          auto found = queries.FindEndpoint(*id);
+          if (found.has_value()) {
+            endpoint.emplace(*std::move(found));
+          } else if (found.error().code() != base::ErrorCode::kNotFound) {
+            return std::move(found).error();
+          }
+        }
+        return DecidePeer(*certificate, files->ca_pem, endpoint, now);
+      },
+      std::move(reply));
+}
+
+void Authority::Enrol(const v1::EnrolRequest& request, Reply<v1::EnrolResponse> reply) {
+  model::Id id;
+  random_.Fill(id.bytes);
+  store::Ask(
+      writer_, loop_, alive_,
+      [&store = store_, files = files_, id, request,
+       now = clock_.Now()]() -> Result<v1::EnrolResponse> {
+        if (request.token_secret().size() != kSecretBytes) {
+          return base::InvalidArgument("the enrolment token's secret does not have 32 bytes");
+        }
+        WM_ASSIGN_OR_RETURN(openssl::PublicKey key, KeyOf(request.signing_request()));
+        const store::NewEndpoint endpoint{id, key, MachineOf(request.machine())};
+        const model::Sha256 token = openssl::Sha256Of(base::AsBytes(request.token_secret()));
+        WM_ASSIGN_OR_RETURN(const model::Id enrolled, store.Enrol(token, now, endpoint));
+        WM_ASSIGN_OR_RETURN(std::string certificate, IssueFor(*files, enrolled, key, now));
+        v1::EnrolResponse response;
+        response.set_endpoint_id(std::string(base::AsText(enrolled.view())));
+        response.set_certificate_pem(std::move(certificate));
+        response.set_ca_pem(files->ca_pem);
+        wire::ToProto(files->signed_root, *response.mutable_root());
+        return response;
+      },
+      std::move(reply));
+}
+
+void Authority::Renew(const model::Id& endpoint, const v1::RenewRequest& request,
+                      Reply<v1::RenewResponse> reply) {
+  store::Ask(
+      reader_, loop_, alive_,
+      [&queries = queries_, files = files_, endpoint, request,
+       now = clock_.Now()]() -> Result<v1::RenewResponse> {
+        WM_ASSIGN_OR_RETURN(const openssl::PublicKey key, KeyOf(request.signing_request()));
+        WM_ASSIGN_OR_RETURN(const store::EndpointIdentity known, queries.FindEndpoint(endpoint));
+        if (known.state != store::EndpointState::kActive) {
+          return base::PermissionDenied("this endpoint is " +
+                                        std::string(store::EndpointStateName(known.state)) +
+                                        "; it must enrol again with a new key");
+        }
+        if (key.id() != known.key.id()) {
+          return base::PermissionDenied("a certificate is renewed for the same key only");
+        }
+        v1::RenewResponse response;
+        WM_ASSIGN_OR_RETURN(*response.mutable_certificate_pem(),
+                            IssueFor(*files, endpoint, key, now));
+        response.set_ca_pem(files->ca_pem);
+        return response;
+      },
+      std::move(reply));
+}
+
+void Authority::CreateToken(std::uint32_t uses, base::Duration valid_for, std::string comment,
+                            Reply<NewEnrolmentToken> reply) {
+  base::Bytes secret(kSecretBytes);
+  random_.Fill(secret);
+  store::Ask(
+      writer_, loop_, alive_,
+      [&store = store_, files = files_, address = address_, secret = std::move(secret), uses,
+       valid_for, comment = CutFact(comment), now = clock_.Now()]() -> Result<NewEnrolmentToken> {
+        if (uses == 0 || uses > base::limits::kMaxTokenUses) {
+          return base::InvalidArgument("a token has 1 to " +
+                                       std::to_string(base::limits::kMaxTokenUses) + " uses");
+        }
+        if (valid_for <= base::Duration(0) || valid_for > base::limits::kMaxTokenValidity) {
+          return base::InvalidArgument("a token is valid for at most 90 days");
+        }
+        WM_ASSIGN_OR_RETURN(const openssl::Certificate ca,
+                            openssl::ParseCertificate(files->ca_pem));
+        store::EnrolmentTokenRecord record;
+        record.secret_sha256 = openssl::Sha256Of(secret);
+        record.uses = uses;
+        record.created = now;
+        record.expires = now + valid_for;
+        record.comment = comment;
+        WM_RETURN_IF_ERROR(store.AddToken(record));
+        wire::EnrolmentToken token;
+        token.address = address;
+        token.ca = ca.digest;
+        token.root = openssl::Sha256Of(base::AsBytes(files->signed_root.bytes));
+        token.secret = secret;
+        return NewEnrolmentToken{wire::FormatToken(token), record.expires};
+      },
+      std::move(reply));
+}
+
+void Authority::Authenticate(const std::string& authorization, Reply<std::string> reply) {
+  store::Ask(
+      reader_, loop_, alive_,
+      [&queries = queries_, authorization, now = clock_.Now()]() -> Result<std::string> {
+        constexpr std::string_view kScheme = "Bearer ";
+        std::string_view text = authorization;
+        if (!text.starts_with(kScheme)) {
+          return base::Unauthenticated("an administrator's token is needed (weighctl login)");
+        }
+        text.remove_prefix(kScheme.size());
+        if (!text.starts_with(kAdminTokenPrefix)) {
+          return base::Unauthenticated("this is no administrator's token (weighctl login)");
+        }
+        text.remove_prefix(kAdminTokenPrefix.size());
+        const auto secret = base::Base64UrlDecode(text);
+        if (!secret.has_value() || secret->size() != kSecretBytes) {
+          return base::Unauthenticated("the administrator's token is malformed (weighctl login)");
+        }
+        auto found = queries.FindAdminToken(openssl::Sha256Of(*secret));
+        if (!found.has_value()) {
+          if (found.error().code() != base::ErrorCode::kNotFound) return std::move(found).error();
+          return base::Unauthenticated(
+              "this server does not know the administrator's token (weighctl login)");
+        }
+        if (found->expires.has_value() && now >= *found->expires) {
+          return base::Unauthenticated("the administrator's token expired at " +
+                                       base::FormatWallTime(*found->expires));
+        }
+        return found->name;
+      },
+      std::move(reply));
+}
+
+}  // namespace weighmaster::server::identity

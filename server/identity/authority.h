@@ -1,0 +1,92 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "policy/base/loop.h"
+#include "policy/base/random.h"
+#include "policy/base/result.h"
+#include "server/identity/fleet_files.h"
+#include "server/identity/peer.h"
+#include "server/store/store.h"
+
+namespace weighmaster::v1 {
+class EnrolRequest;
+class EnrolResponse;
+class RenewRequest;
+class RenewResponse;
+}  // namespace weighmaster::v1
+
+namespace weighmaster::server::identity {
+
+// What an administrator's token begins with, so that scanners for leaked secrets find it.
+inline constexpr std::string_view kAdminTokenPrefix = "wma1.";
+
+// A new administrator's token: the text is shown once, the record is stored.
+struct NewAdminToken {
+  std::string text;
+  store::AdminTokenRecord record;
+};
+NewAdminToken MakeAdminToken(std::string name, base::WallTime now,
+                             std::optional<base::WallTime> expires, base::Random& random);
+
+struct NewEnrolmentToken {
+  std::string text;  // "wm1.…"
+  base::WallTime expires;
+};
+
+// Who may do what: tokens, enrolment, certificates, administrators. Secrets are stored and compared
+// as SHA-256 only, so neither the store nor the time of a comparison tells them.
+//
+// Loop-owned; replies come on the loop, later, and never once it is destroyed. The CA key stays
+// inside. Everything passed in must outlive it.
+class Authority {
+ public:
+  template <typename T>
+  using Reply = std::function<void(base::Result<T>)>;
+
+  // `address` is what goes into enrolment tokens: host:port. `reader` runs `queries`.
+  Authority(base::Loop& loop, const base::Clock& clock, base::Random& random, FleetFiles files,
+            std::string address, base::Executor& writer, store::Store& store,
+            base::Executor& reader, store::Queries& queries);
+  Authority(const Authority&) = delete;
+  Authority& operator=(const Authority&) = delete;
+
+  // What a connection with this client certificate (PEM; "" for none) may do, now. A certificate
+  // that cannot be read is refused.
+  void Classify(const std::string& certificate_pem, Reply<PeerDecision> reply);
+
+  // AgentService.Enrol. INVALID_ARGUMENT: the request is malformed or not signed by its key.
+  // UNAUTHENTICATED, PERMISSION_DENIED: see store::Store::Enrol.
+  void Enrol(const v1::EnrolRequest& request, Reply<v1::EnrolResponse> reply);
+  // AgentService.Renew, for the endpoint that Classify named. Only for its present key.
+  void Renew(const model::Id& endpoint, const v1::RenewRequest& request,
+             Reply<v1::RenewResponse> reply);
+
+  // The uses and validity are within limits, otherwise INVALID_ARGUMENT.
+  void CreateToken(std::uint32_t uses, base::Duration valid_for, std::string comment,
+                   Reply<NewEnrolmentToken> reply);
+
+  // The metadata's value, "Bearer wma1.…", to the administrator's name. UNAUTHENTICATED otherwise.
+  void Authenticate(const std::string& authorization, Reply<std::string> reply);
+
+  const FleetFiles& files() const { return *files_; }
+
+ private:
+  // Constant after construction; files_ is shared with work on executors.
+  base::Loop& loop_;
+  const base::Clock& clock_;
+  base::Random& random_;
+  const std::shared_ptr<const FleetFiles> files_;
+  const std::string address_;
+  base::Executor& writer_;
+  store::Store& store_;
+  base::Executor& reader_;
+  store::Queries& queries_;
+  const std::shared_ptr<const void> alive_ = std::make_shared<int>();
+};
+
+}  // namespace weighmaster::server::identity

@@ -1,0 +1,162 @@
+#include "server/rollout/rollout.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "policy/base/check.h"
+#include "policy/base/limits.h"
+#include "policy/model/digest_lists.h"
+#include "proto/wire/convert.h"
+#include "server/store/ask.h"
+#include "third_party/openssl/sha256.h"
+
+namespace weighmaster::server::rollout {
+namespace {
+
+namespace limits = base::limits;
+
+using base::Result;
+using base::Status;
+
+// A part that this server cannot read would be refused by every endpoint as well.
+Status CheckContent(const store::BundlePart& part) {
+  switch (part.reference.kind) {
+    case wire::PartKind::kLists: {
+      auto lists = model::DigestListsView::Parse(base::AsBytes(part.content));
+      if (!lists.has_value())
+        return std::move(lists.error()).While("reading the part with the lists");
+      return {};
+    }
+    case wire::PartKind::kRules: {
+      auto rules = wire::ParseRules(part.content);
+      if (!rules.has_value())
+        return std::move(rules.error()).While("reading the part with the rules");
+      return {};
+    }
+    default:
+      return {};
+  }
+}
+
+// What is stored of a part is what the signed manifest says of it.
+Status CheckPart(store::BundlePart& part, const wire::BundleManifest& manifest) {
+  const auto reference =
+      std::ranges::find(manifest.parts, part.reference.sha256, &wire::PartReference::sha256);
+  if (reference == manifest.parts.end()) {
+    return base::InvalidArgument("the part " + part.reference.sha256.ToHex() +
+                                 " is not in the manifest");
+  }
+  if (part.content.size() > limits::kMaxPartBytes) {
+    return base::InvalidArgument("a part has more than " + std::to_string(limits::kMaxPartBytes) +
+                                 " bytes");
+  }
+  if (part.content.size() != reference->size_bytes ||
+      openssl::Sha256Of(base::AsBytes(part.content)) != reference->sha256) {
+    return base::InvalidArgument("the part " + reference->sha256.ToHex() +
+                                 " has another size or digest than the manifest says");
+  }
+  part.reference = *reference;
+  return CheckContent(part);
+}
+
+}  // namespace
+
+Rollout::Rollout(base::Loop& loop, const base::Clock& clock, base::Executor& pool,
+                 base::Executor& writer, store::Store& store)
+    : loop_(loop), clock_(clock), pool_(pool), writer_(writer), store_(store) {}
+
+Status Rollout::Load(store::Queries& queries) {
+  WM_ASSIGN_OR_RETURN(roots_, queries.Roots());
+  if (roots_.empty()) return base::FailedPrecondition("the store holds no root document");
+  WM_ASSIGN_OR_RETURN(wire::Root root, wire::ParseRoot(roots_.back().bytes));
+  root_ = std::make_shared<const wire::Root>(std::move(root));
+  auto bundle = queries.FindBundle(0);
+  if (!bundle.has_value()) {
+    if (bundle.error().code() == base::ErrorCode::kNotFound) return {};
+    return std::move(bundle).error();
+  }
+  PublishedPolicy policy;
+  WM_ASSIGN_OR_RETURN(policy.manifest, wire::ParseManifest(bundle->document.bytes));
+  policy.document = std::move(bundle->document);
+  policy.manifest_sha256 = bundle->manifest_sha256;
+  current_ = std::make_shared<const PublishedPolicy>(std::move(policy));
+  return {};
+}
+
+void Rollout::Publish(Publication publication,
+                      Reply<std::shared_ptr<const PublishedPolicy>> reply) {
+  WM_CHECK(loop_.OnLoop() && root_ != nullptr);
+  store::Ask(
+      pool_, loop_, alive_,
+      [publication = std::move(publication), root = root_, now = clock_.Now()]() mutable {
+        return Verify(std::move(publication), *root, now);
+      },
+      [this, reply = std::move(reply)](Verified verified) {
+        if (!verified.has_value()) return reply(std::move(verified).error());
+        Commit(*std::move(verified), reply);
+      });
+}
+
+Rollout::Verified Rollout::Verify(Publication publication, const wire::Root& root,
+                                  base::WallTime now) {
+  auto bundle = std::make_shared<store::NewBundle>();
+  wire::BundleCheck check = wire::CheckBundle(publication.document, root, kDefaultLine, 0);
+  if (check.refusal != model::PolicyRefusal::kNone) {
+    return base::FailedPrecondition("endpoints would refuse this policy: " +
+                                    std::string(model::PolicyRefusalName(check.refusal)) + ": " +
+                                    check.detail);
+  }
+  bundle->manifest = std::move(check.manifest);
+  const wire::BundleManifest& manifest = bundle->manifest;
+  if (now >= manifest.expires) {
+    return base::FailedPrecondition("the policy expired at " +
+                                    base::FormatWallTime(manifest.expires) + "; sign it again");
+  }
+  if (manifest.floor > manifest.version) {
+    return base::FailedPrecondition("the floor is above the policy's own version");
+  }
+  if (!manifest.label_selector.empty()) {
+    return base::FailedPrecondition("this server does not deliver to a part of the fleet yet");
+  }
+  if (manifest.parts.size() > limits::kMaxBundleParts) {
+    return base::InvalidArgument("a policy has at most " + std::to_string(limits::kMaxBundleParts) +
+                                 " parts");
+  }
+  if (publication.text.size() > limits::kMaxPolicyBytes || !base::IsUtf8(publication.text)) {
+    return base::InvalidArgument("the document is too large or not UTF-8");
+  }
+  if (openssl::Sha256Of(base::AsBytes(publication.text)) != manifest.document) {
+    return base::InvalidArgument("the document is not the one that was signed");
+  }
+  for (store::BundlePart& part : publication.parts) {
+    WM_RETURN_IF_ERROR(CheckPart(part, manifest));
+  }
+  bundle->document = std::move(publication.document);
+  bundle->parts = std::move(publication.parts);
+  bundle->text = std::move(publication.text);
+  bundle->published = now;
+  return std::shared_ptr<const store::NewBundle>(std::move(bundle));
+}
+
+void Rollout::Commit(std::shared_ptr<const store::NewBundle> bundle,
+                     Reply<std::shared_ptr<const PublishedPolicy>> reply) {
+  store::Ask(
+      writer_, loop_, alive_, [&store = store_, bundle] { return store.Publish(*bundle); },
+      [this, bundle, reply = std::move(reply)](Status published) {
+        if (!published.has_value()) return reply(std::move(published).error());
+        Promote(*bundle);
+        reply(current_);
+      });
+}
+
+void Rollout::Promote(const store::NewBundle& bundle) {
+  if (current_ != nullptr && current_->manifest.version >= bundle.manifest.version) return;
+  PublishedPolicy policy;
+  policy.document = bundle.document;
+  policy.manifest = bundle.manifest;
+  policy.manifest_sha256 = openssl::Sha256Of(base::AsBytes(bundle.document.bytes));
+  current_ = std::make_shared<const PublishedPolicy>(std::move(policy));
+  if (listener_) listener_();
+}
+
+}  // namespace weighmaster::server::rollout

@@ -1,0 +1,55 @@
+#pragma once
+
+// Inside this room only: it includes gRPC.
+
+#include <grpcpp/grpcpp.h>
+
+#include "policy/base/loop.h"
+#include "server/api/admin_api.h"
+#include "server/rpc/unary_calls.h"
+#include "weighmaster/v1/admin.grpc.pb.h"
+
+namespace weighmaster::server::rpc {
+
+// AdminService over AdminApi: each call is carried to the loop with the metadata's `authorization`,
+// the only thing that is ever taken from there. Must outlive the grpc::Server.
+class AdminService final : public v1::AdminService::CallbackService {
+  using Context = grpc::CallbackServerContext;
+  using Reactor = grpc::ServerUnaryReactor;
+
+ public:
+  AdminService(base::Loop& loop, api::AdminApi& api);
+
+  Reactor* GetFleet(Context* context, const v1::GetFleetRequest* request,
+                    v1::GetFleetResponse* response) override;
+  Reactor* ListEndpoints(Context* context, const v1::ListEndpointsRequest* request,
+                         v1::ListEndpointsResponse* response) override;
+  Reactor* ListSightings(Context* context, const v1::ListSightingsRequest* request,
+                         v1::ListSightingsResponse* response) override;
+  Reactor* Where(Context* context, const v1::WhereRequest* request,
+                 v1::WhereResponse* response) override;
+  Reactor* CreateToken(Context* context, const v1::CreateTokenRequest* request,
+                       v1::CreateTokenResponse* response) override;
+  Reactor* PublishPolicy(Context* context, const v1::PublishPolicyRequest* request,
+                         v1::PublishPolicyResponse* response) override;
+  Reactor* GetPolicy(Context* context, const v1::GetPolicyRequest* request,
+                     v1::GetPolicyResponse* response) override;
+  Reactor* ListFindings(Context* context, const v1::ListFindingsRequest* request,
+                        v1::ListFindingsResponse* response) override;
+  Reactor* RevokeEndpoint(Context* context, const v1::RevokeEndpointRequest* request,
+                          v1::RevokeEndpointResponse* response) override;
+
+  // Answers all calls and takes no more. On the loop.
+  void Stop() { calls_.Stop(); }
+
+ private:
+  template <typename Request, typename Response>
+  Reactor* Carry(Context& context, const Request& request, Response& response,
+                 void (api::AdminApi::*method)(const std::string&, const Request&,
+                                               api::AdminApi::Reply<Response>));
+
+  api::AdminApi& api_;
+  UnaryCalls calls_;
+};
+
+}  // namespace weighmaster::server::rpc

@@ -1,0 +1,203 @@
+#include "server/rpc/agent_service.h"
+
+#include <grpc/grpc_security_constants.h>
+
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "policy/base/limits.h"
+
+namespace weighmaster::server::rpc {
+
+namespace limits = base::limits;
+using identity::PeerDecision;
+using identity::PeerRight;
+
+namespace {
+
+// The certificate of the connection, PEM; "" when there is none.
+std::string CertificateOf(const grpc::CallbackServerContext& context) {
+  const std::shared_ptr<const grpc::AuthContext> auth = context.auth_context();
+  if (auth == nullptr) return "";
+  const auto certificates = auth->FindPropertyValues(GRPC_X509_PEM_CERT_PROPERTY_NAME);
+  if (certificates.empty()) return "";
+  return {certificates.front().data(), certificates.front().size()};
+}
+
+base::Error RefusalOf(const PeerDecision& decision, std::string_view otherwise) {
+  const std::string message(decision.message.empty() ? otherwise : decision.message);
+  if (decision.right == PeerRight::kRefused) return base::PermissionDenied(message);
+  return base::Unauthenticated(message);
+}
+
+}  // namespace
+
+// One Sync call. gRPC owns it until OnDone, where it deletes itself.
+class AgentService::Stream final : public grpc::ServerBidiReactor<v1::AgentFrame, v1::ServerFrame>,
+                                   public wire::Transport<v1::ServerFrame, v1::AgentFrame> {
+  using Reactor = grpc::ServerBidiReactor<v1::AgentFrame, v1::ServerFrame>;
+
+ public:
+  Stream(AgentService& service, grpc::CallbackServerContext& context)
+      : service_(service),
+        context_(context),
+        pipe_(std::make_shared<AgentPipe>(service.loop_, *this)) {}
+  ~Stream() override = default;
+  Stream(const Stream&) = delete;
+  Stream& operator=(const Stream&) = delete;
+
+  const std::shared_ptr<AgentPipe>& pipe() const { return pipe_; }
+
+  // The Transport's side, under the pipe's lock. gRPC calls nothing back from inside these.
+  void StartRead(v1::AgentFrame* into) override {
+    reading_ = into;
+    Reactor::StartRead(into);
+  }
+  void StartWrite(const v1::ServerFrame* frame) override { Reactor::StartWrite(frame); }
+  void Cancel() override { context_.TryCancel(); }
+  void Finish(bool /*by_peer*/, const std::optional<base::Error>& why) override {
+    Reactor::Finish(why ? ToGrpcStatus(*why) : grpc::Status::OK);
+  }
+
+  void OnReadDone(bool ok) override {
+    if (!ok) {
+      pipe_->Fail(base::Unavailable("the agent has closed the stream"));
+    } else if (reading_->ByteSizeLong() > limits::kMaxFrameBytes) {
+      pipe_->Fail(base::ResourceExhausted("a frame is longer than 4 MiB"));
+    } else {
+      pipe_->OnRead(true);
+    }
+  }
+  void OnWriteDone(bool ok) override { pipe_->OnWritten(ok); }
+  void OnCancel() override {
+    pipe_->Fail(base::Unavailable("the connection to the agent was lost"));
+  }
+  void OnDone() override {
+    service_.Forget(this);
+    delete this;
+  }
+
+ private:
+  AgentService& service_;
+  grpc::CallbackServerContext& context_;
+  const std::shared_ptr<AgentPipe> pipe_;
+  v1::AgentFrame* reading_ = nullptr;
+};
+
+AgentService::AgentService(base::Loop& loop, const base::Clock& clock, AgentCalls& calls)
+    : loop_(loop), calls_(calls), limit_(clock), enrolments_(loop, limits::kMaxEnrolmentsWaiting) {}
+
+AgentService::~AgentService() = default;
+
+base::Status AgentService::CheckLimits(const grpc::CallbackServerContext& context,
+                                       std::size_t request_bytes) {
+  if (request_bytes > limits::kMaxEnrolmentBytes) {
+    return base::InvalidArgument("the request is longer than 64 KiB");
+  }
+  const std::string address = PeerAddress(context.peer());
+  if (!limit_.Take(address)) {
+    return base::ResourceExhausted("too many enrolments or renewals from " + address +
+                                   "; try again in a few seconds");
+  }
+  return {};
+}
+
+grpc::ServerUnaryReactor* AgentService::Enrol(grpc::CallbackServerContext* context,
+                                              const v1::EnrolRequest* request,
+                                              v1::EnrolResponse* response) {
+  const base::Status within = CheckLimits(*context, request->ByteSizeLong());
+  return enrolments_.Begin(
+      *context, [this, within, request, response, pem = CertificateOf(*context)](const auto& call) {
+        if (!within) return call->Fail(within.error());
+        calls_.Classify(pem, [this, request, response, call](base::Result<PeerDecision> decision) {
+          if (call->answered()) return;
+          if (!decision) return call->Fail(decision.error());
+          if (decision->right != PeerRight::kEnrolOnly) {
+            return call->Fail(RefusalOf(*decision, "this endpoint is enrolled already"));
+          }
+          calls_.Enrol(*request, [response, call](base::Result<v1::EnrolResponse> result) {
+            if (!call->answered()) call->Answer(*response, std::move(result));
+          });
+        });
+      });
+}
+
+grpc::ServerUnaryReactor* AgentService::Renew(grpc::CallbackServerContext* context,
+                                              const v1::RenewRequest* request,
+                                              v1::RenewResponse* response) {
+  const base::Status within = CheckLimits(*context, request->ByteSizeLong());
+  return enrolments_.Begin(
+      *context, [this, within, request, response, pem = CertificateOf(*context)](const auto& call) {
+        if (!within) return call->Fail(within.error());
+        calls_.Classify(pem, [this, request, response, call](base::Result<PeerDecision> decision) {
+          if (call->answered()) return;
+          if (!decision) return call->Fail(decision.error());
+          if (!decision->endpoint) {
+            return call->Fail(RefusalOf(*decision, "this connection may not renew"));
+          }
+          calls_.Renew(*decision->endpoint, *request,
+                       [response, call](base::Result<v1::RenewResponse> result) {
+                         if (!call->answered()) call->Answer(*response, std::move(result));
+                       });
+        });
+      });
+}
+
+grpc::ServerBidiReactor<v1::AgentFrame, v1::ServerFrame>* AgentService::Sync(
+    grpc::CallbackServerContext* context) {
+  auto* const stream = new Stream(*this, *context);
+  const std::shared_ptr<AgentPipe> pipe = stream->pipe();
+  if (const base::Status status = Register(stream, pipe); !status) {
+    pipe->Fail(status.error());
+    return stream;
+  }
+  loop_.Post(
+      [this, alive = std::weak_ptr<const void>(alive_), pipe, pem = CertificateOf(*context)] {
+        if (alive.lock() != nullptr) Admit(pem, pipe);
+      });
+  return stream;
+}
+
+void AgentService::Admit(const std::string& certificate_pem,
+                         const std::shared_ptr<AgentPipe>& pipe) {
+  calls_.Classify(certificate_pem, [this, alive = std::weak_ptr<const void>(alive_),
+                                    pipe](base::Result<PeerDecision> decision) {
+    if (alive.lock() == nullptr) return;
+    if (!decision) return pipe->Fail(decision.error());
+    if (decision->right != PeerRight::kSync || !decision->endpoint) {
+      return pipe->Fail(RefusalOf(*decision, "this connection may not open a stream"));
+    }
+    auto channel = std::make_unique<wire::PipeChannel<v1::ServerFrame, v1::AgentFrame>>(pipe);
+    wire::ServerListener* const listener = calls_.Accept(std::move(channel), *decision->endpoint);
+    if (listener != nullptr) pipe->Open(*listener);
+  });
+}
+
+base::Status AgentService::Register(const void* stream, const std::shared_ptr<AgentPipe>& pipe) {
+  const std::lock_guard lock(mutex_);
+  streams_.emplace(stream, pipe);
+  if (stopped_) return base::Unavailable("the server is stopping");
+  if (streams_.size() > limits::kMaxStreams) {
+    return base::ResourceExhausted("the server has as many streams as it can hold");
+  }
+  return {};
+}
+
+void AgentService::Forget(const void* stream) {
+  const std::lock_guard lock(mutex_);
+  streams_.erase(stream);
+}
+
+void AgentService::Stop() {
+  enrolments_.Stop();
+  std::vector<std::shared_ptr<AgentPipe>> pipes;
+  {
+    const std::lock_guard lock(mutex_);
+    stopped_ = true;
+    for (const auto& [stream, pipe] : streams_) pipes.push_back(pipe);
+  }
+  for (const auto& pipe : pipes) pipe->Fail(base::Unavailable("the server is stopping"));
+}
+
+}  // namespace weighmaster::server::rpc

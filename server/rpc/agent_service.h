@@ -1,0 +1,67 @@
+#pragma once
+
+// Inside this room only: it includes gRPC.
+
+#include <grpcpp/grpcpp.h>
+
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+
+#include "policy/base/loop.h"
+#include "policy/base/time.h"
+#include "proto/wire/pipe.h"
+#include "server/rpc/calls.h"
+#include "server/rpc/peer_limit.h"
+#include "server/rpc/unary_calls.h"
+#include "weighmaster/v1/sync.grpc.pb.h"
+
+namespace weighmaster::server::rpc {
+
+using AgentPipe = wire::Pipe<v1::ServerFrame, v1::AgentFrame>;
+
+// AgentService over AgentCalls. gRPC's threads take calls in and move frames; everything else is on
+// the loop. What a caller may do is decided by the certificate of its connection and nothing else.
+// Must outlive gRPC's last call to it, that is, the grpc::Server.
+class AgentService final : public v1::AgentService::CallbackService {
+ public:
+  AgentService(base::Loop& loop, const base::Clock& clock, AgentCalls& calls);
+  ~AgentService() override;
+  AgentService(const AgentService&) = delete;
+  AgentService& operator=(const AgentService&) = delete;
+
+  grpc::ServerUnaryReactor* Enrol(grpc::CallbackServerContext* context,
+                                  const v1::EnrolRequest* request,
+                                  v1::EnrolResponse* response) override;
+  grpc::ServerUnaryReactor* Renew(grpc::CallbackServerContext* context,
+                                  const v1::RenewRequest* request,
+                                  v1::RenewResponse* response) override;
+  grpc::ServerBidiReactor<v1::AgentFrame, v1::ServerFrame>* Sync(
+      grpc::CallbackServerContext* context) override;
+
+  // Ends all streams, answers all calls, and takes no more. On the loop.
+  void Stop();
+
+ private:
+  class Stream;
+
+  base::Status CheckLimits(const grpc::CallbackServerContext& context, std::size_t request_bytes);
+  base::Status Register(const void* stream, const std::shared_ptr<AgentPipe>& pipe);
+  void Forget(const void* stream);
+  void Admit(const std::string& certificate_pem, const std::shared_ptr<AgentPipe>& pipe);
+
+  base::Loop& loop_;
+  AgentCalls& calls_;
+  PeerLimit limit_;
+  UnaryCalls enrolments_;
+
+  // Owned by the loop: replies that come after it do nothing.
+  const std::shared_ptr<const void> alive_ = std::make_shared<int>();
+
+  std::mutex mutex_;  // gRPC's threads and the loop
+  std::unordered_map<const void*, std::shared_ptr<AgentPipe>> streams_;
+  bool stopped_ = false;
+};
+
+}  // namespace weighmaster::server::rpc

@@ -1,0 +1,61 @@
+#include "server/rpc/peer_limit.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
+#include <algorithm>
+#include <cstdint>
+
+#include "policy/base/bytes.h"
+#include "policy/base/limits.h"
+
+namespace weighmaster::server::rpc {
+
+namespace limits = base::limits;
+
+std::string PeerAddress(std::string_view peer) {
+  constexpr std::string_view kV4 = "ipv4:";
+  constexpr std::string_view kV6 = "ipv6:";
+  if (peer.starts_with(kV4)) {
+    const std::string_view rest = peer.substr(kV4.size());
+    return std::string(rest.substr(0, rest.rfind(':')));
+  }
+  if (!peer.starts_with(kV6)) return std::string(peer);
+  std::string_view rest = peer.substr(kV6.size());
+  rest = rest.substr(0, rest.rfind(':'));
+  for (const std::string_view bracket : {"[", "%5B"}) {
+    if (rest.starts_with(bracket)) rest.remove_prefix(bracket.size());
+  }
+  for (const std::string_view bracket : {"]", "%5D"}) {
+    if (rest.ends_with(bracket)) rest.remove_suffix(bracket.size());
+  }
+  return std::string(rest);
+}
+
+std::string LimitKey(std::string_view address) {
+  const std::string text(address.substr(0, address.find('%')));  // a zone is the server's business
+  in6_addr v6{};
+  if (inet_pton(AF_INET6, text.c_str(), &v6) != 1 || IN6_IS_ADDR_V4MAPPED(&v6)) return text;
+  constexpr std::size_t kPrefixBytes = 8;
+  return base::HexEncode(base::ByteView(v6.s6_addr, kPrefixBytes)) + "/64";
+}
+
+bool PeerLimit::Take(std::string_view address) {
+  constexpr base::Duration kInterval = limits::kEnrolmentInterval;
+  const base::Duration now = clock_.SinceBoot().since_boot;
+  const std::string key = LimitKey(address);
+  const std::lock_guard lock(mutex_);
+  if (whole_at_.size() >= limits::kMaxLimitedPeers && !whole_at_.contains(key)) ForgetSome(now);
+  base::Duration& whole_at = whole_at_[key];
+  const base::Duration after = std::max(whole_at, now) + kInterval;
+  if (after - now > kInterval * limits::kEnrolmentBurst) return false;
+  whole_at = after;
+  return true;
+}
+
+void PeerLimit::ForgetSome(base::Duration now) {
+  std::erase_if(whole_at_, [now](const auto& peer) { return peer.second <= now; });
+  if (whole_at_.size() >= limits::kMaxLimitedPeers) whole_at_.clear();
+}
+
+}  // namespace weighmaster::server::rpc

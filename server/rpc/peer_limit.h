@@ -1,0 +1,39 @@
+#pragma once
+
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "policy/base/time.h"
+
+namespace weighmaster::server::rpc {
+
+// The address in a gRPC peer ("ipv4:192.0.2.1:443", "ipv6:%5B2001:db8::1%5D:443"), without scheme,
+// brackets and port. What has another form is returned whole.
+std::string PeerAddress(std::string_view peer);
+
+// What counts as one caller: an IPv4 address, or the /64 of an IPv6 one, which is what one customer
+// can choose from at will.
+std::string LimitKey(std::string_view address);
+
+// How often one address may make a call that needs no certificate: limits::kEnrolmentBurst at once,
+// then one every limits::kEnrolmentInterval. Callable from any thread.
+// Source: the generic cell rate algorithm, ITU-T I.371.
+class PeerLimit {
+ public:
+  explicit PeerLimit(const base::Clock& clock) : clock_(clock) {}
+
+  // False past the limit; nothing is taken then.
+  bool Take(std::string_view address);
+
+ private:
+  void ForgetSome(base::Duration now);
+
+  const base::Clock& clock_;
+  std::mutex mutex_;  // gRPC's threads; held for a look-up
+  // By LimitKey: when the whole burst will be available again.
+  std::unordered_map<std::string, base::Duration> whole_at_;
+};
+
+}  // namespace weighmaster::server::rpc

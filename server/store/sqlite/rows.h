@@ -1,0 +1,60 @@
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "policy/base/result.h"
+#include "policy/base/time.h"
+#include "policy/model/digest.h"
+#include "policy/model/path.h"
+#include "proto/wire/trust.h"
+#include "third_party/openssl/sha256.h"
+#include "third_party/sqlite/database.h"
+
+namespace weighmaster::server::store {
+
+// How values become columns and come back. What this room wrote itself and can't read again is
+// DATA_LOSS: the file was changed by somebody else.
+
+// Numbers past int64 do not occur where they are compared; where they are only shown, the largest
+// int64 stands for them.
+inline std::int64_t Column(std::uint64_t number) {
+  constexpr auto kLargest = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
+  return static_cast<std::int64_t>(std::min(number, kLargest));
+}
+inline std::int64_t Column(base::WallTime time) { return base::ToMicroseconds(time); }
+template <typename Enum>
+std::int64_t EnumColumn(Enum value) {
+  return static_cast<std::int64_t>(value);
+}
+
+inline std::uint64_t Number(const sqlite::Statement& row, int column) {
+  return static_cast<std::uint64_t>(row.Int(column));
+}
+inline base::WallTime Time(const sqlite::Statement& row, int column) {
+  return base::WallTimeFromMicroseconds(row.Int(column));
+}
+inline std::optional<base::WallTime> MaybeTime(const sqlite::Statement& row, int column) {
+  if (row.IsNull(column)) return std::nullopt;
+  return Time(row, column);
+}
+
+inline std::string_view Chars(const sqlite::Statement& row, int column) {
+  return base::AsText(row.Blob(column));
+}
+
+template <typename T>
+base::Result<T> Stored(base::Result<T> parsed, std::string_view what) {
+  if (parsed.has_value()) return parsed;
+  return base::DataLoss("the store holds a " + std::string(what) +
+                        " that cannot be read: " + parsed.error().message());
+}
+
+// The key of a path: encodings must not run into each other.
+model::Sha256 PathKey(const model::Path& path);
+
+}  // namespace weighmaster::server::store

@@ -1,0 +1,216 @@
+#include "server/store/sqlite/schema.h"
+
+namespace weighmaster::server::store {
+namespace {
+
+constexpr std::string_view kVersion1 = R"sql(
+CREATE TABLE fleet (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  fleet_id TEXT NOT NULL,
+  lineage_id BLOB NOT NULL,
+  newest_policy INTEGER NOT NULL DEFAULT 0,
+  floor INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
+CREATE TABLE roots (
+  version INTEGER PRIMARY KEY,
+  signed_root BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE tokens (
+  id INTEGER PRIMARY KEY,
+  secret_sha256 BLOB NOT NULL UNIQUE,
+  uses INTEGER NOT NULL,
+  uses_left INTEGER NOT NULL CHECK (uses_left >= 0),
+  created_us INTEGER NOT NULL,
+  expires_us INTEGER NOT NULL,
+  comment TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE admin_tokens (
+  id INTEGER PRIMARY KEY,
+  secret_sha256 BLOB NOT NULL UNIQUE,
+  name TEXT NOT NULL,
+  created_us INTEGER NOT NULL,
+  expires_us INTEGER
+) STRICT;
+
+CREATE TABLE endpoints (
+  id INTEGER PRIMARY KEY,
+  endpoint_id BLOB NOT NULL UNIQUE,
+  state INTEGER NOT NULL,
+  hostname TEXT NOT NULL,
+  os TEXT NOT NULL,
+  os_release TEXT NOT NULL,
+  agent_version TEXT NOT NULL,
+  machine_sha256 BLOB NOT NULL,
+  token INTEGER REFERENCES tokens (id),
+  enrolled_us INTEGER NOT NULL,
+  last_contact_us INTEGER,
+  clock_offset_us INTEGER NOT NULL DEFAULT 0,
+  live_chain INTEGER,
+  policy_version INTEGER NOT NULL DEFAULT 0,
+  policy_manifest BLOB,
+  policy_partly INTEGER NOT NULL DEFAULT 0,
+  revoked_us INTEGER,
+  revoked_reason TEXT
+) STRICT;
+
+CREATE TABLE keys (
+  id INTEGER PRIMARY KEY,
+  endpoint INTEGER NOT NULL REFERENCES endpoints (id),
+  key_id BLOB NOT NULL UNIQUE,
+  spki BLOB NOT NULL,
+  first_number INTEGER NOT NULL DEFAULT 1,
+  last_number INTEGER,
+  added_us INTEGER NOT NULL,
+  revoked_us INTEGER
+) STRICT;
+CREATE INDEX keys_by_endpoint ON keys (endpoint);
+
+CREATE TABLE chains (
+  id INTEGER PRIMARY KEY,
+  chain_id BLOB NOT NULL UNIQUE,
+  endpoint INTEGER NOT NULL REFERENCES endpoints (id),
+  next_number INTEGER NOT NULL,
+  next_event INTEGER NOT NULL,
+  head_digest BLOB NOT NULL,
+  events_stored INTEGER NOT NULL DEFAULT 0,
+  events_dropped INTEGER NOT NULL DEFAULT 0,
+  events_unreadable INTEGER NOT NULL DEFAULT 0,
+  started_us INTEGER NOT NULL,
+  superseded_us INTEGER
+) STRICT;
+CREATE INDEX chains_by_endpoint ON chains (endpoint);
+
+CREATE TABLE batches (
+  chain INTEGER NOT NULL REFERENCES chains (id),
+  number INTEGER NOT NULL,
+  key INTEGER NOT NULL REFERENCES keys (id),
+  first_event INTEGER NOT NULL,
+  event_count INTEGER NOT NULL,
+  priority INTEGER NOT NULL,
+  header BLOB NOT NULL,
+  header_digest BLOB NOT NULL,
+  signature BLOB NOT NULL,
+  received_us INTEGER NOT NULL,
+  clock_offset_us INTEGER NOT NULL,
+  PRIMARY KEY (chain, number)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE events (
+  chain INTEGER NOT NULL,
+  number INTEGER NOT NULL,
+  kind INTEGER NOT NULL,
+  wall_us INTEGER,
+  artifact INTEGER REFERENCES artifacts (id),
+  salt BLOB,
+  body BLOB,
+  leaf BLOB,
+  PRIMARY KEY (chain, number)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE quarantined_batches (
+  id INTEGER PRIMARY KEY,
+  endpoint INTEGER NOT NULL REFERENCES endpoints (id),
+  chain_id BLOB NOT NULL,
+  number INTEGER NOT NULL,
+  header_digest BLOB NOT NULL,
+  reason INTEGER NOT NULL,
+  sealed_batch BLOB NOT NULL,
+  received_us INTEGER NOT NULL
+) STRICT;
+CREATE INDEX quarantined_batches_by_number ON quarantined_batches (endpoint, number);
+
+CREATE TABLE artifacts (
+  id INTEGER PRIMARY KEY,
+  sha256 BLOB NOT NULL UNIQUE
+) STRICT;
+
+CREATE TABLE sightings (
+  id INTEGER PRIMARY KEY,
+  endpoint INTEGER NOT NULL REFERENCES endpoints (id),
+  path_sha256 BLOB NOT NULL,
+  path BLOB NOT NULL,
+  path_encoding INTEGER NOT NULL,
+  path_display TEXT NOT NULL,
+  artifact INTEGER REFERENCES artifacts (id),
+  sighting BLOB NOT NULL,
+  first_seen_us INTEGER NOT NULL,
+  last_change_us INTEGER NOT NULL,
+  gone_us INTEGER,
+  gone_reason INTEGER
+) STRICT;
+CREATE UNIQUE INDEX sightings_open ON sightings (endpoint, path_sha256) WHERE gone_us IS NULL;
+CREATE INDEX sightings_by_endpoint ON sightings (endpoint, gone_us, id);
+CREATE INDEX sightings_by_artifact ON sightings (artifact, gone_us, id, endpoint)
+  WHERE artifact IS NOT NULL;
+CREATE INDEX sightings_present ON sightings (id, endpoint) WHERE gone_us IS NULL;
+
+CREATE TABLE verdicts (
+  endpoint INTEGER NOT NULL REFERENCES endpoints (id),
+  path_sha256 BLOB NOT NULL,
+  outcome INTEGER NOT NULL,
+  verdict BLOB NOT NULL,
+  judged_us INTEGER NOT NULL,
+  PRIMARY KEY (endpoint, path_sha256)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE coverage (
+  endpoint INTEGER NOT NULL REFERENCES endpoints (id),
+  sensor TEXT NOT NULL,
+  root_sha256 BLOB NOT NULL,
+  state INTEGER NOT NULL,
+  reason INTEGER NOT NULL,
+  coverage BLOB NOT NULL,
+  changed_us INTEGER NOT NULL,
+  PRIMARY KEY (endpoint, sensor, root_sha256)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX coverage_states ON coverage (endpoint, state, reason);
+
+CREATE TABLE findings (
+  id INTEGER PRIMARY KEY,
+  dedupe_key TEXT NOT NULL UNIQUE,
+  rule TEXT NOT NULL,
+  endpoint INTEGER NOT NULL REFERENCES endpoints (id),
+  subject TEXT NOT NULL,
+  severity INTEGER NOT NULL,
+  resolved_us INTEGER,
+  detail TEXT NOT NULL,
+  first_us INTEGER NOT NULL,
+  last_us INTEGER NOT NULL,
+  count INTEGER NOT NULL
+) STRICT;
+CREATE INDEX findings_open ON findings (id) WHERE resolved_us IS NULL;
+
+CREATE TABLE bundles (
+  version INTEGER PRIMARY KEY,
+  signed_bundle BLOB NOT NULL,
+  manifest_sha256 BLOB NOT NULL,
+  floor INTEGER NOT NULL,
+  document TEXT NOT NULL,
+  published_us INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE parts (
+  id INTEGER PRIMARY KEY,
+  sha256 BLOB NOT NULL UNIQUE,
+  kind INTEGER NOT NULL,
+  size_bytes INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE part_pieces (
+  part INTEGER NOT NULL REFERENCES parts (id),
+  piece INTEGER NOT NULL,
+  data BLOB NOT NULL,
+  PRIMARY KEY (part, piece)
+) STRICT, WITHOUT ROWID;
+)sql";
+
+constexpr std::string_view kSteps[] = {kVersion1};
+
+}  // namespace
+
+std::span<const std::string_view> SchemaSteps() { return kSteps; }
+
+}  // namespace weighmaster::server::store

@@ -1,0 +1,457 @@
+#include "server/store/sqlite/sqlite_queries.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "policy/base/limits.h"
+#include "proto/wire/convert.h"
+#include "server/store/sqlite/rows.h"
+#include "weighmaster/v1/trust.pb.h"
+#include "weighmaster/v1/values.pb.h"
+
+namespace weighmaster::server::store {
+namespace {
+
+using base::Result;
+using base::Status;
+using sqlite::Statement;
+
+std::size_t SizeOf(const PageQuery& page) {
+  if (page.size == 0) return base::limits::kDefaultPageSize;
+  return std::min(page.size, base::limits::kMaxPageSize);
+}
+
+// Rows are read one past the page, to know whether another page follows.
+template <typename Row>
+void CutPage(Page<Row>& page, std::vector<std::uint64_t>& keys, std::size_t size) {
+  if (page.rows.size() <= size) return;
+  page.rows.resize(size);
+  keys.resize(size);
+  page.next = keys.back();
+}
+
+template <typename Message>
+Result<Message> ParseColumn(const Statement& row, int column, std::string_view what) {
+  Message message;
+  const base::ByteView bytes = row.Blob(column);
+  if (!message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+    return base::DataLoss("the store holds a " + std::string(what) + " that cannot be read");
+  }
+  return message;
+}
+
+// What a query about sightings is narrowed to; the WHERE clauses differ so that each uses its
+// index.
+enum class Scope : std::uint8_t { kAll, kEndpoint, kArtifact, kBoth };
+
+std::string_view Narrowed(Scope scope) {
+  switch (scope) {
+    case Scope::kAll:
+      return "";
+    case Scope::kEndpoint:
+      return "AND s.endpoint = ?1 ";
+    case Scope::kArtifact:
+      return "AND s.artifact = ?1 ";
+    case Scope::kBoth:
+      return "AND s.artifact = ?1 AND s.endpoint = ?4 ";
+  }
+  return "";
+}
+
+struct SightingSql {
+  std::string rows;
+  std::string counts;
+};
+
+// Prepared statements are cached by the address of their text, so the texts live as long as the
+// program.
+const SightingSql& SightingSqlFor(Scope scope, bool include_gone) {
+  static const auto kTexts = [] {
+    std::array<std::array<SightingSql, 2>, 4> texts;
+    for (std::size_t i = 0; i < texts.size(); ++i) {
+      for (std::size_t gone = 0; gone < 2; ++gone) {
+        const std::string where =
+            std::string(gone == 1 ? "WHERE TRUE " : "WHERE s.gone_us IS NULL ") +
+            std::string(Narrowed(static_cast<Scope>(i)));
+        texts[i][gone].rows =
+            "SELECT s.id, e.endpoint_id, e.hostname, s.path, s.path_encoding, s.sighting, "
+            "s.first_seen_us, s.last_change_us, s.gone_us, v.verdict, v.judged_us "
+            "FROM sightings s JOIN endpoints e ON e.id = s.endpoint "
+            "LEFT JOIN verdicts v ON v.endpoint = s.endpoint AND v.path_sha256 = s.path_sha256 " +
+            where + "AND s.id > ?2 ORDER BY s.id LIMIT ?3";
+        texts[i][gone].counts =
+            "SELECT count(*), count(DISTINCT s.endpoint) FROM sightings s " + where;
+      }
+    }
+    return texts;
+  }();
+  return kTexts[static_cast<std::size_t>(scope)][include_gone ? 1 : 0];
+}
+
+Result<SightingRow> ReadSighting(const Statement& row) {
+  SightingRow sighting;
+  WM_ASSIGN_OR_RETURN(sighting.endpoint, Stored(model::IdFromBytes(row.Blob(1)), "endpoint id"));
+  sighting.hostname = row.Text(2);
+  WM_ASSIGN_OR_RETURN(auto message, ParseColumn<v1::Sighting>(row, 5, "sighting"));
+  message.mutable_path()->set_value(std::string(Chars(row, 3)));
+  message.mutable_path()->set_encoding(static_cast<v1::PathEncoding>(row.Int(4)));
+  WM_ASSIGN_OR_RETURN(sighting.sighting, Stored(wire::FromProto(message), "sighting"));
+  sighting.first_seen = Time(row, 6);
+  sighting.last_change = Time(row, 7);
+  sighting.gone = MaybeTime(row, 8);
+  // Verdicts are kept by path: one that came after this interval ended is about the next one.
+  const bool judged =
+      !row.IsNull(9) && (!sighting.gone.has_value() || Time(row, 10) <= *sighting.gone);
+  if (judged) {
+    WM_ASSIGN_OR_RETURN(const auto verdict, ParseColumn<v1::Verdict>(row, 9, "verdict"));
+    WM_ASSIGN_OR_RETURN(sighting.verdict, Stored(wire::FromProto(verdict), "verdict"));
+  }
+  return sighting;
+}
+
+Result<EndpointRow> ReadEndpoint(const Statement& row) {
+  EndpointRow endpoint;
+  WM_ASSIGN_OR_RETURN(endpoint.id, Stored(model::IdFromBytes(row.Blob(1)), "endpoint id"));
+  endpoint.state = static_cast<EndpointState>(row.Int(2));
+  endpoint.machine.hostname = row.Text(3);
+  endpoint.machine.os = row.Text(4);
+  endpoint.machine.os_release = row.Text(5);
+  endpoint.machine.agent_version = row.Text(6);
+  endpoint.enrolled = Time(row, 7);
+  endpoint.last_contact = MaybeTime(row, 8);
+  endpoint.clock_offset = base::Duration(row.Int(9));
+  endpoint.policy_version = Number(row, 10);
+  return endpoint;
+}
+
+}  // namespace
+
+class SqliteQueries::Snapshot {
+ public:
+  static Result<Snapshot> Begin(sqlite::Database& database) {
+    WM_RETURN_IF_ERROR(database.Execute("BEGIN"));
+    return Snapshot(database);
+  }
+  Snapshot(Snapshot&& other) noexcept : database_(std::exchange(other.database_, nullptr)) {}
+  Snapshot& operator=(Snapshot&&) = delete;
+  Snapshot(const Snapshot&) = delete;
+  Snapshot& operator=(const Snapshot&) = delete;
+  ~Snapshot() {
+    if (database_ != nullptr && database_->in_transaction()) {
+      static_cast<void>(database_->Execute("COMMIT"));
+    }
+  }
+
+ private:
+  explicit Snapshot(sqlite::Database& database) : database_(&database) {}
+  sqlite::Database* database_;
+};
+
+Result<FleetRecord> SqliteQueries::Fleet() {
+  WM_ASSIGN_OR_RETURN(
+      Statement find,
+      database_.Prepare("SELECT fleet_id, lineage_id, newest_policy, floor FROM fleet"));
+  WM_ASSIGN_OR_RETURN(const bool found, find.Step());
+  if (!found) return base::NotFound("this store belongs to no fleet yet");
+  FleetRecord fleet;
+  fleet.fleet_id = find.Text(0);
+  WM_ASSIGN_OR_RETURN(fleet.lineage, Stored(model::IdFromBytes(find.Blob(1)), "lineage id"));
+  fleet.newest_policy = Number(find, 2);
+  fleet.floor = Number(find, 3);
+  return fleet;
+}
+
+Result<std::vector<wire::SignedDocument>> SqliteQueries::Roots() {
+  WM_ASSIGN_OR_RETURN(Statement find,
+                      database_.Prepare("SELECT signed_root FROM roots ORDER BY version"));
+  std::vector<wire::SignedDocument> roots;
+  while (true) {
+    WM_ASSIGN_OR_RETURN(const bool more, find.Step());
+    if (!more) return roots;
+    WM_ASSIGN_OR_RETURN(const auto message, ParseColumn<v1::SignedRoot>(find, 0, "root document"));
+    WM_ASSIGN_OR_RETURN(auto document, Stored(wire::FromProto(message), "root document"));
+    roots.push_back(std::move(document));
+  }
+}
+
+Result<EndpointIdentity> SqliteQueries::FindEndpoint(const model::Id& id) {
+  WM_ASSIGN_OR_RETURN(Statement find,
+                      database_.Prepare("SELECT e.state, e.policy_version, k.spki FROM endpoints e "
+                                        "JOIN keys k ON k.endpoint = e.id WHERE e.endpoint_id = ? "
+                                        "ORDER BY k.id DESC LIMIT 1"));
+  WM_ASSIGN_OR_RETURN(const bool found, find.Bind(id.view()).Step());
+  if (!found) return base::NotFound("there is no endpoint " + id.ToHex());
+  WM_ASSIGN_OR_RETURN(auto key, Stored(openssl::PublicKey::FromSpki(find.Blob(2)), "public key"));
+  return EndpointIdentity{id, static_cast<EndpointState>(find.Int(0)), std::move(key),
+                          Number(find, 1)};
+}
+
+Result<ChainHead> SqliteQueries::FindChain(const model::Id& endpoint, const model::Id& chain) {
+  ChainHead head;
+  head.chain = chain;
+  WM_ASSIGN_OR_RETURN(Statement find,
+                      database_.Prepare("SELECT c.next_number, c.head_digest FROM chains c "
+                                        "JOIN endpoints e ON e.id = c.endpoint "
+                                        "WHERE c.chain_id = ? AND e.endpoint_id = ?"));
+  WM_ASSIGN_OR_RETURN(const bool found, find.Bind(chain.view()).Bind(endpoint.view()).Step());
+  if (!found) return head;
+  head.number = Number(find, 0) - 1;
+  WM_ASSIGN_OR_RETURN(head.digest, Stored(model::Sha256FromBytes(find.Blob(1)), "digest"));
+  return head;
+}
+
+Result<AdminTokenRecord> SqliteQueries::FindAdminToken(const model::Sha256& secret_sha256) {
+  WM_ASSIGN_OR_RETURN(Statement find,
+                      database_.Prepare("SELECT name, created_us, expires_us FROM admin_tokens "
+                                        "WHERE secret_sha256 = ?"));
+  WM_ASSIGN_OR_RETURN(const bool found, find.Bind(secret_sha256.view()).Step());
+  if (!found) return base::NotFound("there is no such administrator's token");
+  return AdminTokenRecord{secret_sha256, find.Text(0), Time(find, 1), MaybeTime(find, 2)};
+}
+
+Result<StoredBundle> SqliteQueries::FindBundle(std::uint64_t version) {
+  WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_));
+  StoredBundle bundle;
+  {
+    WM_ASSIGN_OR_RETURN(
+        Statement find,
+        database_.Prepare("SELECT version, signed_bundle, manifest_sha256, document, published_us "
+                          "FROM bundles WHERE version = ?1 OR (?1 = 0 AND version = "
+                          "(SELECT newest_policy FROM fleet))"));
+    WM_ASSIGN_OR_RETURN(const bool found, find.Bind(Column(version)).Step());
+    if (!found) {
+      return base::NotFound(version == 0 ? "no policy has been published yet"
+                                         : "there is no policy " + std::to_string(version));
+    }
+    bundle.version = Number(find, 0);
+    WM_ASSIGN_OR_RETURN(const auto message, ParseColumn<v1::SignedBundle>(find, 1, "bundle"));
+    WM_ASSIGN_OR_RETURN(bundle.document, Stored(wire::FromProto(message), "bundle"));
+    WM_ASSIGN_OR_RETURN(bundle.manifest_sha256,
+                        Stored(model::Sha256FromBytes(find.Blob(2)), "digest"));
+    bundle.text = find.Text(3);
+    bundle.published = Time(find, 4);
+  }
+  WM_ASSIGN_OR_RETURN(Statement count,
+                      database_.Prepare("SELECT count(*), coalesce(sum(policy_version = ?), 0) "
+                                        "FROM endpoints WHERE state <> 2"));
+  WM_RETURN_IF_ERROR(count.Bind(Column(bundle.version)).Step());
+  bundle.endpoints_total = Number(count, 0);
+  bundle.endpoints_in_force = Number(count, 1);
+  return bundle;
+}
+
+Result<bool> SqliteQueries::HasPart(const model::Sha256& sha256) {
+  WM_ASSIGN_OR_RETURN(Statement find, database_.Prepare("SELECT 1 FROM parts WHERE sha256 = ?"));
+  return find.Bind(sha256.view()).Step();
+}
+
+Result<PartPiece> SqliteQueries::ReadPart(const model::Sha256& sha256, std::uint64_t offset) {
+  constexpr std::uint64_t kPieceBytes = base::limits::kPartChunkBytes;
+  WM_ASSIGN_OR_RETURN(
+      Statement find,
+      database_.Prepare("SELECT p.size_bytes, d.data FROM parts p LEFT JOIN part_pieces d "
+                        "ON d.part = p.id AND d.piece = ? WHERE p.sha256 = ?"));
+  WM_ASSIGN_OR_RETURN(const bool found,
+                      find.Bind(Column(offset / kPieceBytes)).Bind(sha256.view()).Step());
+  if (!found) return base::NotFound("there is no part " + sha256.ToHex());
+  PartPiece piece;
+  piece.total_bytes = Number(find, 0);
+  if (offset > piece.total_bytes) {
+    return base::OutOfRange("the part ends at " + std::to_string(piece.total_bytes));
+  }
+  const std::string_view data = Chars(find, 1);
+  piece.data = data.substr(std::min<std::size_t>(offset % kPieceBytes, data.size()));
+  return piece;
+}
+
+Result<std::uint64_t> SqliteQueries::Count(std::string_view sql) {
+  WM_ASSIGN_OR_RETURN(Statement count, database_.Prepare(sql));
+  WM_RETURN_IF_ERROR(count.Step());
+  return Number(count, 0);
+}
+
+Result<Page<EndpointRow>> SqliteQueries::ListEndpoints(const PageQuery& query) {
+  WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_));
+  const std::size_t size = SizeOf(query);
+  Page<EndpointRow> page;
+  std::vector<std::uint64_t> keys;
+  {
+    WM_ASSIGN_OR_RETURN(
+        Statement rows,
+        database_.Prepare("SELECT id, endpoint_id, state, hostname, os, os_release, "
+                          "agent_version, enrolled_us, last_contact_us, clock_offset_us, "
+                          "policy_version FROM endpoints WHERE id > ? ORDER BY id LIMIT ?"));
+    rows.Bind(Column(query.after)).Bind(Column(size + 1));
+    while (true) {
+      WM_ASSIGN_OR_RETURN(const bool more, rows.Step());
+      if (!more) break;
+      WM_ASSIGN_OR_RETURN(EndpointRow row, ReadEndpoint(rows));
+      page.rows.push_back(std::move(row));
+      keys.push_back(Number(rows, 0));
+    }
+  }
+  CutPage(page, keys, size);
+  for (std::size_t i = 0; i < page.rows.size(); ++i) {
+    WM_RETURN_IF_ERROR(CompleteEndpoint(Column(keys[i]), page.rows[i]));
+  }
+  WM_ASSIGN_OR_RETURN(page.total, Count("SELECT count(*) FROM endpoints"));
+  return page;
+}
+
+Status SqliteQueries::CompleteEndpoint(std::int64_t endpoint, EndpointRow& row) {
+  {
+    WM_ASSIGN_OR_RETURN(Statement count,
+                        database_.Prepare("SELECT count(*), coalesce(sum(v.outcome = 3), 0), "
+                                          "coalesce(sum(v.outcome = 2), 0) FROM sightings s "
+                                          "LEFT JOIN verdicts v ON v.endpoint = s.endpoint AND "
+                                          "v.path_sha256 = s.path_sha256 "
+                                          "WHERE s.endpoint = ? AND s.gone_us IS NULL"));
+    WM_RETURN_IF_ERROR(count.Bind(endpoint).Step());
+    row.sightings = Number(count, 0);
+    row.denied = Number(count, 1);
+    row.warned = Number(count, 2);
+  }
+  {
+    WM_ASSIGN_OR_RETURN(
+        Statement count,
+        database_.Prepare("SELECT coalesce(sum(events_stored), 0), "
+                          "coalesce(sum(events_dropped), 0), coalesce(sum(events_unreadable), 0) "
+                          "FROM chains WHERE endpoint = ?"));
+    WM_RETURN_IF_ERROR(count.Bind(endpoint).Step());
+    row.events_stored = Number(count, 0);
+    row.events_dropped = Number(count, 1);
+    row.events_unreadable = Number(count, 2);
+  }
+  WM_ASSIGN_OR_RETURN(Statement rows,
+                      database_.Prepare("SELECT coverage FROM coverage WHERE endpoint = ?"));
+  rows.Bind(endpoint);
+  while (true) {
+    WM_ASSIGN_OR_RETURN(const bool more, rows.Step());
+    if (!more) return {};
+    WM_ASSIGN_OR_RETURN(const auto message, ParseColumn<v1::Coverage>(rows, 0, "coverage"));
+    WM_ASSIGN_OR_RETURN(auto coverage, Stored(wire::FromProto(message), "coverage"));
+    row.coverage.push_back(std::move(coverage));
+  }
+}
+
+Result<SightingPage> SqliteQueries::ListSightings(const SightingQuery& query) {
+  WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_));
+  SightingPage page;
+  WM_ASSIGN_OR_RETURN(page.coverage, CoverageNow());
+  std::int64_t endpoint = 0;
+  std::int64_t artifact = 0;
+  if (query.endpoint.has_value()) {
+    WM_ASSIGN_OR_RETURN(Statement find,
+                        database_.Prepare("SELECT id FROM endpoints WHERE endpoint_id = ?"));
+    WM_ASSIGN_OR_RETURN(const bool found, find.Bind(query.endpoint->view()).Step());
+    if (!found) return base::NotFound("there is no endpoint " + query.endpoint->ToHex());
+    endpoint = find.Int(0);
+  }
+  if (query.sha256.has_value()) {
+    WM_ASSIGN_OR_RETURN(Statement find,
+                        database_.Prepare("SELECT id FROM artifacts WHERE sha256 = ?"));
+    WM_ASSIGN_OR_RETURN(const bool found, find.Bind(query.sha256->view()).Step());
+    if (!found) return page;  // seen nowhere, as far as the coverage goes
+    artifact = find.Int(0);
+  }
+  const Scope scope = artifact != 0 ? (endpoint != 0 ? Scope::kBoth : Scope::kArtifact)
+                                    : (endpoint != 0 ? Scope::kEndpoint : Scope::kAll);
+  const std::int64_t first = artifact != 0 ? artifact : endpoint;
+  const SightingSql& sql = SightingSqlFor(scope, query.include_gone);
+  const std::size_t size = SizeOf(query.page);
+  std::vector<std::uint64_t> keys;
+  {
+    WM_ASSIGN_OR_RETURN(Statement rows, database_.Prepare(sql.rows));
+    rows.Bind(first).Bind(Column(query.page.after)).Bind(Column(size + 1));
+    if (scope == Scope::kBoth) rows.Bind(endpoint);
+    while (true) {
+      WM_ASSIGN_OR_RETURN(const bool more, rows.Step());
+      if (!more) break;
+      WM_ASSIGN_OR_RETURN(SightingRow row, ReadSighting(rows));
+      page.rows.push_back(std::move(row));
+      keys.push_back(Number(rows, 0));
+    }
+  }
+  CutPage(page, keys, size);
+  WM_ASSIGN_OR_RETURN(Statement counts, database_.Prepare(sql.counts));
+  if (scope != Scope::kAll) counts.Bind(first);
+  if (scope == Scope::kBoth) counts.BindNull().BindNull().Bind(endpoint);
+  WM_RETURN_IF_ERROR(counts.Step());
+  page.total = Number(counts, 0);
+  page.endpoints = Number(counts, 1);
+  return page;
+}
+
+Result<FleetCoverage> SqliteQueries::Coverage() {
+  WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_));
+  return CoverageNow();
+}
+
+// An endpoint is looked at when each of its roots is; a pseudo file system (reason 4) holds no
+// models and does not count against it.
+Result<FleetCoverage> SqliteQueries::CoverageNow() {
+  WM_ASSIGN_OR_RETURN(
+      Statement count,
+      database_.Prepare("SELECT (SELECT count(*) FROM endpoints WHERE state <> 2), "
+                        "coalesce(sum(worst = 1), 0), "
+                        "coalesce(sum(worst > 1 AND best < 3), 0) FROM "
+                        "(SELECT max(c.state) AS worst, min(c.state) AS best FROM coverage c "
+                        "JOIN endpoints e ON e.id = c.endpoint "
+                        "WHERE e.state <> 2 AND c.reason <> 4 GROUP BY c.endpoint)"));
+  WM_RETURN_IF_ERROR(count.Step());
+  FleetCoverage coverage;
+  coverage.endpoints = Number(count, 0);
+  coverage.looked = Number(count, 1);
+  coverage.partly = Number(count, 2);
+  coverage.none = coverage.endpoints - coverage.looked - coverage.partly;
+  return coverage;
+}
+
+Result<Page<FindingRow>> SqliteQueries::ListFindings(bool include_resolved,
+                                                     const PageQuery& query) {
+  WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_));
+  const std::size_t size = SizeOf(query);
+  Page<FindingRow> page;
+  std::vector<std::uint64_t> keys;
+  {
+    constexpr std::string_view kOpen =
+        "SELECT f.id, f.rule, e.endpoint_id, e.hostname, f.subject, f.severity, f.resolved_us, "
+        "f.detail, f.first_us, f.last_us, f.count FROM findings f "
+        "JOIN endpoints e ON e.id = f.endpoint WHERE f.resolved_us IS NULL AND "
+        "(?1 = 0 OR f.id < ?1) ORDER BY f.id DESC LIMIT ?2";
+    constexpr std::string_view kAll =
+        "SELECT f.id, f.rule, e.endpoint_id, e.hostname, f.subject, f.severity, f.resolved_us, "
+        "f.detail, f.first_us, f.last_us, f.count FROM findings f "
+        "JOIN endpoints e ON e.id = f.endpoint WHERE "
+        "(?1 = 0 OR f.id < ?1) ORDER BY f.id DESC LIMIT ?2";
+    WM_ASSIGN_OR_RETURN(Statement rows, database_.Prepare(include_resolved ? kAll : kOpen));
+    rows.Bind(Column(query.after)).Bind(Column(size + 1));
+    while (true) {
+      WM_ASSIGN_OR_RETURN(const bool more, rows.Step());
+      if (!more) break;
+      FindingRow row;
+      row.id = Number(rows, 0);
+      row.rule = rows.Text(1);
+      WM_ASSIGN_OR_RETURN(row.endpoint, Stored(model::IdFromBytes(rows.Blob(2)), "endpoint id"));
+      row.hostname = rows.Text(3);
+      row.subject = rows.Text(4);
+      row.severity = static_cast<model::Severity>(rows.Int(5));
+      row.resolved = !rows.IsNull(6);
+      row.detail = rows.Text(7);
+      row.first = Time(rows, 8);
+      row.last = Time(rows, 9);
+      row.count = Number(rows, 10);
+      keys.push_back(row.id);
+      page.rows.push_back(std::move(row));
+    }
+  }
+  CutPage(page, keys, size);
+  WM_ASSIGN_OR_RETURN(
+      page.total,
+      Count(include_resolved ? "SELECT count(*) FROM findings"
+                             : "SELECT count(*) FROM findings WHERE resolved_us IS NULL"));
+  return page;
+}
+
+}  // namespace weighmaster::server::store

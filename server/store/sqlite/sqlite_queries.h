@@ -1,0 +1,49 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "server/store/store.h"
+#include "third_party/sqlite/database.h"
+
+namespace weighmaster::server::store {
+
+// Queries over one SQLite connection: one of its own, read-only, or the writer's where the database
+// lives in memory. Each call is one read transaction, so rows, totals and coverage agree.
+class SqliteQueries final : public Queries {
+ public:
+  // Over a connection of its own.
+  explicit SqliteQueries(std::unique_ptr<sqlite::Database> database)
+      : owned_(std::move(database)), database_(*owned_) {}
+  // Over one that must outlive it.
+  explicit SqliteQueries(sqlite::Database& database) : database_(database) {}
+
+  base::Result<FleetRecord> Fleet() override;
+  base::Result<std::vector<wire::SignedDocument>> Roots() override;
+  base::Result<EndpointIdentity> FindEndpoint(const model::Id& id) override;
+  base::Result<ChainHead> FindChain(const model::Id& endpoint, const model::Id& chain) override;
+  base::Result<AdminTokenRecord> FindAdminToken(const model::Sha256& secret_sha256) override;
+  base::Result<StoredBundle> FindBundle(std::uint64_t version) override;
+  base::Result<bool> HasPart(const model::Sha256& sha256) override;
+  base::Result<PartPiece> ReadPart(const model::Sha256& sha256, std::uint64_t offset) override;
+  base::Result<Page<EndpointRow>> ListEndpoints(const PageQuery& page) override;
+  base::Result<SightingPage> ListSightings(const SightingQuery& query) override;
+  base::Result<FleetCoverage> Coverage() override;
+  base::Result<Page<FindingRow>> ListFindings(bool include_resolved,
+                                              const PageQuery& page) override;
+
+ private:
+  // One moment for several statements; ends when it goes out of scope.
+  class Snapshot;
+
+  base::Result<std::uint64_t> Count(std::string_view sql);
+  base::Result<FleetCoverage> CoverageNow();
+  base::Status CompleteEndpoint(std::int64_t endpoint, EndpointRow& row);
+
+  std::unique_ptr<sqlite::Database> owned_;
+  sqlite::Database& database_;
+};
+
+}  // namespace weighmaster::server::store

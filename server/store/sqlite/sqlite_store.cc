@@ -1,0 +1,381 @@
+#include "server/store/sqlite/sqlite_store.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "policy/base/limits.h"
+#include "server/store/sqlite/findings_table.h"
+#include "server/store/sqlite/rows.h"
+#include "server/store/sqlite/schema.h"
+#include "server/store/sqlite/sqlite_queries.h"
+#include "weighmaster/v1/trust.pb.h"
+
+namespace weighmaster::server::store {
+namespace {
+
+using base::Result;
+using base::Status;
+using sqlite::Statement;
+using sqlite::Transaction;
+
+constexpr std::string_view kInMemory = ":memory:";
+constexpr int kWriterCacheKib = 64 * 1024;
+constexpr int kReaderCacheKib = 16 * 1024;
+
+// What ends the whole group: it says something about the disk or the file, not about one batch.
+bool IsOfTheStore(const base::Error& error) {
+  switch (error.code()) {
+    case base::ErrorCode::kResourceExhausted:
+    case base::ErrorCode::kUnavailable:
+    case base::ErrorCode::kDataLoss:
+    case base::ErrorCode::kPermissionDenied:
+    case base::ErrorCode::kNotFound:
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
+Result<std::unique_ptr<SqliteStore>> SqliteStore::Open(const std::string& path) {
+  sqlite::OpenOptions options;
+  options.cache_kib = kWriterCacheKib;
+  WM_ASSIGN_OR_RETURN(auto database, sqlite::Database::Open(path, options));
+  WM_RETURN_IF_ERROR(database->Migrate(kSchemaRoom, SchemaSteps()));
+  return std::unique_ptr<SqliteStore>(new SqliteStore(path, std::move(database)));
+}
+
+Result<std::unique_ptr<Queries>> SqliteStore::OpenQueries() {
+  if (path_ == kInMemory) {
+    return std::unique_ptr<Queries>(std::make_unique<SqliteQueries>(*database_));
+  }
+  sqlite::OpenOptions options;
+  options.read_only = true;
+  options.cache_kib = kReaderCacheKib;
+  WM_ASSIGN_OR_RETURN(auto database, sqlite::Database::Open(path_, options));
+  return std::unique_ptr<Queries>(std::make_unique<SqliteQueries>(std::move(database)));
+}
+
+Status SqliteStore::AdoptFleet(const std::string& fleet_id, const model::Id& lineage,
+                               std::uint64_t root_version, const wire::SignedDocument& root) {
+  WM_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(*database_));
+  {
+    WM_ASSIGN_OR_RETURN(Statement add,
+                        database_->Prepare("INSERT INTO fleet (id, fleet_id, lineage_id) "
+                                           "VALUES (1, ?, ?) ON CONFLICT (id) DO NOTHING"));
+    WM_RETURN_IF_ERROR(add.Bind(fleet_id).Bind(lineage.view()).Run());
+    WM_ASSIGN_OR_RETURN(Statement find, database_->Prepare("SELECT fleet_id FROM fleet"));
+    WM_RETURN_IF_ERROR(find.Step());
+    if (find.Text(0) != fleet_id) {
+      return base::FailedPrecondition("this store belongs to the fleet " + find.Text(0) +
+                                      " and the keys to " + fleet_id +
+                                      "; give the server the folder of one fleet");
+    }
+  }
+  {
+    v1::SignedRoot message;
+    wire::ToProto(root, message);
+    const std::string bytes = message.SerializeAsString();
+    WM_ASSIGN_OR_RETURN(Statement add,
+                        database_->Prepare("INSERT INTO roots (version, signed_root) "
+                                           "SELECT ?1, ?2 WHERE ?1 > "
+                                           "(SELECT coalesce(max(version), 0) FROM roots)"));
+    WM_RETURN_IF_ERROR(add.Bind(Column(root_version)).Bind(base::AsBytes(bytes)).Run());
+  }
+  return transaction.Commit();
+}
+
+Status SqliteStore::AddToken(const EnrolmentTokenRecord& token) {
+  WM_ASSIGN_OR_RETURN(Statement add,
+                      database_->Prepare("INSERT INTO tokens (secret_sha256, uses, uses_left, "
+                                         "created_us, expires_us, comment) "
+                                         "VALUES (?, ?, ?, ?, ?, ?)"));
+  return add.Bind(token.secret_sha256.view())
+      .Bind(std::int64_t{token.uses})
+      .Bind(std::int64_t{token.uses})
+      .Bind(Column(token.created))
+      .Bind(Column(token.expires))
+      .Bind(token.comment)
+      .Run();
+}
+
+Status SqliteStore::AddAdminToken(const AdminTokenRecord& token) {
+  WM_ASSIGN_OR_RETURN(Statement add,
+                      database_->Prepare("INSERT INTO admin_tokens (secret_sha256, name, "
+                                         "created_us, expires_us) VALUES (?, ?, ?, ?)"));
+  std::optional<std::int64_t> expires;
+  if (token.expires.has_value()) expires = Column(*token.expires);
+  return add.Bind(token.secret_sha256.view())
+      .Bind(token.name)
+      .Bind(Column(token.created))
+      .Bind(expires)
+      .Run();
+}
+
+Result<std::optional<SqliteStore::KnownKey>> SqliteStore::FindKey(const model::Sha256& key_id) {
+  WM_ASSIGN_OR_RETURN(
+      Statement find,
+      database_->Prepare("SELECT e.token, e.endpoint_id, e.state, k.revoked_us FROM keys k "
+                         "JOIN endpoints e ON e.id = k.endpoint WHERE k.key_id = ?"));
+  WM_ASSIGN_OR_RETURN(const bool found, find.Bind(key_id.view()).Step());
+  if (!found) return std::optional<KnownKey>();
+  KnownKey known;
+  known.token = find.Int(0);
+  WM_ASSIGN_OR_RETURN(known.endpoint, Stored(model::IdFromBytes(find.Blob(1)), "endpoint id"));
+  known.revoked = find.Int(2) != EnumColumn(EndpointState::kActive) || !find.IsNull(3);
+  return std::optional<KnownKey>(known);
+}
+
+Result<std::int64_t> SqliteStore::SpendToken(const model::Sha256& token, base::WallTime now,
+                                             const std::optional<KnownKey>& known) {
+  WM_ASSIGN_OR_RETURN(Statement find, database_->Prepare("SELECT id, uses, uses_left, expires_us "
+                                                         "FROM tokens WHERE secret_sha256 = ?"));
+  WM_ASSIGN_OR_RETURN(const bool found, find.Bind(token.view()).Step());
+  if (!found) {
+    return base::Unauthenticated(
+        "this server does not know the enrolment token; check that it was copied whole, or ask for "
+        "a new one (weighctl tokens create)");
+  }
+  const std::int64_t id = find.Int(0);
+  if (known.has_value() && known->token == id) return id;
+  if (now >= Time(find, 3)) {
+    return base::Unauthenticated("the enrolment token expired at " +
+                                 base::FormatWallTime(Time(find, 3)) +
+                                 "; ask for a new one (weighctl tokens create)");
+  }
+  if (find.Int(2) == 0) {
+    return base::Unauthenticated("the enrolment token is used up (" + std::to_string(find.Int(1)) +
+                                 (find.Int(1) == 1 ? " use" : " uses") +
+                                 "); ask for a new one (weighctl tokens create)");
+  }
+  WM_ASSIGN_OR_RETURN(
+      Statement spend,
+      database_->Prepare("UPDATE tokens SET uses_left = uses_left - 1 WHERE id = ?"));
+  WM_RETURN_IF_ERROR(spend.Bind(id).Run());
+  return id;
+}
+
+Status SqliteStore::AddEndpoint(std::int64_t token, base::WallTime now,
+                                const NewEndpoint& endpoint) {
+  std::int64_t id = 0;
+  {
+    WM_ASSIGN_OR_RETURN(
+        Statement add,
+        database_->Prepare("INSERT INTO endpoints (endpoint_id, state, hostname, os, os_release, "
+                           "agent_version, machine_sha256, token, enrolled_us) "
+                           "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"));
+    WM_RETURN_IF_ERROR(add.Bind(endpoint.id.view())
+                           .Bind(EnumColumn(EndpointState::kActive))
+                           .Bind(endpoint.machine.hostname)
+                           .Bind(endpoint.machine.os)
+                           .Bind(endpoint.machine.os_release)
+                           .Bind(endpoint.machine.agent_version)
+                           .Bind(base::ByteView(endpoint.machine.machine_sha256))
+                           .Bind(token)
+                           .Bind(Column(now))
+                           .Run());
+    id = database_->LastInsertId();
+  }
+  WM_ASSIGN_OR_RETURN(Statement add,
+                      database_->Prepare("INSERT INTO keys (endpoint, key_id, spki, added_us) "
+                                         "VALUES (?, ?, ?, ?)"));
+  return add.Bind(id)
+      .Bind(endpoint.key.id().view())
+      .Bind(base::ByteView(endpoint.key.spki()))
+      .Bind(Column(now))
+      .Run();
+}
+
+Result<model::Id> SqliteStore::Enrol(const model::Sha256& token, base::WallTime now,
+                                     const NewEndpoint& endpoint) {
+  WM_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(*database_));
+  WM_ASSIGN_OR_RETURN(const std::optional<KnownKey> known, FindKey(endpoint.key.id()));
+  WM_ASSIGN_OR_RETURN(const std::int64_t token_id, SpendToken(token, now, known));
+  if (known.has_value()) {
+    if (known->revoked) {
+      return base::PermissionDenied(
+          "this endpoint's key was revoked or quarantined; remove the agent's state so that it "
+          "makes a new key, and enrol again");
+    }
+    WM_RETURN_IF_ERROR(transaction.Commit());
+    return known->endpoint;
+  }
+  WM_RETURN_IF_ERROR(AddEndpoint(token_id, now, endpoint));
+  WM_RETURN_IF_ERROR(transaction.Commit());
+  return endpoint.id;
+}
+
+Status SqliteStore::Revoke(const model::Id& endpoint, const std::string& reason,
+                           base::WallTime now) {
+  WM_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(*database_));
+  WM_ASSIGN_OR_RETURN(Statement revoke,
+                      database_->Prepare("UPDATE endpoints SET state = ?, "
+                                         "revoked_us = coalesce(revoked_us, ?), "
+                                         "revoked_reason = coalesce(revoked_reason, ?) "
+                                         "WHERE endpoint_id = ?"));
+  WM_RETURN_IF_ERROR(revoke.Bind(EnumColumn(EndpointState::kRevoked))
+                         .Bind(Column(now))
+                         .Bind(reason)
+                         .Bind(endpoint.view())
+                         .Run());
+  if (database_->Changes() == 0) {
+    return base::NotFound("there is no endpoint " + endpoint.ToHex());
+  }
+  WM_ASSIGN_OR_RETURN(
+      Statement keys,
+      database_->Prepare("UPDATE keys SET revoked_us = coalesce(revoked_us, ?) WHERE endpoint = "
+                         "(SELECT id FROM endpoints WHERE endpoint_id = ?)"));
+  WM_RETURN_IF_ERROR(keys.Bind(Column(now)).Bind(endpoint.view()).Run());
+  return transaction.Commit();
+}
+
+Result<std::vector<BatchOutcome>> SqliteStore::CommitBatches(std::span<const BatchWrite> batches,
+                                                             const FindingRules& rules) {
+  WM_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(*database_));
+  BatchWriter writer(*database_, rules);
+  std::vector<BatchOutcome> outcomes;
+  outcomes.reserve(batches.size());
+  for (const BatchWrite& batch : batches) {
+    WM_ASSIGN_OR_RETURN(BatchOutcome outcome, CommitOne(writer, batch));
+    outcomes.push_back(std::move(outcome));
+  }
+  WM_RETURN_IF_ERROR(transaction.Commit());
+  return outcomes;
+}
+
+// A savepoint a batch: what cannot be stored of one is taken back and refused without the others.
+Result<BatchOutcome> SqliteStore::CommitOne(BatchWriter& writer, const BatchWrite& batch) {
+  WM_RETURN_IF_ERROR(database_->Execute("SAVEPOINT batch"));
+  Result<BatchOutcome> outcome = writer.Write(batch);
+  if (outcome.has_value()) {
+    WM_RETURN_IF_ERROR(database_->Execute("RELEASE batch"));
+    return outcome;
+  }
+  if (IsOfTheStore(outcome.error())) return outcome;
+  WM_RETURN_IF_ERROR(database_->Execute("ROLLBACK TO batch"));
+  WM_RETURN_IF_ERROR(database_->Execute("RELEASE batch"));
+  BatchOutcome refused;
+  refused.detail = "the batch cannot be stored: " + outcome.error().message();
+  return refused;
+}
+
+Status SqliteStore::RecordFindings(std::span<const FindingChange> changes) {
+  WM_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(*database_));
+  for (const FindingChange& change : changes) {
+    WM_RETURN_IF_ERROR(ApplyFinding(*database_, change));
+  }
+  return transaction.Commit();
+}
+
+Status SqliteStore::RecordContacts(std::span<const Contact> contacts) {
+  WM_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(*database_));
+  WM_ASSIGN_OR_RETURN(
+      Statement put,
+      database_->Prepare("UPDATE endpoints SET last_contact_us = ?, clock_offset_us = ?, "
+                         "hostname = ?, os = ?, os_release = ?, agent_version = ? "
+                         "WHERE endpoint_id = ?"));
+  for (const Contact& contact : contacts) {
+    WM_RETURN_IF_ERROR(put.Bind(Column(contact.at))
+                           .Bind(contact.clock_offset.count())
+                           .Bind(contact.machine.hostname)
+                           .Bind(contact.machine.os)
+                           .Bind(contact.machine.os_release)
+                           .Bind(contact.machine.agent_version)
+                           .Bind(contact.endpoint.view())
+                           .Run());
+  }
+  return transaction.Commit();
+}
+
+Status SqliteStore::Publish(const NewBundle& bundle) {
+  WM_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(*database_));
+  const model::Sha256 manifest_sha256 = openssl::Sha256Of(base::AsBytes(bundle.document.bytes));
+  {
+    WM_ASSIGN_OR_RETURN(
+        Statement find,
+        database_->Prepare("SELECT newest_policy, floor, (SELECT manifest_sha256 FROM bundles "
+                           "WHERE version = ?) FROM fleet"));
+    WM_ASSIGN_OR_RETURN(const bool found, find.Bind(Column(bundle.manifest.version)).Step());
+    if (!found) return base::FailedPrecondition("this store belongs to no fleet yet");
+    if (std::ranges::equal(find.Blob(2), manifest_sha256.view())) return {};
+    if (bundle.manifest.version <= Number(find, 0)) {
+      return base::FailedPrecondition(
+          "policy " + std::to_string(bundle.manifest.version) + " is not above the newest, " +
+          std::to_string(Number(find, 0)) + "; give it a higher version and sign it again");
+    }
+    if (bundle.manifest.floor < Number(find, 1)) {
+      return base::FailedPrecondition("the floor would sink from " +
+                                      std::to_string(Number(find, 1)) + " to " +
+                                      std::to_string(bundle.manifest.floor) +
+                                      "; sign the policy with a floor that is not lower");
+    }
+  }
+  for (const BundlePart& part : bundle.parts) WM_RETURN_IF_ERROR(AddPart(part));
+  WM_RETURN_IF_ERROR(CheckParts(bundle.manifest));
+  {
+    v1::SignedBundle message;
+    wire::ToProto(bundle.document, message);
+    const std::string bytes = message.SerializeAsString();
+    WM_ASSIGN_OR_RETURN(
+        Statement add,
+        database_->Prepare("INSERT INTO bundles (version, signed_bundle, manifest_sha256, floor, "
+                           "document, published_us) VALUES (?, ?, ?, ?, ?, ?)"));
+    WM_RETURN_IF_ERROR(add.Bind(Column(bundle.manifest.version))
+                           .Bind(base::AsBytes(bytes))
+                           .Bind(manifest_sha256.view())
+                           .Bind(Column(bundle.manifest.floor))
+                           .Bind(bundle.text)
+                           .Bind(Column(bundle.published))
+                           .Run());
+  }
+  {
+    WM_ASSIGN_OR_RETURN(Statement advance,
+                        database_->Prepare("UPDATE fleet SET newest_policy = ?, floor = ?"));
+    WM_RETURN_IF_ERROR(
+        advance.Bind(Column(bundle.manifest.version)).Bind(Column(bundle.manifest.floor)).Run());
+  }
+  return transaction.Commit();
+}
+
+Status SqliteStore::AddPart(const BundlePart& part) {
+  {
+    WM_ASSIGN_OR_RETURN(Statement add,
+                        database_->Prepare("INSERT INTO parts (sha256, kind, size_bytes) "
+                                           "VALUES (?, ?, ?) ON CONFLICT (sha256) DO NOTHING"));
+    WM_RETURN_IF_ERROR(add.Bind(part.reference.sha256.view())
+                           .Bind(EnumColumn(part.reference.kind))
+                           .Bind(Column(part.content.size()))
+                           .Run());
+    if (database_->Changes() == 0) return {};
+  }
+  const std::int64_t id = database_->LastInsertId();
+  WM_ASSIGN_OR_RETURN(
+      Statement add,
+      database_->Prepare("INSERT INTO part_pieces (part, piece, data) VALUES (?, ?, ?)"));
+  const std::string_view content = part.content;
+  for (std::size_t offset = 0; offset < content.size(); offset += base::limits::kPartChunkBytes) {
+    WM_RETURN_IF_ERROR(
+        add.Bind(id)
+            .Bind(Column(offset / base::limits::kPartChunkBytes))
+            .Bind(base::AsBytes(content.substr(offset, base::limits::kPartChunkBytes)))
+            .Run());
+  }
+  return {};
+}
+
+Status SqliteStore::CheckParts(const wire::BundleManifest& manifest) {
+  for (const wire::PartReference& part : manifest.parts) {
+    WM_ASSIGN_OR_RETURN(Statement look, database_->Prepare("SELECT 1 FROM parts WHERE sha256 = ? "
+                                                           "AND size_bytes = ?"));
+    WM_ASSIGN_OR_RETURN(const bool there,
+                        look.Bind(part.sha256.view()).Bind(Column(part.size_bytes)).Step());
+    if (!there) {
+      return base::FailedPrecondition("the part " + part.sha256.ToHex() +
+                                      " is not here; publish it with the policy");
+    }
+  }
+  return {};
+}
+
+}  // namespace weighmaster::server::store

@@ -1,0 +1,90 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "policy/base/result.h"
+#include "server/store/values.h"
+
+namespace weighmaster::server::store {
+
+// What can be asked of the store. Every call is one consistent read. An instance belongs to one
+// thread at a time and must not outlive the Store it came from; a server may open several.
+class Queries {
+ public:
+  virtual ~Queries() = default;
+
+  virtual base::Result<FleetRecord> Fleet() = 0;
+  // All root documents, by version, 1 first.
+  virtual base::Result<std::vector<wire::SignedDocument>> Roots() = 0;
+
+  // NOT_FOUND when there is no such endpoint.
+  virtual base::Result<EndpointIdentity> FindEndpoint(const model::Id& id) = 0;
+  // Number 0 when nothing of this chain is stored, or it is another endpoint's.
+  virtual base::Result<ChainHead> FindChain(const model::Id& endpoint, const model::Id& chain) = 0;
+  virtual base::Result<AdminTokenRecord> FindAdminToken(const model::Sha256& secret_sha256) = 0;
+
+  // 0: the newest. NOT_FOUND when there is none.
+  virtual base::Result<StoredBundle> FindBundle(std::uint64_t version) = 0;
+  virtual base::Result<bool> HasPart(const model::Sha256& sha256) = 0;
+  // NOT_FOUND when there is no such part; OUT_OF_RANGE past its end.
+  virtual base::Result<PartPiece> ReadPart(const model::Sha256& sha256, std::uint64_t offset) = 0;
+
+  virtual base::Result<Page<EndpointRow>> ListEndpoints(const PageQuery& page) = 0;
+  virtual base::Result<SightingPage> ListSightings(const SightingQuery& query) = 0;
+  virtual base::Result<FleetCoverage> Coverage() = 0;
+  // Newest first.
+  virtual base::Result<Page<FindingRow>> ListFindings(bool include_resolved,
+                                                      const PageQuery& page) = 0;
+};
+
+// The server's memory. Every call is one whole transaction: when it returns an error nothing of it
+// was stored, and it may be tried again. RESOURCE_EXHAUSTED (a full disk) and UNAVAILABLE pass by
+// themselves. An instance belongs to one thread at a time: a server gives it an executor of one
+// thread.
+class Store {
+ public:
+  virtual ~Store() = default;
+
+  // A new connection for reading, for a thread of its own where the store can.
+  virtual base::Result<std::unique_ptr<Queries>> OpenQueries() = 0;
+
+  // At each start. The first time it makes this the store of the fleet, with this lineage; later it
+  // only checks: FAILED_PRECONDITION when the store is another fleet's. `root` is stored when it is
+  // newer than those that are there.
+  virtual base::Status AdoptFleet(const std::string& fleet_id, const model::Id& lineage,
+                                  std::uint64_t root_version, const wire::SignedDocument& root) = 0;
+
+  virtual base::Status AddToken(const EnrolmentTokenRecord& token) = 0;
+  virtual base::Status AddAdminToken(const AdminTokenRecord& token) = 0;
+
+  // Spends one use of the token and adds the endpoint. An agent that lost the answer and asks again
+  // with the same token and key gets the id that it got, and no use is spent. UNAUTHENTICATED: the
+  // token is unknown, used up or expired, and the message says which. PERMISSION_DENIED: this key
+  // was revoked.
+  virtual base::Result<model::Id> Enrol(const model::Sha256& token, base::WallTime now,
+                                        const NewEndpoint& endpoint) = 0;
+  // Again is fine. NOT_FOUND when there is no such endpoint.
+  virtual base::Status Revoke(const model::Id& endpoint, const std::string& reason,
+                              base::WallTime now) = 0;
+
+  // Group commit: one transaction, one outcome a batch, in order. Each batch is checked against its
+  // endpoint, key and chain, stored or kept apart, and projected (sightings, verdicts, coverage,
+  // policy in force); its findings are stored with it. A batch that cannot be stored never fails
+  // the others. Endpoints are taken in the order in which they come, so the caller decides what
+  // waits.
+  virtual base::Result<std::vector<BatchOutcome>> CommitBatches(std::span<const BatchWrite> batches,
+                                                                const FindingRules& rules) = 0;
+  virtual base::Status RecordFindings(std::span<const FindingChange> changes) = 0;
+  // Endpoints that are not there are passed over.
+  virtual base::Status RecordContacts(std::span<const Contact> contacts) = 0;
+
+  // FAILED_PRECONDITION: the version is not above the newest, the floor would sink, or a part is
+  // missing. The same bundle again is fine. That it is signed is the caller's to know.
+  virtual base::Status Publish(const NewBundle& bundle) = 0;
+};
+
+}  // namespace weighmaster::server::store

@@ -1,0 +1,38 @@
+#include "server/store/values.h"
+
+#include "policy/model/named.h"
+
+namespace weighmaster::server::store {
+namespace {
+
+using Kind = BatchOutcome::Kind;
+
+constexpr model::Named<EndpointState> kStates[] = {{EndpointState::kActive, "active"},
+                                                   {EndpointState::kRevoked, "revoked"},
+                                                   {EndpointState::kQuarantined, "quarantined"}};
+constexpr model::Named<QuarantineReason> kReasons[] = {
+    {QuarantineReason::kRevokedKey, "revoked_key"},
+    {QuarantineReason::kEquivocation, "equivocation"},
+    {QuarantineReason::kBrokenChain, "broken_chain"},
+    {QuarantineReason::kClone, "clone"},
+    {QuarantineReason::kEndpoint, "endpoint_quarantined"}};
+constexpr model::Named<Kind> kOutcomes[] = {{Kind::kStored, "stored"},
+                                            {Kind::kRepeated, "repeated"},
+                                            {Kind::kGap, "gap"},
+                                            {Kind::kEquivocation, "equivocation"},
+                                            {Kind::kBrokenChain, "broken_chain"},
+                                            {Kind::kClone, "clone"},
+                                            {Kind::kQuarantined, "quarantined"},
+                                            {Kind::kRefused, "refused"}};
+
+}  // namespace
+
+std::string_view EndpointStateName(EndpointState state) { return model::NameOf(kStates, state); }
+std::string_view QuarantineReasonName(QuarantineReason reason) {
+  return model::NameOf(kReasons, reason);
+}
+std::string_view BatchOutcomeName(BatchOutcome::Kind kind) {
+  return model::NameOf(kOutcomes, kind);
+}
+
+}  // namespace weighmaster::server::store

@@ -1,0 +1,251 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "policy/base/bytes.h"
+#include "policy/base/time.h"
+#include "policy/model/artifact.h"
+#include "policy/model/event.h"
+#include "policy/model/path.h"
+#include "policy/model/sighting.h"
+#include "policy/model/verdict.h"
+#include "proto/wire/seal.h"
+#include "proto/wire/trust.h"
+
+namespace weighmaster::server::store {
+
+// What goes into the store and comes out of it: plain values. Numbers of enums are stored.
+
+enum class EndpointState : std::uint8_t {
+  kActive = 1,
+  kRevoked = 2,      // by a person; nothing of it is taken any more
+  kQuarantined = 3,  // its key was seen in two live chains; what it sends is kept apart
+};
+std::string_view EndpointStateName(EndpointState state);
+
+// Why a batch lies beside its chain and not in it.
+enum class QuarantineReason : std::uint8_t {
+  kRevokedKey = 1,
+  kEquivocation = 2,  // its number is taken by a batch with another digest
+  kBrokenChain = 3,   // it does not follow the batch before it
+  kClone = 4,         // a second live chain of one key
+  kEndpoint = 5,      // the endpoint is quarantined already
+};
+std::string_view QuarantineReasonName(QuarantineReason reason);
+
+struct FleetRecord {
+  std::string fleet_id;
+  model::Id lineage;  // renewed when the store is restored from a backup
+  std::uint64_t newest_policy = 0;
+  std::uint64_t floor = 0;
+};
+
+// What an endpoint says of its machine. Foreign text: UTF-8, cut to limits::kMaxFactBytes.
+struct MachineFacts {
+  std::string hostname;
+  std::string os;
+  std::string os_release;
+  std::string agent_version;
+  base::Bytes machine_sha256;
+};
+
+struct NewEndpoint {
+  model::Id id;
+  openssl::PublicKey key;
+  MachineFacts machine;
+};
+
+// Who an endpoint is, for everything that decides whether to listen to it.
+struct EndpointIdentity {
+  model::Id id;
+  EndpointState state = EndpointState::kActive;
+  openssl::PublicKey key;  // the current one
+  std::uint64_t policy_version = 0;
+};
+
+struct EndpointRow {
+  model::Id id;
+  EndpointState state = EndpointState::kActive;
+  MachineFacts machine;
+  base::WallTime enrolled;
+  std::optional<base::WallTime> last_contact;
+  base::Duration clock_offset{0};  // server's clock minus the endpoint's
+  std::uint64_t policy_version = 0;
+  std::uint64_t sightings = 0;  // open ones
+  std::uint64_t denied = 0;     // of which
+  std::uint64_t warned = 0;
+  std::uint64_t events_stored = 0;
+  std::uint64_t events_dropped = 0;
+  std::uint64_t events_unreadable = 0;  // stored, but of a kind that this version does not know
+  std::vector<model::Coverage> coverage;
+};
+
+struct Contact {
+  model::Id endpoint;
+  base::WallTime at;
+  base::Duration clock_offset{0};
+  MachineFacts machine;
+};
+
+struct EnrolmentTokenRecord {
+  model::Sha256 secret_sha256;
+  std::uint32_t uses = 1;
+  base::WallTime created;
+  base::WallTime expires;
+  std::string comment;
+};
+
+struct AdminTokenRecord {
+  model::Sha256 secret_sha256;
+  std::string name;
+  base::WallTime created;
+  std::optional<base::WallTime> expires;
+};
+
+struct ChainHead {
+  model::Id chain;
+  std::uint64_t number = 0;             // 0: nothing of this chain is stored
+  std::optional<model::Sha256> digest;  // of the header of that batch
+};
+
+// A batch that has passed wire::VerifyBatch with the key of its endpoint.
+struct BatchWrite {
+  model::Id endpoint;
+  wire::SealedBatch batch;
+  wire::BatchHeader header;
+  model::Sha256 digest;  // of the header
+  // Parallel to batch.events; none where the body is gone or this version cannot read it.
+  std::vector<std::optional<model::Event>> events;
+  base::WallTime received;
+  base::Duration clock_offset{0};
+};
+
+struct BatchOutcome {
+  enum class Kind : std::uint8_t {
+    kStored = 1,
+    kRepeated,      // stored before, with this very digest
+    kGap,           // `expected` is wanted first
+    kEquivocation,  // another batch has this number; both are kept
+    kBrokenChain,   // it names another predecessor; kept apart
+    kClone,         // a second live chain of one key; kept apart, the endpoint is quarantined
+    kQuarantined,   // key revoked or endpoint quarantined; kept apart
+    kRefused,       // not kept; `detail` says why
+  };
+  Kind kind = Kind::kRefused;
+  std::uint64_t expected = 0;  // kGap
+  ChainHead head;              // kStored, kRepeated: what may be acknowledged
+  std::string detail;          // a sentence for the finding and for the agent
+};
+std::string_view BatchOutcomeName(BatchOutcome::Kind kind);
+
+// A finding opened (or seen again) or, when what it was about has passed, resolved.
+struct FindingChange {
+  bool resolve = false;
+  std::string dedupe_key;  // one finding each
+  // The rest is for opening.
+  std::string rule;
+  model::Id endpoint;
+  std::string subject;  // escaped for display
+  model::Severity severity = model::Severity::kInfo;
+  std::string detail;
+  base::WallTime at;
+};
+
+// Turns a batch and its outcome into findings, inside the transaction that stores the batch. Pure.
+using FindingRules =
+    std::function<std::vector<FindingChange>(const BatchWrite&, const BatchOutcome&)>;
+
+struct FindingRow {
+  std::uint64_t id = 0;
+  std::string rule;
+  model::Id endpoint;
+  std::string hostname;
+  std::string subject;
+  model::Severity severity = model::Severity::kInfo;
+  bool resolved = false;
+  std::string detail;
+  base::WallTime first;
+  base::WallTime last;
+  std::uint64_t count = 0;
+};
+
+struct BundlePart {
+  wire::PartReference reference;
+  std::string content;
+};
+
+struct NewBundle {
+  wire::SignedDocument document;
+  wire::BundleManifest manifest;  // of the document
+  std::vector<BundlePart> parts;  // those that the store may not have yet
+  std::string text;               // the reviewed document
+  base::WallTime published;
+};
+
+struct StoredBundle {
+  wire::SignedDocument document;
+  std::uint64_t version = 0;
+  model::Sha256 manifest_sha256;
+  std::string text;
+  base::WallTime published;
+  std::uint64_t endpoints_in_force = 0;
+  std::uint64_t endpoints_total = 0;  // not revoked
+};
+
+// A piece of a part, at most limits::kPartChunkBytes.
+struct PartPiece {
+  std::string data;
+  std::uint64_t total_bytes = 0;
+};
+
+// A page is what follows the row `after` (0: from the start) in an order that new rows do not
+// disturb. Rows, totals and coverage of one answer come from one moment.
+struct PageQuery {
+  std::uint64_t after = 0;
+  std::size_t size = 0;  // 0: limits::kDefaultPageSize; cut to limits::kMaxPageSize
+};
+
+template <typename Row>
+struct Page {
+  std::vector<Row> rows;
+  std::uint64_t next = 0;  // `after` of the next page; 0: this was the last
+  std::uint64_t total = 0;
+};
+
+// How much of the fleet an answer speaks for. The four add up: endpoints is the sum of the others.
+struct FleetCoverage {
+  std::uint64_t endpoints = 0;  // enrolled and not revoked
+  std::uint64_t looked = 0;     // every root was looked at whole
+  std::uint64_t partly = 0;
+  std::uint64_t none = 0;  // nothing is known
+};
+
+struct SightingRow {
+  model::Id endpoint;
+  std::string hostname;
+  model::Sighting sighting;
+  std::optional<model::Verdict> verdict;
+  base::WallTime first_seen;  // corrected by the clock offset, as are the others
+  base::WallTime last_change;
+  std::optional<base::WallTime> gone;
+};
+
+struct SightingQuery {
+  std::optional<model::Id> endpoint;
+  std::optional<model::Sha256> sha256;  // claimed or verified
+  bool include_gone = false;
+  PageQuery page;
+};
+
+struct SightingPage : Page<SightingRow> {
+  std::uint64_t endpoints = 0;  // that the rows of all pages lie on
+  FleetCoverage coverage;
+};
+
+}  // namespace weighmaster::server::store

@@ -1,0 +1,212 @@
+#include "agent/decide/policy_in_force.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "tests/agent/policies.h"
+#include "tests/agent/rooms.h"
+#include "tests/agent/sightings.h"
+
+namespace weighmaster::agent::decide {
+namespace {
+
+using model::PolicyRefusal;
+using tests::MakePolicy;
+using tests::OfferedPolicy;
+using tests::PolicyText;
+
+class PolicyInForceTest : public testing::Test {
+ protected:
+  PolicyInForceTest() {
+    EXPECT_TRUE(policy().InstallRoot(tests::MakeTestFleet().signed_root).has_value());
+    const sensors::Observation seen[] = {tests::Seen("/m/good", "good"),
+                                         tests::Seen("/m/bad", "bad")};
+    EXPECT_TRUE(rooms_.inventory->Apply(seen).has_value());
+  }
+
+  PolicyInForce& policy() { return *rooms_.policy; }
+  void Restart() {
+    rooms_.Kill();
+    rooms_.Open();
+  }
+  OfferNeeds Consider(const OfferedPolicy& offered) {
+    const auto considered = policy().Consider(offered.bundle);
+    EXPECT_TRUE(considered.has_value());
+    return considered->needs;
+  }
+  void PutParts(const OfferedPolicy& offered) {
+    for (const auto& [sha256, bytes] : offered.parts) {
+      EXPECT_TRUE(rooms_.vault->Put(bytes).has_value());
+    }
+  }
+  void Apply(const OfferedPolicy& offered) {
+    PutParts(offered);
+    bool done = false;
+    ASSERT_TRUE(policy().Apply(offered.bundle, [&] { done = true; }).has_value());
+    ASSERT_TRUE(rooms_.loop.RunUntil([&] { return done; }, std::chrono::seconds(10)));
+  }
+  model::Outcome Outcome(const std::string& path) {
+    return rooms_.inventory->Find({path})->value().verdict.outcome;
+  }
+
+  tests::AgentRooms rooms_;
+};
+
+TEST_F(PolicyInForceTest, BringsABundleIntoForceAndTellsOfIt) {
+  const OfferedPolicy offered = MakePolicy({.version = 3, .denied_contents = {"bad"}});
+  EXPECT_EQ(Consider(offered), OfferNeeds::kParts);
+  PutParts(offered);
+  EXPECT_EQ(Consider(offered), OfferNeeds::kApply);
+  Apply(offered);
+  EXPECT_EQ(Consider(offered), OfferNeeds::kNothing);
+  EXPECT_EQ(policy().version(), 3);
+  EXPECT_EQ(Outcome("/m/bad"), model::Outcome::kDeny);
+  const auto applied = rooms_.ToldOf<model::PolicyApplied>();
+  ASSERT_EQ(applied.size(), 1);
+  EXPECT_EQ(applied[0].manifest, offered.digest());
+  EXPECT_EQ(applied[0].judged, 2);
+  EXPECT_EQ(applied[0].deny, 1);
+  EXPECT_EQ(applied[0].allow, 1);
+  EXPECT_FALSE(applied[0].partly);
+}
+
+TEST_F(PolicyInForceTest, HasTheSamePolicyAfterARestartAndTellsNothingTwice) {
+  Apply(MakePolicy({.version = 3, .denied_contents = {"bad"}}));
+  Restart();
+  rooms_.loop.RunFor(std::chrono::seconds(10));
+  EXPECT_EQ(policy().version(), 3);
+  EXPECT_EQ(Outcome("/m/bad"), model::Outcome::kDeny);
+  EXPECT_EQ(rooms_.ToldOf<model::PolicyApplied>().size(), 1);
+}
+
+TEST_F(PolicyInForceTest, TakesUpAnApplyThatWasCutOff) {
+  const OfferedPolicy offered = MakePolicy({.version = 3, .denied_contents = {"bad"}});
+  PutParts(offered);
+  ASSERT_TRUE(policy().Apply(offered.bundle, [] {}).has_value());
+  Restart();  // before anything was judged
+  rooms_.loop.RunFor(std::chrono::seconds(10));
+  EXPECT_EQ(rooms_.inventory->Count()->deny, 1);
+  EXPECT_EQ(rooms_.ToldOf<model::PolicyApplied>().size(), 1);
+}
+
+TEST_F(PolicyInForceTest, TellsARefusedBundleOnce) {
+  OfferedPolicy offered = MakePolicy({.version = 3});
+  offered.bundle.signatures[0].signature[5] ^= 1;
+  EXPECT_EQ(Consider(offered), OfferNeeds::kRefused);
+  EXPECT_EQ(Consider(offered), OfferNeeds::kRefused);
+  Restart();
+  EXPECT_EQ(Consider(offered), OfferNeeds::kRefused);
+  const auto refused = rooms_.ToldOf<model::PolicyRefused>();
+  ASSERT_EQ(refused.size(), 1);
+  EXPECT_EQ(refused[0].refusal, PolicyRefusal::kBadSignature);
+  EXPECT_EQ(refused[0].version, 3);
+  EXPECT_EQ(policy().version(), 0);
+}
+
+TEST_F(PolicyInForceTest, BoundsWhatAServerCanMakeItTell) {
+  for (std::uint64_t version = 1; version <= 100; ++version) {
+    OfferedPolicy offered = MakePolicy({.version = version});
+    offered.bundle.signatures.clear();
+    EXPECT_EQ(Consider(offered), OfferNeeds::kRefused);
+  }
+  EXPECT_EQ(rooms_.ToldOf<model::PolicyRefused>().size(), base::limits::kMaxRefusalsToldPerHour);
+}
+
+TEST_F(PolicyInForceTest, RefusesAnotherFleetAndAnotherLine) {
+  OfferedPolicy offered = MakePolicy({.version = 3});
+  offered.manifest.line = "other";
+  offered.bundle = tests::SignBundle(offered.manifest);
+  EXPECT_EQ(Consider(offered), OfferNeeds::kRefused);
+  offered = MakePolicy({.version = 3});
+  offered.manifest.fleet_id = std::string(32, 'a');
+  offered.bundle = tests::SignBundle(offered.manifest);
+  EXPECT_EQ(Consider(offered), OfferNeeds::kRefused);
+  EXPECT_EQ(rooms_.ToldOf<model::PolicyRefused>().size(), 2);
+}
+
+TEST_F(PolicyInForceTest, GoesBackToTheFloorAndNoFurther) {
+  Apply(MakePolicy({.version = 5, .floor = 4}));
+  EXPECT_EQ(Consider(MakePolicy({.version = 3})), OfferNeeds::kRefused);
+  Apply(MakePolicy({.version = 4, .denied_contents = {"good"}}));
+  EXPECT_EQ(policy().version(), 4);
+  Restart();
+  EXPECT_EQ(policy().version(), 4);
+  EXPECT_EQ(Consider(MakePolicy({.version = 3})), OfferNeeds::kRefused) << "also after a restart";
+  EXPECT_EQ(rooms_.ToldOf<model::PolicyRefused>().at(0).refusal, PolicyRefusal::kBelowFloor);
+}
+
+TEST_F(PolicyInForceTest, KeepsItsOldRulesWhereItCannotReadTheNew) {
+  Apply(MakePolicy({.version = 1, .default_outcome = model::Outcome::kWarn}));
+  Apply(MakePolicy({.version = 2,
+                    .denied_contents = {"bad"},
+                    .default_outcome = model::Outcome::kAllow,
+                    .rules_features = {"rules.v1", "rules.v9"}}));
+  EXPECT_EQ(policy().version(), 2);
+  EXPECT_EQ(Outcome("/m/bad"), model::Outcome::kDeny) << "the lists are applied";
+  EXPECT_EQ(Outcome("/m/good"), model::Outcome::kWarn) << "by the old rules";
+  EXPECT_TRUE(rooms_.ToldOf<model::PolicyApplied>().at(1).partly);
+  EXPECT_EQ(rooms_.ToldOf<model::PolicyApplied>().at(1).missing_features, "rules.v9");
+  Restart();
+  EXPECT_EQ(Outcome("/m/good"), model::Outcome::kWarn);
+}
+
+TEST_F(PolicyInForceTest, RefusesPartsThatDoNotParse) {
+  Apply(MakePolicy({.version = 1, .denied_contents = {"bad"}}));
+  OfferedPolicy offered = MakePolicy({.version = 2});
+  const std::string garbage = "these are no lists";
+  offered.manifest.parts[0] = tests::PartOf(wire::PartKind::kLists, garbage, {"lists.v1"});
+  offered.parts[offered.manifest.parts[0].sha256] = garbage;
+  offered.bundle = tests::SignBundle(offered.manifest);
+  Apply(offered);
+  EXPECT_EQ(policy().version(), 1);
+  EXPECT_EQ(Outcome("/m/bad"), model::Outcome::kDeny);
+  EXPECT_EQ(rooms_.ToldOf<model::PolicyRefused>().at(0).refusal, PolicyRefusal::kMalformed);
+}
+
+TEST_F(PolicyInForceTest, StaysInForceWhenExpiredAndSaysSo) {
+  const OfferedPolicy offered = MakePolicy({.version = 1, .denied_contents = {"bad"}});
+  Apply(offered);
+  EXPECT_FALSE(policy().stale());
+  policy().NoteVerifiedTime(offered.manifest.expires + std::chrono::hours(1));
+  EXPECT_TRUE(policy().stale());
+  rooms_.loop.StepWallClock(-std::chrono::hours(24 * 10000));
+  Restart();
+  EXPECT_TRUE(policy().stale()) << "turning the clock back extends nothing";
+  EXPECT_EQ(Outcome("/m/bad"), model::Outcome::kDeny);
+}
+
+TEST_F(PolicyInForceTest, FollowsARootThatTheOldKeysSign) {
+  const wire::Root next = tests::MakeRoot({4}, 1, 2);
+  ASSERT_TRUE(policy().ConsiderRoot(tests::SignRoot(next, {4})).has_value());
+  EXPECT_EQ(policy().root()->version, 1);
+  EXPECT_EQ(rooms_.ToldOf<model::PolicyRefused>().at(0).refusal, PolicyRefusal::kBadRoot);
+  ASSERT_TRUE(policy().ConsiderRoot(tests::SignRoot(next, {1, 4})).has_value());
+  EXPECT_EQ(policy().root()->version, 2);
+  Restart();
+  EXPECT_EQ(policy().root()->version, 2);
+}
+
+TEST_F(PolicyInForceTest, DoesNotChangeFleets) {
+  wire::Root other = tests::MakeRoot({1}, 1);
+  other.fleet_id = std::string(32, 'b');
+  EXPECT_EQ(policy().InstallRoot(tests::SignRoot(other, {1})).error().code(),
+            base::ErrorCode::kFailedPrecondition);
+}
+
+TEST_F(PolicyInForceTest, IsWithoutPolicyUntilADamagedOneIsFetchedAgain) {
+  const OfferedPolicy offered = MakePolicy({.version = 3, .denied_contents = {"bad"}});
+  Apply(offered);
+  const std::string lists = offered.manifest.parts[0].sha256.ToHex();
+  std::filesystem::resize_file(rooms_.folder / ("policy/" + lists), 3);
+  Restart();
+  EXPECT_EQ(policy().version(), 0);
+  EXPECT_NE(policy().last_error(), "");
+  EXPECT_EQ(Consider(offered), OfferNeeds::kParts);
+  Apply(offered);
+  EXPECT_EQ(policy().version(), 3);
+  EXPECT_EQ(Outcome("/m/bad"), model::Outcome::kDeny);
+}
+
+}  // namespace
+}  // namespace weighmaster::agent::decide

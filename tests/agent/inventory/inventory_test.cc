@@ -1,0 +1,225 @@
+#include "agent/inventory/inventory.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "tests/agent/rooms.h"
+#include "tests/agent/sightings.h"
+
+namespace weighmaster::agent::inventory {
+namespace {
+
+using sensors::Observation;
+using tests::Pending;
+using tests::Seen;
+using tests::WalkFinished;
+using tests::WalkStarted;
+
+// A policy that denies what calls itself by this name.
+std::shared_ptr<const engine::Policy> Denying(const std::string& name, std::uint64_t version) {
+  model::RuleSet rules;
+  rules.default_outcome = model::Outcome::kAllow;
+  model::Rule rule;
+  rule.id = "no-" + name;
+  rule.when.kind = model::Condition::Kind::kTest;
+  rule.when.test.field = "name";
+  rule.when.test.op = model::Operator::kEquals;
+  rule.when.test.texts = {name};
+  rule.outcome = model::Outcome::kDeny;
+  rule.message = "not " + name;
+  rules.rules.push_back(rule);
+  auto policy = engine::Policy::Make(version, rules, nullptr);
+  EXPECT_TRUE(policy.has_value()) << policy.error().message();
+  return *policy;
+}
+
+class InventoryTest : public testing::Test {
+ protected:
+  void Apply(const std::vector<Observation>& observations) {
+    const auto applied = rooms_.inventory->Apply(observations);
+    ASSERT_TRUE(applied.has_value()) << applied.error().message();
+  }
+  std::uint64_t Sightings() { return rooms_.inventory->Count()->sightings; }
+  bool Knows(const std::string& path) {
+    return rooms_.inventory->Find(model::Path{path})->has_value();
+  }
+
+  tests::AgentRooms rooms_;
+};
+
+TEST_F(InventoryTest, TellsOfANewModelAndOfItsVerdict) {
+  Apply({Seen("/m/a.gguf")});
+  const auto appeared = rooms_.ToldOf<model::SightingAppeared>();
+  ASSERT_EQ(appeared.size(), 1);
+  EXPECT_EQ(appeared[0].sighting, Seen("/m/a.gguf").sighting);
+  const auto judged = rooms_.ToldOf<model::SightingJudged>();
+  ASSERT_EQ(judged.size(), 1);
+  EXPECT_EQ(judged[0].sha256, Seen("/m/a.gguf").sighting.digest.sha256);
+  EXPECT_EQ(rooms_.inventory->Count()->allow, 1);
+}
+
+TEST_F(InventoryTest, SaysNothingOfAModelThatIsAsItWas) {
+  Apply({Seen("/m/a.gguf")});
+  sensors::ModelSeen again = Seen("/m/a.gguf");
+  again.sighting.digest.verified_at = tests::kTestEpoch + std::chrono::hours(1);
+  Apply({Seen("/m/a.gguf"), again});
+  EXPECT_EQ(rooms_.ToldOf<model::SightingAppeared>().size(), 1);
+  EXPECT_TRUE(rooms_.ToldOf<model::SightingChanged>().empty());
+  EXPECT_EQ(rooms_.inventory->Find({"/m/a.gguf"})->value().sighting, again.sighting)
+      << "the newer time of verification is kept all the same";
+}
+
+TEST_F(InventoryTest, TellsWhenADigestIsNoLongerPending) {
+  Apply({Pending("/m/a.gguf")});
+  EXPECT_EQ(rooms_.inventory->Count()->digests_pending, 1);
+  Apply({Seen("/m/a.gguf")});
+  EXPECT_EQ(rooms_.inventory->Count()->digests_pending, 0);
+  EXPECT_EQ(rooms_.ToldOf<model::SightingChanged>().size(), 1);
+}
+
+TEST_F(InventoryTest, TellsOfAGoneModelOnce) {
+  Apply({Seen("/m/a.gguf"), Seen("/m/b.gguf")});
+  Apply({sensors::ModelGone{{"/m/a.gguf"}, false}, sensors::ModelGone{{"/m/a.gguf"}, true},
+         sensors::ModelGone{{"/never/was"}, true}});
+  const auto gone = rooms_.ToldOf<model::SightingGone>();
+  ASSERT_EQ(gone.size(), 1);
+  EXPECT_EQ(gone[0].reason, model::GoneReason::kNoModel);
+  EXPECT_EQ(Sightings(), 1);
+}
+
+TEST_F(InventoryTest, ConcludesFromACompleteWalkWhatIsGone) {
+  Apply({Seen("/m/a"), Seen("/m/b"), Seen("/m/c"), Seen("/m-other/d")});
+  Apply({WalkStarted("/m"), sensors::ModelStillThere{{"/m/a"}}, Seen("/m/b", "changed"),
+         WalkFinished("/m")});
+  EXPECT_TRUE(Knows("/m/a"));
+  EXPECT_TRUE(Knows("/m/b"));
+  EXPECT_FALSE(Knows("/m/c"));
+  EXPECT_TRUE(Knows("/m-other/d")) << "a name that merely begins like the root";
+}
+
+TEST_F(InventoryTest, ConcludesNothingFromAWalkThatCouldNotReadEverything) {
+  Apply({Seen("/m/a"), WalkStarted("/m"), WalkFinished("/m", false)});
+  Apply({WalkStarted("/m"), sensors::ModelStillThere{{"/m/a"}}});
+  EXPECT_TRUE(Knows("/m/a"));
+}
+
+TEST_F(InventoryTest, ConcludesNothingFromAWalkThatItDidNotSeeBegin) {
+  Apply({Seen("/m/a"), WalkStarted("/m")});
+  rooms_.Kill();
+  rooms_.Open();
+  Apply({WalkFinished("/m")});
+  EXPECT_TRUE(Knows("/m/a"));
+}
+
+TEST_F(InventoryTest, LeavesARootInsideARootToItsOwnWalks) {
+  Apply({WalkFinished("/m/mounted"), Seen("/m/mounted/a"), Seen("/m/b")});
+  Apply({WalkStarted("/m"), WalkFinished("/m")});
+  EXPECT_TRUE(Knows("/m/mounted/a"));
+  EXPECT_FALSE(Knows("/m/b"));
+}
+
+TEST_F(InventoryTest, WalksTheWholeFileSystemAsARoot) {
+  Apply({Seen("/a"), Seen("/\xff/b"), WalkStarted("/"), sensors::ModelStillThere{{"/\xff/b"}},
+         WalkFinished("/")});
+  EXPECT_FALSE(Knows("/a"));
+  EXPECT_TRUE(Knows("/\xff/b"));
+}
+
+TEST_F(InventoryTest, FindsEveryGoneModelOfALargeRoot) {
+  const std::size_t count = 3 * base::limits::kMaxSightingsPerTransaction + 7;
+  for (std::size_t i = 0; i < count; ++i) Apply({Seen("/m/" + std::to_string(i))});
+  Apply({WalkStarted("/m"), sensors::ModelStillThere{{"/m/5"}}, WalkFinished("/m")});
+  EXPECT_EQ(Sightings(), 1);
+  EXPECT_EQ(rooms_.ToldOf<model::SightingGone>().size(), count - 1);
+}
+
+TEST_F(InventoryTest, TellsOfCoverageOnlyWhenItChanged) {
+  Apply({WalkFinished("/m"), WalkFinished("/m"), WalkFinished("/m", false)});
+  EXPECT_EQ(rooms_.ToldOf<model::CoverageChanged>().size(), 2);
+  const auto coverages = rooms_.inventory->Coverages();
+  ASSERT_EQ(coverages->size(), 1);
+  EXPECT_EQ(coverages->front().state, model::CoverageState::kPartly);
+}
+
+TEST_F(InventoryTest, TellsOnlyVerdictsThatChangeWhenJudgedAgain) {
+  Apply({Seen("/m/good", "good"), Seen("/m/bad", "bad")});
+  rooms_.judge->Set(Denying("bad", 2));
+  std::optional<decide::RejudgeCounts> counts;
+  rooms_.inventory->Rejudge([&](const decide::RejudgeCounts& done) { counts = done; });
+  rooms_.loop.RunReady();
+  ASSERT_TRUE(counts.has_value());
+  EXPECT_EQ(counts->judged, 2);
+  EXPECT_EQ(counts->changed, 1);
+  EXPECT_EQ(counts->allow, 1);
+  EXPECT_EQ(counts->deny, 1);
+  const auto judged = rooms_.ToldOf<model::SightingJudged>();
+  ASSERT_EQ(judged.size(), 3);
+  EXPECT_EQ(judged.back().path.bytes, "/m/bad");
+  EXPECT_EQ(judged.back().verdict.outcome, model::Outcome::kDeny);
+}
+
+TEST_F(InventoryTest, JudgesAgainEverySightingOfALargeInventory) {
+  const std::uint64_t count = 2 * base::limits::kMaxSightingsPerTransaction;
+  for (std::uint64_t i = 0; i < count; ++i) Apply({Seen("/m/" + std::to_string(i), "bad")});
+  rooms_.judge->Set(Denying("bad", 2));
+  std::uint64_t changed = 0;
+  rooms_.inventory->Rejudge([&](const decide::RejudgeCounts& done) { changed = done.changed; });
+  rooms_.loop.RunReady();
+  EXPECT_EQ(changed, count);
+}
+
+TEST_F(InventoryTest, AnswersWithTheReasonOfThePolicyInForceNow) {
+  Apply({Seen("/m/a", "good")});
+  rooms_.judge->Set(Denying("bad", 9));
+  EXPECT_EQ(rooms_.inventory->Find({"/m/a"})->value().verdict.policy_version, 9);
+}
+
+TEST_F(InventoryTest, KeepsAPathOfAnyBytes) {
+  std::string path = "/m/\n<b>\xff\xfe";
+  path.resize(4096, 'x');
+  Apply({Seen(path)});
+  EXPECT_TRUE(Knows(path));
+  EXPECT_EQ(rooms_.ToldOf<model::SightingAppeared>().at(0).sighting.path.bytes, path);
+}
+
+TEST_F(InventoryTest, LeavesOutAndCountsWhatCannotBeTold) {
+  sensors::ModelSeen defect = Seen("/m/a");
+  defect.sighting.identity.bytes.resize(100'000, 'x');
+  Apply({defect, Seen("/m/b")});
+  EXPECT_EQ(rooms_.inventory->refused_sightings(), 1);
+  EXPECT_EQ(Sightings(), 1);
+}
+
+TEST_F(InventoryTest, HasStateAndEventsTogetherWhateverTheDiskDoes) {
+  for (int room = 0;; ++room) {
+    ASSERT_LT(room, 100) << "the sweep never reached a run without a fault";
+    tests::AgentRooms rooms;
+    std::vector<Observation> observations;
+    for (int i = 0; i < 40; ++i) {
+      sensors::ModelSeen seen = Seen("/m/" + std::to_string(i));
+      seen.sighting.facts.license = std::string(500, 'l');
+      observations.push_back(seen);
+    }
+    auto pages = rooms.database->Prepare("PRAGMA page_count");
+    ASSERT_TRUE(pages->Step().value());
+    const std::string limit = std::to_string(pages->Int(0) + room);
+    { const auto done = std::move(pages); }
+    ASSERT_TRUE(rooms.database->Execute("PRAGMA max_page_count=" + limit).has_value());
+    const auto applied = rooms.inventory->Apply(observations);
+    if (!applied.has_value()) {
+      EXPECT_EQ(applied.error().code(), base::ErrorCode::kResourceExhausted);
+    }
+    rooms.Kill();
+    rooms.Open();
+    EXPECT_EQ(rooms.ToldOf<model::SightingAppeared>().size(), rooms.inventory->Count()->sightings);
+    ASSERT_TRUE(rooms.inventory->Apply(observations).has_value()) << "the same ones once more";
+    EXPECT_EQ(rooms.ToldOf<model::SightingAppeared>().size(), 40);
+    EXPECT_EQ(rooms.ToldOf<model::SightingJudged>().size(), 40);
+    if (applied.has_value()) return;
+  }
+}
+
+}  // namespace
+}  // namespace weighmaster::agent::inventory

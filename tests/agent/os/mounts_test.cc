@@ -1,0 +1,115 @@
+#include "agent/os/mounts.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "policy/base/limits.h"
+
+namespace weighmaster::agent::os {
+namespace {
+
+TEST(MountTable, ReadsWhatTheKernelWrites) {
+  const MountTable table = ParseMountInfo(
+      "36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 shared:2 - ext3 /dev/root rw,errors=continue\n"
+      "27 1 254:0 / / rw,relatime - ext4 /dev/vda rw\n");
+  ASSERT_EQ(table.mounts.size(), 2U);
+  EXPECT_EQ(table.unreadable, 0U);
+  EXPECT_EQ(table.mounts[0].id, 36U);
+  EXPECT_EQ(table.mounts[0].device, "98:0");
+  EXPECT_EQ(table.mounts[0].root, "/mnt1");
+  EXPECT_EQ(table.mounts[0].mount_point, "/mnt2");
+  EXPECT_EQ(table.mounts[0].type, "ext3");
+  EXPECT_EQ(table.mounts[0].source, "/dev/root");
+  EXPECT_EQ(table.mounts[1].mount_point, "/");
+}
+
+TEST(MountTable, UndoesOctalEscapesAndKeepsHostileBytes) {
+  const MountTable table = ParseMountInfo(
+      "1 1 0:5 / /a\\040b\\011c\\012d\\134e rw - tmpfs x rw\n"
+      "2 1 0:6 / /\xff\xfe\x1b[31m rw - tmpfs x rw\n"
+      "3 1 0:7 / /trailing\\04 rw - tmpfs x rw\n");
+  ASSERT_EQ(table.mounts.size(), 3U);
+  EXPECT_EQ(table.mounts[0].mount_point, "/a b\tc\nd\\e");
+  EXPECT_EQ(table.mounts[1].mount_point, "/\xff\xfe\x1b[31m");
+  EXPECT_EQ(table.mounts[2].mount_point, "/trailing\\04");
+}
+
+TEST(MountTable, LeavesOutAndCountsLinesThatDoNotFit) {
+  const MountTable table = ParseMountInfo(
+      "\n"
+      "x 1 0:5 / /a rw - tmpfs x rw\n"
+      "1 1 0:5 / relative rw - tmpfs x rw\n"
+      "1 1 0:5 / /a rw tmpfs x rw\n"
+      "1 1 0:5 / /a rw -\n"
+      "99999999999999999999999 1 0:5 / /a rw - tmpfs x rw\n"
+      "7 1 0:5 / /good rw - tmpfs x");
+  ASSERT_EQ(table.mounts.size(), 1U);
+  EXPECT_EQ(table.mounts[0].mount_point, "/good");
+  EXPECT_EQ(table.unreadable, 5U);
+}
+
+TEST(MountTable, StopsAtItsLimitAndSaysHowMuchIsBeyond) {
+  std::string text;
+  for (std::size_t i = 0; i < base::limits::kMaxMounts + 3; ++i) {
+    text += "1 1 0:5 / /m" + std::to_string(i) + " rw - tmpfs x rw\n";
+  }
+  const MountTable table = ParseMountInfo(text);
+  EXPECT_EQ(table.mounts.size(), base::limits::kMaxMounts);
+  EXPECT_EQ(table.beyond_limit, 3U);
+}
+
+TEST(MountKinds, AreToldByTheNameOfTheType) {
+  EXPECT_EQ(ClassifyMount("ext4"), MountKind::kLocal);
+  EXPECT_EQ(ClassifyMount("tmpfs"), MountKind::kLocal);
+  EXPECT_EQ(ClassifyMount("fuseblk"), MountKind::kLocal);
+  EXPECT_EQ(ClassifyMount("a-file-system-of-next-year"), MountKind::kLocal);
+  EXPECT_EQ(ClassifyMount("nfs4"), MountKind::kRemote);
+  EXPECT_EQ(ClassifyMount("fuse.sshfs"), MountKind::kRemote);
+  EXPECT_EQ(ClassifyMount("proc"), MountKind::kPseudo);
+  EXPECT_EQ(ClassifyMount("cgroup2"), MountKind::kPseudo);
+}
+
+Mount MakeMount(std::uint64_t id, std::string device, std::string root, std::string point) {
+  Mount mount;
+  mount.id = id;
+  mount.device = std::move(device);
+  mount.root = std::move(root);
+  mount.mount_point = std::move(point);
+  return mount;
+}
+
+TEST(DistinctMounts, VisitABindMountOnce) {
+  const auto distinct =
+      DistinctMounts({MakeMount(1, "8:1", "/", "/"), MakeMount(2, "8:1", "/srv/models", "/models"),
+                      MakeMount(3, "8:2", "/", "/home")});
+  ASSERT_EQ(distinct.size(), 2U);
+  EXPECT_EQ(distinct[0].id, 1U);
+  EXPECT_EQ(distinct[1].id, 3U);
+}
+
+TEST(DistinctMounts, KeepSiblingFoldersOfAFileSystemWhoseRootIsNotMounted) {
+  const auto distinct =
+      DistinctMounts({MakeMount(1, "8:1", "/@home", "/home"), MakeMount(2, "8:1", "/@", "/"),
+                      MakeMount(3, "8:1", "/@homework", "/homework")});
+  EXPECT_EQ(distinct.size(), 3U);
+}
+
+TEST(DistinctMounts, KeepOnlyTheTopmostOfSeveralOnOnePoint) {
+  const auto distinct =
+      DistinctMounts({MakeMount(1, "8:1", "/", "/mnt"), MakeMount(2, "8:2", "/", "/mnt")});
+  ASSERT_EQ(distinct.size(), 1U);
+  EXPECT_EQ(distinct[0].id, 2U);
+}
+
+TEST(Mounts, OfThisMachineHaveARoot) {
+  const base::Result<MountTable> table = ReadMounts();
+  ASSERT_TRUE(table.has_value()) << table.error().ToString();
+  EXPECT_EQ(table->unreadable, 0U);
+  bool root = false;
+  for (const Mount& mount : table->mounts) root = root || mount.mount_point == "/";
+  EXPECT_TRUE(root);
+}
+
+}  // namespace
+}  // namespace weighmaster::agent::os

@@ -1,0 +1,370 @@
+#include "agent/sync/session.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <chrono>
+#include <set>
+
+#include "tests/agent/policies.h"
+#include "tests/agent/rooms.h"
+#include "tests/agent/sightings.h"
+#include "tests/support/fake_server.h"
+#include "weighmaster/v1/sync.pb.h"
+
+namespace weighmaster::agent::sync {
+namespace {
+
+using std::chrono::minutes;
+using std::chrono::seconds;
+using tests::MakePolicy;
+
+class SessionTest : public testing::Test {
+ protected:
+  SessionTest() {
+    EXPECT_TRUE(rooms_.policy->InstallRoot(tests::MakeTestFleet().signed_root).has_value());
+    StartSession();
+  }
+  ~SessionTest() override { EXPECT_EQ(server_.complaints(), std::vector<std::string>()); }
+
+  void StartSession() {
+    session_.emplace(Session::Rooms{rooms_.loop, rooms_.loop, rooms_.random, server_,
+                                    *rooms_.journal, *rooms_.events, *rooms_.policy, rooms_.key},
+                     Endpoint{model::Id{{5}}, "host", "linux", "12", "0.1", model::Sha256{}});
+    rooms_.sealer->set_on_sealed([this] { session_->OnSealed(); });
+    session_->Start();
+  }
+  void Restart() {
+    session_.reset();
+    rooms_.Kill();
+    rooms_.Open();
+    StartSession();
+  }
+  void RunFor(base::Duration time) { rooms_.loop.RunFor(time); }
+
+  // An event with a body that tells it from all others.
+  std::string Append() {
+    std::string body = "event " + std::to_string(appended_.size());
+    auto transaction = sqlite::Transaction::Begin(*rooms_.database);
+    EXPECT_TRUE(
+        rooms_.journal->Append(*transaction, model::PriorityClass::kInventory, body).has_value());
+    EXPECT_TRUE(transaction->Commit().has_value());
+    appended_.push_back(body);
+    return body;
+  }
+  // One batch each.
+  void AppendSealed(int count) {
+    for (int i = 0; i < count; ++i) {
+      Append();
+      ASSERT_TRUE(rooms_.journal->Seal().has_value());
+    }
+    session_->OnSealed();
+  }
+  std::uint64_t Unacknowledged() { return rooms_.journal->Count()->unacknowledged_batches; }
+  void ExpectEverythingStoredOnce() {
+    std::vector<std::string> stored;
+    for (const std::string& body : server_.Bodies()) {
+      if (body.starts_with("event ")) stored.push_back(body);
+    }
+    std::sort(stored.begin(), stored.end());
+    std::vector<std::string> appended = appended_;
+    std::sort(appended.begin(), appended.end());
+    EXPECT_EQ(stored, appended);
+  }
+
+  tests::AgentRooms rooms_;
+  tests::FakeServer server_{rooms_.loop, rooms_.key.public_key()};
+  std::optional<Session> session_;
+  std::vector<std::string> appended_;
+};
+
+TEST_F(SessionTest, DeliversWhatIsSealedAndForgetsNothingBefore) {
+  AppendSealed(40);
+  RunFor(seconds(2));
+  EXPECT_TRUE(session_->status().connected);
+  EXPECT_EQ(session_->status().last_error, "");
+  ExpectEverythingStoredOnce();
+  EXPECT_EQ(Unacknowledged(), 0);
+  Append();
+  RunFor(seconds(2));
+  ExpectEverythingStoredOnce();
+}
+
+TEST_F(SessionTest, SendsNoMoreThanTheWindowWithoutAnAcknowledgement) {
+  server_.acknowledges = false;
+  AppendSealed(40);
+  RunFor(seconds(2));
+  EXPECT_EQ(server_.chains().begin()->second.size(), base::limits::kMaxBatchesInFlight);
+}
+
+TEST_F(SessionTest, OpensAStreamAgainThatFellSilent) {
+  server_.acknowledges = false;
+  AppendSealed(1);
+  RunFor(seconds(2));
+  server_.acknowledges = true;
+  EXPECT_EQ(server_.connections(), 1);
+  RunFor(base::limits::kAnswerTimeout + seconds(2));
+  EXPECT_EQ(server_.connections(), 2);
+  EXPECT_EQ(Unacknowledged(), 0);
+  ExpectEverythingStoredOnce();
+}
+
+TEST_F(SessionTest, StoresEveryEventOnceWhenKilledAtAnyMoment) {
+  for (int round = 0; round < 60; ++round) {
+    Append();
+    if (round % 3 == 0) Append();
+    RunFor(std::chrono::milliseconds(17 * round));
+    Restart();
+  }
+  RunFor(minutes(20));
+  ExpectEverythingStoredOnce();
+  EXPECT_EQ(server_.chains().size(), 1);
+}
+
+TEST_F(SessionTest, SurvivesStreamsThatBreakAtEveryFrame) {
+  int frames = 0;
+  int break_at = 1;
+  server_.intercept = [&](const v1::AgentFrame&) {
+    if (++frames < break_at) return false;
+    frames = 0;
+    ++break_at;
+    server_.Cut(base::Unavailable("the network broke"));
+    return true;
+  };
+  for (int i = 0; i < 40; ++i) {
+    AppendSealed(1);
+    RunFor(minutes(1));
+  }
+  server_.intercept = nullptr;
+  RunFor(minutes(30));
+  ExpectEverythingStoredOnce();
+}
+
+TEST_F(SessionTest, TriesAgainWithoutEndSlowerEachTime) {
+  Restart();
+  server_.reachable = false;
+  server_.Cut(base::Unavailable("gone"));
+  RunFor(std::chrono::hours(24));
+  EXPECT_GT(server_.connections(), 24 * 60 / 5 - 20);
+  EXPECT_LT(server_.connections(), 1000);
+  EXPECT_EQ(session_->status().last_error, "no server answers at this address");
+  server_.reachable = true;
+  RunFor(base::limits::kLastRetryDelay + seconds(1));
+  EXPECT_TRUE(session_->status().connected);
+}
+
+TEST_F(SessionTest, KeepsEverythingWhenRevokedAndAsksRarely) {
+  AppendSealed(2);
+  v1::ServerFrame refusal;
+  refusal.mutable_refusal()->set_reason(v1::REFUSAL_REASON_REVOKED);
+  refusal.mutable_refusal()->set_message("revoked: stolen");
+  server_.intercept = [&](const v1::AgentFrame&) {
+    server_.Send(refusal);
+    return true;
+  };
+  RunFor(std::chrono::hours(1));
+  EXPECT_NE(session_->status().last_error.find("revoked: stolen"), std::string::npos);
+  EXPECT_LE(server_.connections(), 6);
+  EXPECT_EQ(Unacknowledged(), 3);
+  server_.intercept = nullptr;
+  RunFor(base::limits::kRefusedRetryDelay + seconds(2));
+  ExpectEverythingStoredOnce();
+}
+
+TEST_F(SessionTest, IsNotImpressedByGarbage) {
+  AppendSealed(1);
+  std::vector<v1::ServerFrame> garbage(6);
+  garbage[0].mutable_challenge()->set_nonce("short");
+  garbage[1].mutable_welcome();
+  garbage[2].mutable_acknowledgement()->set_acknowledgement("nonsense");
+  garbage[3].mutable_resend()->set_number(99);
+  garbage[4].mutable_part_chunk()->set_data("unasked");
+  std::size_t next = 0;
+  server_.intercept = [&](const v1::AgentFrame&) {
+    server_.Send(garbage[next++ % garbage.size()]);
+    return true;
+  };
+  RunFor(std::chrono::hours(2));
+  EXPECT_GT(next, garbage.size());
+  EXPECT_EQ(rooms_.journal->acknowledged_number(), 0);
+  EXPECT_EQ(rooms_.policy->version(), 0);
+}
+
+TEST_F(SessionTest, BelievesNoAcknowledgementThatTheServerRoleDidNotSign) {
+  RunFor(seconds(1));
+  server_.acknowledges = false;
+  AppendSealed(1);
+  RunFor(seconds(1));
+  wire::Acknowledgement forged;
+  forged.chain = rooms_.journal->head().chain;
+  forged.number = rooms_.journal->head().number;
+  forged.header_digest = *rooms_.journal->head().header_digest;
+  forged.lineage = model::Id{{7}};
+  forged.server_time = rooms_.loop.Now();
+  v1::ServerFrame frame;
+  wire::ToProto(wire::MakeAcknowledgement(forged, tests::PolicyKey()),
+                *frame.mutable_acknowledgement());
+  const std::uint64_t before = rooms_.journal->acknowledged_number();
+  server_.Send(frame);
+  RunFor(std::chrono::milliseconds(10));
+  EXPECT_EQ(rooms_.journal->acknowledged_number(), before);
+  EXPECT_FALSE(session_->status().connected);
+}
+
+TEST_F(SessionTest, RefillsAServerThatWentBack) {
+  AppendSealed(10);
+  RunFor(seconds(2));
+  ASSERT_EQ(Unacknowledged(), 0);
+  server_.ForgetAfter(rooms_.journal->head().chain, 3);
+  server_.Cut(base::Unavailable("restored from a backup"));
+  RunFor(minutes(1));
+  ExpectEverythingStoredOnce();
+  EXPECT_EQ(server_.chains().size(), 1);
+}
+
+TEST_F(SessionTest, BeginsANewChainWhenItCannotRefill) {
+  AppendSealed(5);
+  RunFor(seconds(2));
+  RunFor(std::chrono::hours(24 * 8));
+  AppendSealed(1);  // retires what was acknowledged a week ago
+  RunFor(seconds(2));
+  server_.ForgetAfter(rooms_.journal->head().chain, 1);
+  server_.Cut(base::Unavailable("restored from an old backup"));
+  RunFor(minutes(2));
+  EXPECT_EQ(server_.chains().size(), 2);
+  EXPECT_EQ(Unacknowledged(), 0);
+  const auto first =
+      wire::ParseEvent(server_.chains().at(rooms_.journal->head().chain)[0].bodies[0]);
+  EXPECT_EQ(std::get<model::ChainStarted>(first->body).reason, model::ChainReason::kCannotRefill);
+}
+
+TEST_F(SessionTest, BeginsANewChainWhenTheServersHeadIsNotOurs) {
+  AppendSealed(3);
+  RunFor(seconds(2));
+  const model::Id old_chain = rooms_.journal->head().chain;
+  server_.intercept = [&](const v1::AgentFrame& frame) {
+    v1::Hello hello;
+    if (!frame.has_hello() || !hello.ParseFromString(frame.hello().hello())) return false;
+    if (hello.head().chain_id() != base::AsText(old_chain.view())) return false;
+    v1::ServerFrame welcome;
+    v1::ChainHead& head = *welcome.mutable_welcome()->mutable_head();
+    head.set_chain_id(hello.head().chain_id());
+    head.set_number(50);
+    head.set_header_digest(std::string(32, 'd'));
+    server_.Send(welcome);
+    return true;
+  };
+  server_.reachable = false;
+  server_.Cut(base::Unavailable("gone"));
+  RunFor(std::chrono::milliseconds(100));
+  AppendSealed(2);  // never delivered in the old chain
+  server_.reachable = true;
+  RunFor(minutes(5));
+  EXPECT_NE(rooms_.journal->head().chain, old_chain);
+  ExpectEverythingStoredOnce();
+  EXPECT_EQ(Unacknowledged(), 0);
+}
+
+TEST_F(SessionTest, SlowsDownWhenABatchIsRefused) {
+  RunFor(seconds(1));
+  int refused = 0;
+  server_.intercept = [&](const v1::AgentFrame& frame) {
+    if (!frame.has_batch()) return false;
+    ++refused;
+    v1::ServerFrame answer;
+    answer.mutable_batch_refused()->set_chain_id(
+        std::string(base::AsText(rooms_.journal->head().chain.view())));
+    answer.mutable_batch_refused()->set_number(rooms_.journal->head().number);
+    answer.mutable_batch_refused()->set_message("not now");
+    server_.Send(answer);
+    return true;
+  };
+  AppendSealed(1);
+  RunFor(minutes(14));
+  EXPECT_EQ(refused, 1);
+  EXPECT_TRUE(session_->status().connected) << "policy still flows";
+  EXPECT_NE(session_->status().last_error.find("not now"), std::string::npos);
+  server_.intercept = nullptr;
+  RunFor(minutes(2));
+  ExpectEverythingStoredOnce();
+}
+
+TEST_F(SessionTest, EndsAStreamOnWhichTheSameIsAskedForAgainAndAgain) {
+  RunFor(seconds(1));
+  server_.intercept = [&](const v1::AgentFrame& frame) {
+    if (!frame.has_batch()) return false;
+    v1::ServerFrame answer;
+    answer.mutable_resend()->set_chain_id(
+        std::string(base::AsText(rooms_.journal->head().chain.view())));
+    answer.mutable_resend()->set_number(1);
+    server_.Send(answer);
+    return true;
+  };
+  AppendSealed(1);
+  RunFor(seconds(1));
+  EXPECT_FALSE(session_->status().connected && server_.connections() == 1);
+}
+
+TEST_F(SessionTest, BringsAnOfferedPolicyIntoForceWithinASecond) {
+  const sensors::Observation seen[] = {tests::Seen("/m/bad", "bad")};
+  ASSERT_TRUE(rooms_.inventory->Apply(seen).has_value());
+  RunFor(seconds(3));
+  const tests::OfferedPolicy offered = MakePolicy({.version = 4, .denied_contents = {"bad"}});
+  server_.Offer(offered.bundle, offered.parts);
+  RunFor(seconds(1));
+  EXPECT_EQ(rooms_.policy->version(), 4);
+  EXPECT_EQ(rooms_.inventory->Count()->deny, 1);
+  RunFor(seconds(3));
+  EXPECT_EQ(Unacknowledged(), 0) << "and the server knows";
+}
+
+TEST_F(SessionTest, FetchesTheRestOfAPartOnTheNextStream) {
+  RunFor(seconds(1));
+  std::vector<std::string> contents;
+  for (int i = 0; i < 50; ++i) contents.push_back("model " + std::to_string(i));
+  const tests::OfferedPolicy offered = MakePolicy({.version = 4, .denied_contents = contents});
+  std::set<std::uint64_t> offsets;
+  int requests = 0;
+  server_.intercept = [&](const v1::AgentFrame& frame) {
+    if (!frame.has_part_request()) return false;
+    if (frame.part_request().offset() > 0) {
+      EXPECT_TRUE(offsets.insert(frame.part_request().offset()).second || requests < 6);
+    }
+    if (++requests != 5) return false;
+    server_.Cut(base::Unavailable("the network broke"));
+    return true;
+  };
+  server_.Offer(offered.bundle, offered.parts);
+  RunFor(minutes(1));
+  EXPECT_EQ(rooms_.policy->version(), 4);
+  const std::size_t chunks = (offered.parts.at(offered.manifest.parts[0].sha256).size() + 99) / 100;
+  EXPECT_LE(requests, static_cast<int>(chunks) + 1 + 2) << "nothing was fetched twice";
+}
+
+TEST_F(SessionTest, KeepsItsPolicyWhenAPartCannotBeHad) {
+  RunFor(seconds(1));
+  const tests::OfferedPolicy good = MakePolicy({.version = 4});
+  server_.Offer(good.bundle, good.parts);
+  RunFor(seconds(2));
+  tests::OfferedPolicy next = MakePolicy({.version = 5, .denied_contents = {"bad"}});
+  server_.Offer(next.bundle, {});
+  RunFor(seconds(2));
+  EXPECT_EQ(rooms_.policy->version(), 4);
+  EXPECT_EQ(rooms_.ToldOf<model::PolicyRefused>().at(0).refusal,
+            model::PolicyRefusal::kPartMissing);
+  EXPECT_TRUE(session_->status().connected);
+}
+
+TEST_F(SessionTest, KeepsItsPolicyWhenAPartIsNotWhatItShouldBe) {
+  RunFor(seconds(1));
+  tests::OfferedPolicy offered = MakePolicy({.version = 4, .denied_contents = {"bad"}});
+  offered.parts.at(offered.manifest.parts[0].sha256).back() ^= 1;
+  server_.Offer(offered.bundle, offered.parts);
+  RunFor(seconds(2));
+  EXPECT_EQ(rooms_.policy->version(), 0);
+  EXPECT_EQ(rooms_.ToldOf<model::PolicyRefused>().at(0).refusal,
+            model::PolicyRefusal::kPartMissing);
+}
+
+}  // namespace
+}  // namespace weighmaster::agent::sync

@@ -1,0 +1,277 @@
+#include "policy/engine/policy.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <utility>
+
+#include "policy/base/limits.h"
+
+namespace weighmaster::engine {
+namespace {
+
+using model::Basis;
+using model::Condition;
+using model::DigestState;
+using model::JudgementStep;
+using model::Operator;
+using model::Outcome;
+using model::Rule;
+using ::testing::HasSubstr;
+
+model::Sha256 Digest(std::uint8_t fill) {
+  model::Sha256 digest;
+  digest.bytes.fill(fill);
+  return digest;
+}
+
+model::Sighting SightingWith(DigestState state, std::uint8_t digest = 1) {
+  model::Sighting sighting;
+  sighting.path.bytes = "/models/a.gguf";
+  sighting.size_bytes = 1000;
+  sighting.facts.format = model::Format::kGguf;
+  sighting.digest.state = state;
+  if (state == DigestState::kClaimed || state == DigestState::kVerified) {
+    sighting.digest.sha256 = Digest(digest);
+  }
+  return sighting;
+}
+
+Condition TestOf(std::string field, Operator op, std::vector<std::string> texts,
+                 std::uint64_t number = 0) {
+  Condition condition;
+  condition.kind = Condition::Kind::kTest;
+  condition.test = {std::move(field), op, std::move(texts), number};
+  return condition;
+}
+
+Condition Not(Condition inner) {
+  Condition condition;
+  condition.kind = Condition::Kind::kNot;
+  condition.conditions.push_back(std::move(inner));
+  return condition;
+}
+
+Condition LicenseIs(std::string license) {
+  return TestOf("license", Operator::kEquals, {std::move(license)});
+}
+
+Rule RuleWhen(std::string id, Condition when, Outcome outcome, bool always = false) {
+  Rule rule;
+  rule.id = std::move(id);
+  rule.when = std::move(when);
+  rule.outcome = outcome;
+  rule.always = always;
+  return rule;
+}
+
+Rule Everything(std::string id, Outcome outcome, bool always = false) {
+  return RuleWhen(std::move(id), Condition{}, outcome, always);
+}
+
+std::shared_ptr<const Policy> MakePolicy(std::vector<Rule> rules,
+                                         const model::DigestLists& lists = {}) {
+  model::RuleSet set;
+  set.policy_name = "test";
+  set.rules = std::move(rules);
+  auto policy = Policy::Make(7, std::move(set), ListsInMemory(model::EncodeDigestLists(lists)));
+  EXPECT_TRUE(policy.has_value()) << policy.error().ToString();
+  return *policy;
+}
+
+base::Error ErrorOf(std::vector<Rule> rules) {
+  model::RuleSet set;
+  set.rules = std::move(rules);
+  auto policy = Policy::Make(7, std::move(set), nullptr);
+  return policy.has_value() ? base::Internal("there is no error") : policy.error();
+}
+
+TEST(Policy, NoneAllowsAndSaysThatThereIsNoPolicyYet) {
+  const model::Verdict verdict = Policy::None()->Judge(SightingWith(DigestState::kVerified));
+  EXPECT_EQ(verdict.outcome, Outcome::kAllow);
+  EXPECT_EQ(verdict.step, JudgementStep::kDefault);
+  EXPECT_EQ(verdict.rule, "default");
+  EXPECT_EQ(verdict.reason, "No policy has been applied yet.");
+  EXPECT_EQ(verdict.policy_version, 0U);
+}
+
+TEST(Policy, BlockedBeatsEverythingElse) {
+  const auto policy = MakePolicy({Everything("always-allow", Outcome::kAllow, true)},
+                                 {{Digest(1)}, {}, {Digest(1)}});
+  const model::Verdict verdict = policy->Judge(SightingWith(DigestState::kVerified));
+  EXPECT_EQ(verdict.outcome, Outcome::kDeny);
+  EXPECT_EQ(verdict.step, JudgementStep::kBlocked);
+  EXPECT_EQ(verdict.rule, "blocked");
+  EXPECT_EQ(verdict.basis, Basis::kVerified);
+  EXPECT_EQ(verdict.policy_version, 7U);
+}
+
+TEST(Policy, DeniedBeatsAlwaysRulesAndTheApprovedList) {
+  const auto policy = MakePolicy({Everything("always-allow", Outcome::kAllow, true)},
+                                 {{}, {Digest(1)}, {Digest(1)}});
+  EXPECT_EQ(policy->Judge(SightingWith(DigestState::kVerified)).step, JudgementStep::kDenied);
+}
+
+TEST(Policy, AnAlwaysRuleBeatsTheApprovedListWhereverItStands) {
+  const auto policy =
+      MakePolicy({Everything("other", Outcome::kAllow), Everything("danger", Outcome::kDeny, true)},
+                 {{}, {}, {Digest(1)}});
+  const model::Verdict verdict = policy->Judge(SightingWith(DigestState::kVerified));
+  EXPECT_EQ(verdict.step, JudgementStep::kAlwaysRule);
+  EXPECT_EQ(verdict.rule, "danger");
+}
+
+TEST(Policy, ApprovedBeatsTheOtherRules) {
+  const auto policy = MakePolicy({Everything("deny-all", Outcome::kDeny)}, {{}, {}, {Digest(1)}});
+  EXPECT_EQ(policy->Judge(SightingWith(DigestState::kVerified)).step, JudgementStep::kApproved);
+  EXPECT_EQ(policy->Judge(SightingWith(DigestState::kVerified, 2)).rule, "deny-all");
+}
+
+TEST(Policy, TheFirstRuleThatFiresDecides) {
+  const auto policy =
+      MakePolicy({RuleWhen("mit", LicenseIs("mit"), Outcome::kAllow),
+                  Everything("rest", Outcome::kWarn), Everything("never", Outcome::kDeny)});
+  model::Sighting sighting = SightingWith(DigestState::kVerified);
+  sighting.facts.license = "MIT";
+  EXPECT_EQ(policy->Judge(sighting).rule, "mit");
+  sighting.facts.license = "gpl-3.0";
+  EXPECT_EQ(policy->Judge(sighting).rule, "rest");
+}
+
+TEST(Policy, AClaimedDigestDeniesButNeverApproves) {
+  const auto policy = MakePolicy({}, {{}, {Digest(1)}, {Digest(2)}});
+  model::Sighting sighting = SightingWith(DigestState::kClaimed);
+  sighting.digest.detail = "ollama\nmanifest";
+  const model::Verdict denied = policy->Judge(sighting);
+  EXPECT_EQ(denied.step, JudgementStep::kDenied);
+  EXPECT_EQ(denied.basis, Basis::kClaimed);
+  EXPECT_EQ(denied.reason,
+            "The file's SHA-256, as claimed by ollama\\x0amanifest, is on the denied list.");
+  const model::Verdict approved = policy->Judge(SightingWith(DigestState::kClaimed, 2));
+  EXPECT_EQ(approved.step, JudgementStep::kDefault);
+  EXPECT_EQ(approved.basis, Basis::kPartial);
+}
+
+TEST(Policy, AVerdictWithoutAVerifiedDigestIsPartial) {
+  const auto policy = MakePolicy({});
+  EXPECT_EQ(policy->Judge(SightingWith(DigestState::kPending)).basis, Basis::kPartial);
+  EXPECT_EQ(policy->Judge(SightingWith(DigestState::kFailed)).basis, Basis::kPartial);
+  EXPECT_EQ(policy->Judge(SightingWith(DigestState::kVerified)).basis, Basis::kVerified);
+}
+
+TEST(Policy, ARuleDoesNotFireOnUnknownButMakesTheVerdictPartial) {
+  const auto policy = MakePolicy({RuleWhen("mit", LicenseIs("mit"), Outcome::kDeny)});
+  const model::Verdict verdict = policy->Judge(SightingWith(DigestState::kVerified));
+  EXPECT_EQ(verdict.rule, "default");
+  EXPECT_EQ(verdict.basis, Basis::kPartial);
+}
+
+TEST(Policy, ARuleAfterTheDecidingOneDoesNotMakeItPartial) {
+  const auto policy = MakePolicy(
+      {Everything("all", Outcome::kWarn), RuleWhen("mit", LicenseIs("mit"), Outcome::kDeny)});
+  EXPECT_EQ(policy->Judge(SightingWith(DigestState::kVerified)).basis, Basis::kVerified);
+}
+
+TEST(Policy, ANotOverAnUnknownFieldIsUnknownToo) {
+  const auto policy = MakePolicy({RuleWhen("not-mit", Not(LicenseIs("mit")), Outcome::kDeny)});
+  EXPECT_EQ(policy->Judge(SightingWith(DigestState::kVerified)).rule, "default");
+}
+
+TEST(Policy, ARuleMayAskToFireWhenUnknownAndSaysWhatIsNotKnown) {
+  Rule rule = RuleWhen("not-mit", Not(LicenseIs("mit")), Outcome::kDeny);
+  rule.fire_when_unknown = true;
+  rule.message = "Only MIT.";
+  const auto policy = MakePolicy({rule});
+  model::Sighting sighting = SightingWith(DigestState::kVerified);
+  const model::Verdict blind = policy->Judge(sighting);
+  EXPECT_EQ(blind.outcome, Outcome::kDeny);
+  EXPECT_EQ(blind.basis, Basis::kPartial);
+  EXPECT_EQ(blind.reason, "Only MIT. (not known: license)");
+  sighting.facts.license = "gpl-3.0";
+  EXPECT_EQ(policy->Judge(sighting).reason, "Only MIT.");
+  sighting.facts.license = "mit";
+  EXPECT_EQ(policy->Judge(sighting).rule, "default");
+}
+
+TEST(Policy, AskingWhetherAFieldIsKnownIsAlwaysAnswered) {
+  const auto policy =
+      MakePolicy({RuleWhen("unknown", TestOf("license", Operator::kKnown, {}, 0), Outcome::kWarn)});
+  const model::Verdict verdict = policy->Judge(SightingWith(DigestState::kVerified));
+  EXPECT_EQ(verdict.rule, "unknown");
+  EXPECT_EQ(verdict.basis, Basis::kVerified);
+}
+
+TEST(Policy, SeveritiesCompareByRankAndByName) {
+  model::Sighting sighting = SightingWith(DigestState::kVerified);
+  const auto at_least_high = MakePolicy(
+      {RuleWhen("danger", TestOf("risk_severity", Operator::kAtLeast, {}, 4), Outcome::kDeny)});
+  const auto is_low = MakePolicy(
+      {RuleWhen("low", TestOf("risk_severity", Operator::kEquals, {"Low"}), Outcome::kWarn)});
+  EXPECT_EQ(at_least_high->Judge(sighting).rule, "default");
+  EXPECT_EQ(is_low->Judge(sighting).rule, "default");
+  sighting.facts.risks = {{"opaque", model::Severity::kLow, "", ""}};
+  EXPECT_EQ(is_low->Judge(sighting).rule, "low");
+  sighting.facts.risks.push_back({"pickle", model::Severity::kCritical, "", ""});
+  EXPECT_EQ(at_least_high->Judge(sighting).rule, "danger");
+}
+
+TEST(Policy, ASetHoldsWhenOneOfItsTextsDoes) {
+  model::Sighting sighting = SightingWith(DigestState::kVerified);
+  sighting.facts.risks = {{"opaque", model::Severity::kLow, "", ""},
+                          {"pickle_executes_code", model::Severity::kHigh, "", ""}};
+  const auto policy = MakePolicy(
+      {RuleWhen("pickle", TestOf("risk", Operator::kGlob, {"pickle_*"}), Outcome::kDeny)});
+  EXPECT_EQ(policy->Judge(sighting).rule, "pickle");
+}
+
+TEST(PolicyMake, NamesTheRuleThatIsWrong) {
+  const std::vector<Rule> rules = {
+      Everything("fine", Outcome::kAllow),
+      RuleWhen("bad", TestOf("colour", Operator::kEquals, {"red"}), Outcome::kDeny)};
+  const base::Error error = ErrorOf(rules);
+  EXPECT_EQ(error.code(), base::ErrorCode::kInvalidArgument);
+  EXPECT_THAT(error.message(), HasSubstr("colour"));
+  EXPECT_THAT(error.message(), HasSubstr("rule 2 (bad)"));
+}
+
+TEST(PolicyMake, RefusesAnOperatorThatDoesNotFit) {
+  EXPECT_THAT(
+      ErrorOf({RuleWhen("r", TestOf("size", Operator::kGlob, {"*"}), Outcome::kDeny)}).message(),
+      HasSubstr("does not fit"));
+  EXPECT_THAT(
+      ErrorOf({RuleWhen("r", TestOf("name", static_cast<Operator>(99), {"*"}), Outcome::kDeny)})
+          .message(),
+      HasSubstr("does not fit"));
+}
+
+TEST(PolicyMake, RefusesRepeatedReservedAndMisspeltIds) {
+  EXPECT_THAT(
+      ErrorOf({Everything("a", Outcome::kAllow), Everything("a", Outcome::kDeny)}).message(),
+      HasSubstr("same id"));
+  for (const std::string_view id : {"", "default", "approved", "A", "-a", "a b"}) {
+    EXPECT_THAT(ErrorOf({Everything(std::string(id), Outcome::kAllow)}).message(),
+                HasSubstr("the id is not allowed"))
+        << id;
+  }
+}
+
+TEST(PolicyMake, RefusesADepthOverTheLimitAndTakesTheLimit) {
+  Condition condition = LicenseIs("mit");
+  for (std::size_t depth = 1; depth < base::limits::kMaxConditionDepth; ++depth) {
+    condition = Not(std::move(condition));
+  }
+  MakePolicy({RuleWhen("deep", condition, Outcome::kDeny)});
+  EXPECT_THAT(ErrorOf({RuleWhen("deep", Not(condition), Outcome::kDeny)}).message(),
+              HasSubstr("nested deeper"));
+}
+
+TEST(PolicyMake, RefusesListsThatAreBroken) {
+  EXPECT_FALSE(Policy::Make(1, {}, ListsInMemory({1, 2, 3})).has_value());
+}
+
+TEST(PolicyMake, RefusesOutcomesThatItDoesNotKnow) {
+  EXPECT_THAT(ErrorOf({Everything("a", static_cast<Outcome>(9))}).message(), HasSubstr("outcome"));
+}
+
+}  // namespace
+}  // namespace weighmaster::engine

@@ -1,0 +1,136 @@
+#include "policy/lang/document.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "policy/base/limits.h"
+#include "tests/policy/lang/reading.h"
+
+namespace weighmaster::lang {
+namespace {
+
+using model::Outcome;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+constexpr std::string_view kWhole = R"(policy: laptops
+rules:
+  - id: no-pickle
+    always: true
+    when: {format: pickle}
+    then: deny
+    message: >-
+      Pickle runs code;
+      use safetensors.
+  - id: rest
+    then: warn
+    message: Ask first.
+    when_unknown: fire
+default:
+  then: deny
+  message: Not on any list.
+)";
+
+TEST(Document, IsReadWhole) {
+  const Reading reading = ReadText(kWhole);
+  EXPECT_EQ(reading.diagnostics.ToText(), "");
+  const Document& document = reading.document;
+  EXPECT_EQ(document.name, "laptops");
+  ASSERT_EQ(document.rules.size(), 2U);
+  EXPECT_EQ(document.rules[0].rule.id, "no-pickle");
+  EXPECT_TRUE(document.rules[0].rule.always);
+  EXPECT_EQ(document.rules[0].rule.outcome, Outcome::kDeny);
+  EXPECT_EQ(document.rules[0].rule.message, "Pickle runs code; use safetensors.");
+  EXPECT_FALSE(document.rules[0].rule.fire_when_unknown);
+  EXPECT_TRUE(document.rules[1].rule.fire_when_unknown);
+  EXPECT_EQ(document.default_outcome, Outcome::kDeny);
+  EXPECT_EQ(document.default_message, "Not on any list.");
+}
+
+TEST(Document, NeedsNothingButAName) {
+  const Reading reading = ReadText("policy: empty\n");
+  EXPECT_EQ(reading.diagnostics.ToText(), "");
+  EXPECT_EQ(reading.document.default_outcome, Outcome::kAllow);
+  EXPECT_THAT(DiagnosticsOf("rules: []\n"), HasSubstr("the policy has no name"));
+}
+
+TEST(Document, AnUnknownKeyNamesTheNearest) {
+  EXPECT_THAT(DiagnosticsOf("policy: p\nrulse: []\n"),
+              AllOf(HasSubstr("policy.yaml:2:1: error: there is no key \"rulse\""),
+                    HasSubstr("did you mean \"rules\"?")));
+  EXPECT_THAT(DiagnosticsOf("policy: p\nrules:\n- {id: a, then: allow, mesage: x}\n"),
+              HasSubstr("did you mean \"message\"?"));
+}
+
+TEST(Document, AVersionIsForPublishing) {
+  EXPECT_THAT(DiagnosticsOf("policy: p\nversion: 3\n"), HasSubstr("publishing gives"));
+}
+
+TEST(Document, ARuleNeedsAnIdAndAnOutcome) {
+  EXPECT_THAT(DiagnosticsOf("policy: p\nrules:\n- {then: allow}\n"), HasSubstr("has no id"));
+  EXPECT_THAT(DiagnosticsOf("policy: p\nrules:\n- {id: a}\n"), HasSubstr("has no outcome"));
+  EXPECT_THAT(DiagnosticsOf("policy: p\nrules:\n- {id: a, then: alow}\n"),
+              HasSubstr("did you mean \"allow\"?"));
+}
+
+TEST(Document, IdsAreSpelledWellAndDifferent) {
+  EXPECT_THAT(DiagnosticsOf("policy: p\nrules:\n- {id: a, then: allow, when: {size: {at_most: 1}}}"
+                            "\n- {id: a, then: allow}\n"),
+              AllOf(HasSubstr("policy.yaml:4:8: error: two rules have the id \"a\""),
+                    HasSubstr("the first is at line 3")));
+  EXPECT_THAT(DiagnosticsOf("policy: p\nrules:\n- {id: approved, then: allow}\n"),
+              HasSubstr("can't be the id of a rule"));
+  EXPECT_THAT(DiagnosticsOf("policy: p\nrules:\n- {id: No Spaces, then: allow}\n"),
+              HasSubstr("can't be the id of a rule"));
+}
+
+TEST(Document, AWarningOrDenialWithoutAMessageIsAWarning) {
+  EXPECT_THAT(DiagnosticsOf("policy: p\nrules:\n- {id: a, then: deny}\n"),
+              HasSubstr("warning: the rule has no message"));
+}
+
+TEST(Document, MessagesAreOneCleanLine) {
+  EXPECT_THAT(DiagnosticsOf("policy: p\ndefault: {then: warn, message: \"a\\nb\"}\n"),
+              HasSubstr("one line without control characters"));
+  EXPECT_THAT(DiagnosticsOf("policy: p\ndefault: {then: warn, message: \"a\\e[31m\"}\n"),
+              HasSubstr("one line without control characters"));
+  EXPECT_THAT(
+      DiagnosticsOf("policy: p\ndefault: {then: warn, message: " + std::string(1025, 'a') + "}\n"),
+      HasSubstr("longer than 1024"));
+}
+
+TEST(Document, WrongTypesAreReportedAndNothingElse) {
+  EXPECT_THAT(DiagnosticsOf("- a\n"),
+              HasSubstr("the policy must be a map, and here stands a list"));
+  EXPECT_THAT(DiagnosticsOf("policy: p\nrules: {}\n"), HasSubstr("\"rules\" must be a list"));
+  EXPECT_THAT(DiagnosticsOf("policy: p\nrules: [x]\n"), HasSubstr("a rule must be a map"));
+  EXPECT_THAT(DiagnosticsOf("policy: p\ndefault: allow\n"), HasSubstr("\"default\" must be a map"));
+  EXPECT_THAT(DiagnosticsOf("policy: [p]\n"), HasSubstr("\"policy\" must be a text"));
+  EXPECT_THAT(DiagnosticsOf("policy: p\nrules:\n- {id: a, then: allow, always: 'true'}\n"),
+              HasSubstr("\"always\" must be true or false"));
+  EXPECT_THAT(DiagnosticsOf("policy: p\nrules:\n- {id: a, then: allow, when_unknown: fires}\n"),
+              HasSubstr("did you mean \"fire\"?"));
+}
+
+TEST(Document, OnePastALimitSaysTheWayOut) {
+  EXPECT_THAT(DiagnosticsOf("policy: p\n" + std::string(base::limits::kMaxPolicyBytes, '#')),
+              AllOf(HasSubstr("larger than 1 MiB"), HasSubstr("{file: approved.txt}")));
+  std::string rules = "policy: p\nrules:\n";
+  for (std::size_t i = 0; i <= base::limits::kMaxRules; ++i) {
+    rules += "- {id: r" + std::to_string(i) + ", then: allow, when: {name: x}}\n";
+  }
+  EXPECT_THAT(DiagnosticsOf(rules), HasSubstr("there are 1001 rules; the limit is 1000"));
+}
+
+TEST(Document, DiagnosticsComeInTheOrderOfTheText) {
+  const Reading reading = ReadText("default: {then: x}\nrules: [{id: a}]\npolicy: p\nfoo: 1\n");
+  std::uint32_t line = 0;
+  for (const Diagnostic& diagnostic : reading.diagnostics.all()) {
+    EXPECT_GE(diagnostic.at.line, line);
+    line = diagnostic.at.line;
+  }
+  EXPECT_EQ(reading.diagnostics.errors(), 3U);
+}
+
+}  // namespace
+}  // namespace weighmaster::lang

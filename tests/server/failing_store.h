@@ -1,0 +1,76 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "server/store/store.h"
+
+namespace weighmaster::tests {
+
+// A store whose commits fail when it is told to: before anything is written (a full disk), or after
+// the commit went through and the answer was lost (a crash between the two).
+class FailingStore final : public server::store::Store {
+ public:
+  enum class Mode : std::uint8_t { kWell, kBeforeCommit, kAfterCommit };
+
+  explicit FailingStore(server::store::Store& real) : real_(real) {}
+
+  // The next `times` commits fail so.
+  void Fail(Mode mode, int times) {
+    mode_ = mode;
+    left_ = times;
+  }
+  int commits() const { return commits_; }
+
+  base::Result<std::vector<server::store::BatchOutcome>> CommitBatches(
+      std::span<const server::store::BatchWrite> batches,
+      const server::store::FindingRules& rules) override {
+    ++commits_;
+    if (left_ == 0) return real_.CommitBatches(batches, rules);
+    --left_;
+    if (mode_ == Mode::kAfterCommit) static_cast<void>(real_.CommitBatches(batches, rules));
+    return base::ResourceExhausted("SQLite: database or disk is full");
+  }
+
+  base::Result<std::unique_ptr<server::store::Queries>> OpenQueries() override {
+    return real_.OpenQueries();
+  }
+  base::Status AdoptFleet(const std::string& fleet_id, const model::Id& lineage,
+                          std::uint64_t root_version, const wire::SignedDocument& root) override {
+    return real_.AdoptFleet(fleet_id, lineage, root_version, root);
+  }
+  base::Status AddToken(const server::store::EnrolmentTokenRecord& token) override {
+    return real_.AddToken(token);
+  }
+  base::Status AddAdminToken(const server::store::AdminTokenRecord& token) override {
+    return real_.AddAdminToken(token);
+  }
+  base::Result<model::Id> Enrol(const model::Sha256& token, base::WallTime now,
+                                const server::store::NewEndpoint& endpoint) override {
+    return real_.Enrol(token, now, endpoint);
+  }
+  base::Status Revoke(const model::Id& endpoint, const std::string& reason,
+                      base::WallTime now) override {
+    return real_.Revoke(endpoint, reason, now);
+  }
+  base::Status RecordFindings(std::span<const server::store::FindingChange> changes) override {
+    return real_.RecordFindings(changes);
+  }
+  base::Status RecordContacts(std::span<const server::store::Contact> contacts) override {
+    return real_.RecordContacts(contacts);
+  }
+  base::Status Publish(const server::store::NewBundle& bundle) override {
+    return real_.Publish(bundle);
+  }
+
+ private:
+  server::store::Store& real_;
+  Mode mode_ = Mode::kWell;
+  int left_ = 0;
+  int commits_ = 0;
+};
+
+}  // namespace weighmaster::tests

@@ -1,0 +1,386 @@
+#include "server/fleet/session.h"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "policy/base/limits.h"
+#include "proto/wire/convert.h"
+#include "server/findings/rules.h"
+#include "server/fleet/fleet.h"
+#include "tests/server/server_world.h"
+#include "third_party/openssl/sha256.h"
+#include "weighmaster/v1/sync.pb.h"
+
+namespace weighmaster::server::fleet {
+namespace {
+
+using v1::ServerFrame;
+
+std::string Text(base::ByteView bytes) { return std::string(base::AsText(bytes)); }
+
+// What went over one stream, seen from the agent's side. Outlives the channel.
+struct Line {
+  std::vector<ServerFrame> frames;
+  bool closed = false;
+  std::size_t queued = 0;
+};
+
+class ScriptedChannel final : public wire::ServerChannel {
+ public:
+  explicit ScriptedChannel(std::shared_ptr<Line> line) : line_(std::move(line)) {}
+  ~ScriptedChannel() override { line_->closed = true; }
+  ScriptedChannel(const ScriptedChannel&) = delete;
+  ScriptedChannel& operator=(const ScriptedChannel&) = delete;
+  void Send(const ServerFrame& frame) override { line_->frames.push_back(frame); }
+  std::size_t queued() const override { return line_->queued; }
+
+ private:
+  const std::shared_ptr<Line> line_;
+};
+
+// An agent that does exactly what a test says.
+class ScriptedAgent {
+ public:
+  ScriptedAgent(tests::ServerWorld& world, std::uint8_t n,
+                std::optional<model::Id> tls_identity = std::nullopt)
+      : world_(world), n_(n) {
+    listener_ = world.fleet_.Accept(std::make_unique<ScriptedChannel>(line_), tls_identity);
+    EXPECT_NE(listener_, nullptr);
+    world_.loop_.RunReady();
+  }
+
+  v1::Hello Hello() {
+    v1::Hello hello;
+    hello.set_endpoint_id(Text(tests::TestId(n_).view()));
+    hello.set_key_id(Text(tests::TestKey(10 + n_).public_key().id().view()));
+    hello.set_nonce(line_->frames.at(0).challenge().nonce());
+    hello.set_wall_time_us(base::ToMicroseconds(world_.loop_.Now()));
+    hello.mutable_head()->set_chain_id(Text(tests::TestId(0xc1).view()));
+    hello.set_policy_line("default");
+    hello.set_root_version(1);
+    hello.mutable_machine()->set_hostname("laptop");
+    return hello;
+  }
+  void Say(const v1::Hello& hello, int key) {
+    v1::AgentFrame frame;
+    frame.mutable_hello()->set_hello(hello.SerializeAsString());
+    const auto signature =
+        tests::TestKey(key).Sign(wire::DomainDigest(wire::kDomainHello, frame.hello().hello()));
+    frame.mutable_hello()->set_signature(Text(*signature));
+    Deliver(frame);
+  }
+  void SayHello() { Say(Hello(), 10 + n_); }
+  void Send(const wire::SealedBatch& batch) {
+    v1::AgentFrame frame;
+    wire::ToProto(batch, *frame.mutable_batch());
+    Deliver(frame);
+  }
+  void Deliver(const v1::AgentFrame& frame) {
+    if (!line_->closed) listener_->OnFrame(frame);
+  }
+
+  const Line& line() const { return *line_; }
+  Line& mutable_line() { return *line_; }
+  // The last frame of a kind.
+  const ServerFrame* Last(ServerFrame::FrameCase kind) const {
+    for (auto it = line_->frames.rbegin(); it != line_->frames.rend(); ++it) {
+      if (it->frame_case() == kind) return &*it;
+    }
+    return nullptr;
+  }
+  std::optional<v1::RefusalReason> refused() const {
+    const ServerFrame* frame = Last(ServerFrame::kRefusal);
+    if (frame == nullptr) return std::nullopt;
+    return frame->refusal().reason();
+  }
+  std::size_t Count(ServerFrame::FrameCase kind) const {
+    std::size_t count = 0;
+    for (const ServerFrame& frame : line_->frames) count += frame.frame_case() == kind ? 1 : 0;
+    return count;
+  }
+
+ private:
+  tests::ServerWorld& world_;
+  const std::uint8_t n_;
+  const std::shared_ptr<Line> line_ = std::make_shared<Line>();
+  wire::ServerListener* listener_ = nullptr;
+};
+
+class SessionTest : public ::testing::Test {
+ protected:
+  void Run() { world_.loop_.RunReady(); }
+
+  tests::ServerWorld world_;
+  const model::Id endpoint_ = world_.Enrol(1);
+  tests::EndpointScript script_{tests::TestKey(11), tests::TestId(0xc1)};
+};
+
+TEST_F(SessionTest, WelcomesASignedHelloWithTheHeadOfItsChain) {
+  ScriptedAgent agent(world_, 1);
+  ASSERT_EQ(agent.line().frames.size(), 1U);
+  EXPECT_EQ(agent.line().frames[0].challenge().nonce().size(), 32U);
+  EXPECT_EQ(agent.line().frames[0].challenge().lineage_id(), Text(tests::TestId(0x11).view()));
+  agent.SayHello();
+  Run();
+  const ServerFrame* welcome = agent.Last(ServerFrame::kWelcome);
+  ASSERT_NE(welcome, nullptr);
+  EXPECT_EQ(welcome->welcome().head().number(), 0U);
+  EXPECT_EQ(welcome->welcome().clock_offset_us(), 0);
+  EXPECT_TRUE(world_.fleet_.IsConnected(endpoint_));
+
+  const auto start = script_.Start();
+  agent.Send(start);
+  Run();
+  ScriptedAgent next(world_, 1);
+  next.SayHello();
+  Run();
+  const v1::ChainHead& head = next.Last(ServerFrame::kWelcome)->welcome().head();
+  EXPECT_EQ(head.number(), 1U);
+  EXPECT_EQ(head.header_digest(), Text(wire::HeaderDigest(start.header).view()));
+}
+
+TEST_F(SessionTest, RefusesAHelloThatIsNotTheEndpointsOwn) {
+  {
+    ScriptedAgent agent(world_, 1);
+    agent.Say(agent.Hello(), 30);
+    Run();
+    EXPECT_EQ(agent.refused(), v1::REFUSAL_REASON_BAD_SIGNATURE);
+  }
+  {
+    ScriptedAgent agent(world_, 1);
+    v1::Hello replayed = agent.Hello();
+    replayed.set_nonce(std::string(32, 'x'));
+    agent.Say(replayed, 11);
+    Run();
+    EXPECT_EQ(agent.refused(), v1::REFUSAL_REASON_PROTOCOL);
+  }
+  {
+    ScriptedAgent agent(world_, 2);
+    agent.SayHello();
+    Run();
+    EXPECT_EQ(agent.refused(), v1::REFUSAL_REASON_UNKNOWN_ENDPOINT);
+  }
+  {
+    ScriptedAgent agent(world_, 1, tests::TestId(9));
+    agent.SayHello();
+    Run();
+    EXPECT_EQ(agent.refused(), v1::REFUSAL_REASON_BAD_SIGNATURE);
+  }
+  EXPECT_EQ(world_.fleet_.connected(), 0U);
+}
+
+TEST_F(SessionTest, ClosesARefusedStreamAfterTheFarewellAndListensToNothingMore) {
+  ScriptedAgent agent(world_, 1);
+  agent.Say(agent.Hello(), 30);
+  Run();
+  EXPECT_FALSE(agent.line().closed);
+  agent.SayHello();
+  agent.Send(script_.Start());
+  Run();
+  EXPECT_EQ(agent.Last(ServerFrame::kWelcome), nullptr);
+  EXPECT_EQ(world_.queries_->FindChain(endpoint_, tests::TestId(0xc1))->number, 0U);
+  world_.loop_.RunFor(base::limits::kFarewellDelay);
+  EXPECT_TRUE(agent.line().closed);
+}
+
+TEST_F(SessionTest, EndsAStreamThatNeverSaysHelloOrSendsBeforeTheWelcome) {
+  ScriptedAgent silent(world_, 1);
+  world_.loop_.RunFor(base::limits::kHandshakeTimeout);
+  EXPECT_EQ(silent.refused(), v1::REFUSAL_REASON_PROTOCOL);
+  ScriptedAgent hasty(world_, 1);
+  hasty.Send(script_.Start());
+  Run();
+  EXPECT_EQ(hasty.refused(), v1::REFUSAL_REASON_PROTOCOL);
+}
+
+TEST_F(SessionTest, AcknowledgesAGroupOnceAndSigned) {
+  ScriptedAgent agent(world_, 1);
+  agent.SayHello();
+  Run();
+  std::vector<wire::SealedBatch> batches = {script_.Start()};
+  for (int i = 0; i < 9; ++i) batches.push_back(script_.Seal({model::BodiesDropped{}}));
+  for (const auto& batch : batches) agent.Send(batch);
+  EXPECT_EQ(agent.Count(ServerFrame::kAcknowledgement), 0U);
+  Run();
+  EXPECT_LE(agent.Count(ServerFrame::kAcknowledgement), 3U);
+  const ServerFrame* frame = agent.Last(ServerFrame::kAcknowledgement);
+  ASSERT_NE(frame, nullptr);
+  const auto document = wire::FromProto(frame->acknowledgement());
+  ASSERT_TRUE(document.has_value());
+  const auto acknowledged = wire::VerifyAcknowledgement(*document, tests::MakeTestFleet().root);
+  ASSERT_TRUE(acknowledged.has_value()) << acknowledged.error().ToString();
+  EXPECT_EQ(acknowledged->number, 10U);
+  EXPECT_EQ(acknowledged->header_digest, wire::HeaderDigest(batches.back().header));
+  EXPECT_EQ(acknowledged->lineage, tests::TestId(0x11));
+}
+
+TEST_F(SessionTest, AcknowledgesNothingThatIsNotCommitted) {
+  ScriptedAgent agent(world_, 1);
+  agent.SayHello();
+  Run();
+  world_.store_->Fail(tests::FailingStore::Mode::kBeforeCommit, 2);
+  agent.Send(script_.Start());
+  Run();
+  EXPECT_EQ(agent.Count(ServerFrame::kAcknowledgement), 0U);
+  world_.loop_.RunFor(std::chrono::minutes(1));
+  EXPECT_EQ(agent.Count(ServerFrame::kAcknowledgement), 1U);
+}
+
+TEST_F(SessionTest, AsksOnceForAMissingBatchAndNeverForARefusedOne) {
+  ScriptedAgent agent(world_, 1);
+  agent.SayHello();
+  Run();
+  const auto start = script_.Start();
+  const auto second = script_.Seal({model::BodiesDropped{}});
+  const auto third = script_.Seal({model::BodiesDropped{}});
+  agent.Send(second);
+  agent.Send(third);
+  Run();
+  ASSERT_EQ(agent.Count(ServerFrame::kResend), 1U);
+  EXPECT_EQ(agent.Last(ServerFrame::kResend)->resend().number(), 1U);
+  agent.Send(start);
+  Run();
+  auto tampered = second;
+  tampered.events[0].body.back() ^= 1;
+  agent.Send(tampered);
+  agent.Send(third);
+  Run();
+  ASSERT_EQ(agent.Count(ServerFrame::kBatchRefused), 1U);
+  EXPECT_FALSE(agent.Last(ServerFrame::kBatchRefused)->batch_refused().quarantined());
+  EXPECT_EQ(agent.Count(ServerFrame::kResend), 1U);
+}
+
+TEST_F(SessionTest, TheNewestStreamFencesTheOlderOne) {
+  ScriptedAgent older(world_, 1);
+  older.SayHello();
+  Run();
+  ScriptedAgent newer(world_, 1);
+  Run();
+  EXPECT_EQ(older.refused(), std::nullopt) << "only a signed hello fences";
+  newer.SayHello();
+  Run();
+  EXPECT_EQ(older.refused(), v1::REFUSAL_REASON_FENCED);
+  world_.loop_.RunFor(base::limits::kFarewellDelay);
+  EXPECT_TRUE(older.line().closed);
+  EXPECT_TRUE(world_.fleet_.IsConnected(endpoint_));
+}
+
+TEST_F(SessionTest, RevocationClosesOpenStreamsAtOnceAndForGood) {
+  ScriptedAgent agent(world_, 1);
+  agent.SayHello();
+  Run();
+  ScriptedAgent late(world_, 1);  // its hello is looked up before the revocation, answered after
+  std::optional<bool> was_connected;
+  world_.fleet_.Revoke(endpoint_, "lost", [&](base::Result<bool> reply) {
+    ASSERT_TRUE(reply.has_value());
+    was_connected = *reply;
+  });
+  late.SayHello();
+  Run();
+  EXPECT_EQ(was_connected, true);
+  EXPECT_EQ(agent.refused(), v1::REFUSAL_REASON_REVOKED);
+  EXPECT_EQ(late.refused(), v1::REFUSAL_REASON_REVOKED);
+  EXPECT_FALSE(world_.fleet_.IsConnected(endpoint_));
+  ScriptedAgent again(world_, 1);
+  again.SayHello();
+  Run();
+  EXPECT_EQ(again.refused(), v1::REFUSAL_REASON_REVOKED);
+}
+
+TEST_F(SessionTest, MeasuresTheClockAndFindsOneThatIsADayOff) {
+  ScriptedAgent agent(world_, 1);
+  v1::Hello hello = agent.Hello();
+  hello.set_wall_time_us(hello.wall_time_us() - 86'400'000'000);
+  agent.Say(hello, 11);
+  Run();
+  EXPECT_EQ(agent.Last(ServerFrame::kWelcome)->welcome().clock_offset_us(), 86'400'000'000);
+  EXPECT_TRUE(world_.HasFinding(findings::kClockOff));
+}
+
+TEST_F(SessionTest, OffersANewPolicyAtOnceAndOnConnectOnlyToWhomItIsNew) {
+  ScriptedAgent connected(world_, 1);
+  connected.SayHello();
+  Run();
+  ASSERT_TRUE(world_.Publish(world_.Policy(5)).has_value());
+  ASSERT_EQ(connected.Count(ServerFrame::kOffer), 1U);
+  EXPECT_FALSE(connected.Last(ServerFrame::kOffer)->offer().has_root());
+  const auto offered = wire::FromProto(connected.Last(ServerFrame::kOffer)->offer().bundle());
+  ASSERT_TRUE(offered.has_value());
+  EXPECT_EQ(offered->bytes, world_.rollout_.current()->document.bytes);
+
+  ScriptedAgent old(world_, 1);
+  v1::Hello hello = old.Hello();
+  hello.set_root_version(0);
+  old.Say(hello, 11);
+  Run();
+  ASSERT_EQ(old.Count(ServerFrame::kOffer), 1U);
+  EXPECT_TRUE(old.Last(ServerFrame::kOffer)->offer().has_root());
+
+  ScriptedAgent current(world_, 1);
+  hello = current.Hello();
+  hello.set_manifest_sha256(Text(world_.rollout_.current()->manifest_sha256.view()));
+  current.Say(hello, 11);
+  Run();
+  EXPECT_EQ(current.Count(ServerFrame::kOffer), 0U);
+}
+
+TEST_F(SessionTest, ServesPartsInChunksAndWaitsForASlowPeer) {
+  const std::string part(600'000, 'p');
+  ASSERT_TRUE(world_.Publish(world_.Policy(1, 0, part)).has_value());
+  ScriptedAgent agent(world_, 1);
+  agent.SayHello();
+  Run();
+  const std::string sha256 = Text(openssl::Sha256Of(base::AsBytes(part)).view());
+  const auto ask = [&](const std::string& digest, std::uint64_t offset) {
+    v1::AgentFrame frame;
+    frame.mutable_part_request()->set_sha256(digest);
+    frame.mutable_part_request()->set_offset(offset);
+    agent.Deliver(frame);
+    Run();
+  };
+  agent.mutable_line().queued = base::limits::kMaxOutboxFrames;
+  ask(sha256, 0);
+  EXPECT_EQ(agent.Count(ServerFrame::kPartChunk), 0U);
+  agent.mutable_line().queued = 0;
+  world_.loop_.RunFor(std::chrono::seconds(1));
+  ASSERT_EQ(agent.Count(ServerFrame::kPartChunk), 1U);
+  std::string got = agent.Last(ServerFrame::kPartChunk)->part_chunk().data();
+  while (got.size() < part.size()) {
+    ask(sha256, got.size());
+    const v1::PartChunk& chunk = agent.Last(ServerFrame::kPartChunk)->part_chunk();
+    ASSERT_EQ(chunk.offset(), got.size());
+    ASSERT_EQ(chunk.total_bytes(), part.size());
+    ASSERT_FALSE(chunk.data().empty());
+    got += chunk.data();
+  }
+  EXPECT_EQ(got, part);
+  ask(std::string(32, 'x'), 0);
+  EXPECT_TRUE(agent.Last(ServerFrame::kPartChunk)->part_chunk().data().empty());
+}
+
+TEST_F(SessionTest, ABusyServerSaysSoInsteadOfLosingBatches) {
+  ScriptedAgent agent(world_, 1);
+  agent.SayHello();
+  Run();
+  const auto start = script_.Start();
+  for (int i = 0; i < 100; ++i) agent.Send(start);
+  EXPECT_EQ(agent.refused(), v1::REFUSAL_REASON_BUSY);
+  EXPECT_GT(agent.Last(ServerFrame::kRefusal)->refusal().retry_after_ms(), 0);
+}
+
+TEST_F(SessionTest, StoresContactsTogetherAfterAWhile) {
+  ScriptedAgent agent(world_, 1);
+  agent.SayHello();
+  Run();
+  EXPECT_EQ(world_.queries_->ListEndpoints({})->rows.at(0).last_contact, std::nullopt);
+  world_.loop_.RunFor(base::limits::kContactFlushDelay);
+  const auto row = world_.queries_->ListEndpoints({})->rows.at(0);
+  EXPECT_TRUE(row.last_contact.has_value());
+  EXPECT_EQ(row.machine.hostname, "laptop");
+}
+
+}  // namespace
+}  // namespace weighmaster::server::fleet

@@ -1,0 +1,606 @@
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "proto/wire/convert.h"
+#include "server/store/store.h"
+#include "tests/support/endpoint_script.h"
+#include "tests/support/keys.h"
+#include "third_party/openssl/sha256.h"
+
+namespace weighmaster::server::store {
+
+// What every Store must do, whatever it is made of. An implementation instantiates StoreConformance
+// with a StorePlace: somewhere to keep a store that can be opened, closed and opened again.
+class StorePlace {
+ public:
+  virtual ~StorePlace() = default;
+  virtual std::unique_ptr<Store> Open() = 0;
+  // Whether what was committed is there after closing and opening.
+  virtual bool lasts() const = 0;
+};
+using MakePlace = std::function<std::unique_ptr<StorePlace>()>;
+
+class StoreConformance : public ::testing::TestWithParam<MakePlace> {
+ protected:
+  StoreConformance() : place_(GetParam()()) { Reopen(); }
+
+  // As a server that was killed and started again.
+  void Reopen() {
+    if (store_ != nullptr && !place_->lasts()) return;
+    queries_ = nullptr;
+    store_ = nullptr;
+    store_ = place_->Open();
+    ASSERT_NE(store_, nullptr);
+    auto queries = store_->OpenQueries();
+    ASSERT_TRUE(queries.has_value()) << queries.error().ToString();
+    queries_ = *std::move(queries);
+    const tests::TestFleet fleet = tests::MakeTestFleet();
+    ASSERT_TRUE(store_->AdoptFleet(fleet.root.fleet_id, tests::TestId(0x11), 1, fleet.signed_root)
+                    .has_value());
+  }
+
+  static EnrolmentTokenRecord Token(int n, std::uint32_t uses) {
+    EnrolmentTokenRecord token;
+    token.secret_sha256 = tests::TestDigest(1000 + n);
+    token.uses = uses;
+    token.created = tests::kTestEpoch;
+    token.expires = tests::kTestEpoch + std::chrono::hours(1);
+    return token;
+  }
+
+  static NewEndpoint Machine(std::uint8_t n) {
+    MachineFacts machine;
+    machine.hostname = "host" + std::to_string(n);
+    machine.os = "linux";
+    return {tests::TestId(n), tests::TestKey(10 + n).public_key(), machine};
+  }
+
+  model::Id Enrol(std::uint8_t n) {
+    const EnrolmentTokenRecord token = Token(n, 1);
+    EXPECT_TRUE(store_->AddToken(token).has_value());
+    auto id = store_->Enrol(token.secret_sha256, tests::kTestEpoch, Machine(n));
+    EXPECT_TRUE(id.has_value());
+    return *id;
+  }
+
+  static BatchWrite Write(const model::Id& endpoint, wire::SealedBatch batch) {
+    BatchWrite write;
+    write.endpoint = endpoint;
+    auto header = wire::ParseHeader(batch.header);
+    EXPECT_TRUE(header.has_value());
+    write.header = *std::move(header);
+    write.digest = wire::HeaderDigest(batch.header);
+    for (const wire::BatchEvent& sealed : batch.events) {
+      auto event = wire::ParseEvent(sealed.body);
+      write.events.push_back(event.has_value() ? std::optional(*std::move(event)) : std::nullopt);
+    }
+    write.batch = std::move(batch);
+    write.received = tests::kTestEpoch + std::chrono::seconds(5);
+    return write;
+  }
+
+  static std::vector<FindingChange> NoFindings(const BatchWrite&, const BatchOutcome&) {
+    return {};
+  }
+
+  std::vector<BatchOutcome> Commit(const std::vector<BatchWrite>& writes,
+                                   const FindingRules& rules = NoFindings) {
+    auto outcomes = store_->CommitBatches(writes, rules);
+    EXPECT_TRUE(outcomes.has_value()) << outcomes.error().ToString();
+    if (!outcomes.has_value()) return {};
+    EXPECT_EQ(outcomes->size(), writes.size());
+    return *std::move(outcomes);
+  }
+  BatchOutcome::Kind CommitOne(const model::Id& endpoint, wire::SealedBatch batch) {
+    return Commit({Write(endpoint, std::move(batch))}).at(0).kind;
+  }
+
+  std::vector<SightingRow> Sightings(const SightingQuery& query = {}) {
+    auto page = queries_->ListSightings(query);
+    EXPECT_TRUE(page.has_value()) << page.error().ToString();
+    return page.has_value() ? page->rows : std::vector<SightingRow>();
+  }
+  EndpointRow Endpoint(const model::Id& id) {
+    auto page = queries_->ListEndpoints({});
+    EXPECT_TRUE(page.has_value());
+    for (EndpointRow& row : page->rows) {
+      if (row.id == id) return row;
+    }
+    ADD_FAILURE() << "no such endpoint";
+    return {};
+  }
+
+  static NewBundle Bundle(std::uint64_t version, std::uint64_t floor, const std::string& part) {
+    wire::BundleManifest manifest = tests::MakeManifest(version, floor);
+    manifest.parts.push_back(tests::PartOf(wire::PartKind::kContent, part, {}));
+    NewBundle bundle;
+    bundle.document = tests::SignBundle(manifest);
+    bundle.parts = {{manifest.parts[0], part}};
+    bundle.manifest = manifest;
+    bundle.text = "policy: " + std::to_string(version);
+    bundle.published = tests::kTestEpoch;
+    return bundle;
+  }
+
+  using Kind = BatchOutcome::Kind;
+  std::unique_ptr<StorePlace> place_;
+  std::unique_ptr<Store> store_;
+  std::unique_ptr<Queries> queries_;
+};
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(StoreConformance);
+
+TEST_P(StoreConformance, BelongsToOneFleetForEver) {
+  Reopen();
+  const auto fleet = queries_->Fleet();
+  ASSERT_TRUE(fleet.has_value());
+  EXPECT_EQ(fleet->lineage, tests::TestId(0x11));
+  EXPECT_EQ(store_->AdoptFleet("another", tests::TestId(2), 1, {}).error().code(),
+            base::ErrorCode::kFailedPrecondition);
+  const auto roots = queries_->Roots();
+  ASSERT_TRUE(roots.has_value());
+  ASSERT_EQ(roots->size(), 1U);
+  EXPECT_EQ(roots->front().bytes, tests::MakeTestFleet().signed_root.bytes);
+}
+
+TEST_P(StoreConformance, SpendsATokenOncePerUseAndSaysWhyItIsRefused) {
+  const EnrolmentTokenRecord token = Token(0, 2);
+  ASSERT_TRUE(store_->AddToken(token).has_value());
+  EXPECT_TRUE(store_->Enrol(token.secret_sha256, tests::kTestEpoch, Machine(1)).has_value());
+  EXPECT_TRUE(store_->Enrol(token.secret_sha256, tests::kTestEpoch, Machine(2)).has_value());
+  const auto used_up = store_->Enrol(token.secret_sha256, tests::kTestEpoch, Machine(3));
+  ASSERT_FALSE(used_up.has_value());
+  EXPECT_EQ(used_up.error().code(), base::ErrorCode::kUnauthenticated);
+  EXPECT_NE(used_up.error().message().find("used up (2 uses)"), std::string::npos);
+
+  const EnrolmentTokenRecord old = Token(1, 1);
+  ASSERT_TRUE(store_->AddToken(old).has_value());
+  const auto expired = store_->Enrol(old.secret_sha256, old.expires, Machine(3));
+  ASSERT_FALSE(expired.has_value());
+  EXPECT_NE(expired.error().message().find("expired at"), std::string::npos);
+
+  const auto unknown = store_->Enrol(tests::TestDigest(0), tests::kTestEpoch, Machine(3));
+  ASSERT_FALSE(unknown.has_value());
+  EXPECT_NE(unknown.error().message().find("does not know"), std::string::npos);
+}
+
+TEST_P(StoreConformance, GivesAnAgentThatLostTheAnswerTheSameIdentityAndSpendsNothing) {
+  const EnrolmentTokenRecord token = Token(0, 1);
+  ASSERT_TRUE(store_->AddToken(token).has_value());
+  ASSERT_TRUE(store_->Enrol(token.secret_sha256, tests::kTestEpoch, Machine(1)).has_value());
+  Reopen();
+  NewEndpoint again{tests::TestId(99), Machine(1).key, Machine(1).machine};
+  const auto id = store_->Enrol(token.secret_sha256, token.expires, again);
+  ASSERT_TRUE(id.has_value());
+  EXPECT_EQ(*id, tests::TestId(1));
+}
+
+TEST_P(StoreConformance, RefusesToEnrolARevokedKeyAgain) {
+  const model::Id endpoint = Enrol(1);
+  ASSERT_TRUE(store_->Revoke(endpoint, "lost", tests::kTestEpoch).has_value());
+  const EnrolmentTokenRecord token = Token(50, 1);
+  ASSERT_TRUE(store_->AddToken(token).has_value());
+  const auto id = store_->Enrol(token.secret_sha256, tests::kTestEpoch, Machine(1));
+  ASSERT_FALSE(id.has_value());
+  EXPECT_EQ(id.error().code(), base::ErrorCode::kPermissionDenied);
+  EXPECT_TRUE(store_->Enrol(token.secret_sha256, tests::kTestEpoch, Machine(2)).has_value())
+      << "the refused enrolment must not spend the token";
+}
+
+TEST_P(StoreConformance, StoresAChainInOrderAndARepeatOnce) {
+  const model::Id endpoint = Enrol(1);
+  tests::EndpointScript script(tests::TestKey(11), tests::TestId(0xc1));
+  const wire::SealedBatch first = script.Start();
+  const wire::SealedBatch second =
+      script.Seal({model::SightingAppeared{tests::TestSighting("/m/a.gguf", 1)}});
+  EXPECT_EQ(CommitOne(endpoint, first), Kind::kStored);
+  EXPECT_EQ(CommitOne(endpoint, second), Kind::kStored);
+  const auto again = Commit({Write(endpoint, first)}).at(0);
+  EXPECT_EQ(again.kind, Kind::kRepeated);
+  EXPECT_EQ(again.head.number, 2U);
+  EXPECT_EQ(again.head.digest, wire::HeaderDigest(second.header));
+  EXPECT_EQ(Endpoint(endpoint).events_stored, 2U);
+  EXPECT_EQ(Sightings().size(), 1U);
+}
+
+TEST_P(StoreConformance, AsksForWhatIsMissing) {
+  const model::Id endpoint = Enrol(1);
+  tests::EndpointScript script(tests::TestKey(11), tests::TestId(0xc1));
+  const auto first = script.Start();
+  const auto second = script.Seal({model::AgentStarted{"1", "linux", "12", "host"}});
+  const auto third = script.Seal({model::AgentStarted{"1", "linux", "12", "host"}});
+  auto outcome = Commit({Write(endpoint, second)}).at(0);
+  EXPECT_EQ(outcome.kind, Kind::kGap);
+  EXPECT_EQ(outcome.expected, 1U);
+  EXPECT_EQ(CommitOne(endpoint, first), Kind::kStored);
+  outcome = Commit({Write(endpoint, third)}).at(0);
+  EXPECT_EQ(outcome.kind, Kind::kGap);
+  EXPECT_EQ(outcome.expected, 2U);
+}
+
+TEST_P(StoreConformance, KeepsBothSidesOfAnEquivocation) {
+  const model::Id endpoint = Enrol(1);
+  tests::EndpointScript script(tests::TestKey(11), tests::TestId(0xc1));
+  EXPECT_EQ(CommitOne(endpoint, script.Start()), Kind::kStored);
+  const wire::ChainPosition before = script.position();
+  const auto truth = script.Seal({model::SightingAppeared{tests::TestSighting("/m/a", 1)}});
+  script.position() = before;
+  const auto lie = script.Seal({model::SightingAppeared{tests::TestSighting("/m/b", 2)}});
+  EXPECT_EQ(CommitOne(endpoint, truth), Kind::kStored);
+  EXPECT_EQ(CommitOne(endpoint, lie), Kind::kEquivocation);
+  EXPECT_EQ(CommitOne(endpoint, lie), Kind::kEquivocation);
+  EXPECT_EQ(CommitOne(endpoint, truth), Kind::kRepeated);
+  const auto rows = Sightings();
+  ASSERT_EQ(rows.size(), 1U);
+  EXPECT_EQ(rows[0].sighting.path.bytes, "/m/a");
+}
+
+TEST_P(StoreConformance, SetsApartWhatNamesAnotherPredecessor) {
+  const model::Id endpoint = Enrol(1);
+  tests::EndpointScript script(tests::TestKey(11), tests::TestId(0xc1));
+  EXPECT_EQ(CommitOne(endpoint, script.Start()), Kind::kStored);
+  const wire::ChainPosition honest = script.position();
+  script.position().previous = tests::TestDigest(7);
+  EXPECT_EQ(CommitOne(endpoint, script.Seal({model::BodiesDropped{}})), Kind::kBrokenChain);
+  script.position() = honest;
+  script.position().next_event = 9;
+  EXPECT_EQ(CommitOne(endpoint, script.Seal({model::BodiesDropped{}})), Kind::kBrokenChain);
+  script.position() = honest;
+  EXPECT_EQ(CommitOne(endpoint, script.Seal({model::BodiesDropped{}})), Kind::kStored);
+}
+
+TEST_P(StoreConformance, SetsApartWhatARevokedKeySigned) {
+  const model::Id endpoint = Enrol(1);
+  tests::EndpointScript script(tests::TestKey(11), tests::TestId(0xc1));
+  EXPECT_EQ(CommitOne(endpoint, script.Start()), Kind::kStored);
+  ASSERT_TRUE(store_->Revoke(endpoint, "lost", tests::kTestEpoch).has_value());
+  Reopen();
+  EXPECT_EQ(
+      CommitOne(endpoint, script.Seal({model::SightingAppeared{tests::TestSighting("/m/a", 1)}})),
+      Kind::kQuarantined);
+  EXPECT_TRUE(Sightings().empty());
+}
+
+TEST_P(StoreConformance, TakesANewChainAndCallsTheOldOneGoingOnAClone) {
+  const model::Id endpoint = Enrol(1);
+  tests::EndpointScript old_chain(tests::TestKey(11), tests::TestId(0xc1));
+  tests::EndpointScript new_chain(tests::TestKey(11), tests::TestId(0xc2));
+  EXPECT_EQ(CommitOne(endpoint, old_chain.Start()), Kind::kStored);
+  const auto start = new_chain.Start(model::ChainReason::kHeadUnknown, tests::TestId(0xc1));
+  EXPECT_EQ(CommitOne(endpoint, start), Kind::kStored);
+  EXPECT_EQ(CommitOne(endpoint, new_chain.Seal({model::BodiesDropped{}})), Kind::kStored);
+  EXPECT_EQ(CommitOne(endpoint, old_chain.Seal({model::BodiesDropped{}})), Kind::kClone);
+  EXPECT_EQ(Endpoint(endpoint).state, EndpointState::kQuarantined);
+  EXPECT_EQ(CommitOne(endpoint, new_chain.Seal({model::BodiesDropped{}})), Kind::kQuarantined);
+}
+
+TEST_P(StoreConformance, CallsASecondFirstChainOfOneKeyAClone) {
+  const model::Id endpoint = Enrol(1);
+  tests::EndpointScript one(tests::TestKey(11), tests::TestId(0xc1));
+  tests::EndpointScript two(tests::TestKey(11), tests::TestId(0xc2), 2);
+  EXPECT_EQ(CommitOne(endpoint, one.Start()), Kind::kStored);
+  EXPECT_EQ(CommitOne(endpoint, two.Start()), Kind::kClone);
+}
+
+TEST_P(StoreConformance, WantsAChainToBeginWithItsStart) {
+  const model::Id endpoint = Enrol(1);
+  tests::EndpointScript script(tests::TestKey(11), tests::TestId(0xc1));
+  EXPECT_EQ(CommitOne(endpoint, script.Seal({model::BodiesDropped{}})), Kind::kBrokenChain);
+}
+
+TEST_P(StoreConformance, OneBadBatchNeverFailsItsGroup) {
+  const model::Id one = Enrol(1);
+  const model::Id two = Enrol(2);
+  tests::EndpointScript good(tests::TestKey(11), tests::TestId(0xc1));
+  tests::EndpointScript stolen(tests::TestKey(12), tests::TestId(0xc1), 2);
+  tests::EndpointScript unknown(tests::TestKey(30), tests::TestId(0xc3), 3);
+  const auto outcomes =
+      Commit({Write(one, good.Start()), Write(two, stolen.Start()), Write(one, unknown.Start()),
+              Write(tests::TestId(77), unknown.Start()),
+              Write(one, good.Seal({model::SightingAppeared{tests::TestSighting("/m/a", 1)}}))});
+  EXPECT_EQ(outcomes.at(0).kind, Kind::kStored);
+  EXPECT_EQ(outcomes.at(1).kind, Kind::kRefused);
+  EXPECT_EQ(outcomes.at(2).kind, Kind::kRefused);
+  EXPECT_EQ(outcomes.at(3).kind, Kind::kRefused);
+  EXPECT_EQ(outcomes.at(4).kind, Kind::kStored);
+  EXPECT_EQ(Sightings().size(), 1U);
+}
+
+TEST_P(StoreConformance, KeepsHeadersWhoseBodiesAreGoneAndBodiesThatItCannotRead) {
+  const model::Id endpoint = Enrol(1);
+  tests::EndpointScript script(tests::TestKey(11), tests::TestId(0xc1));
+  EXPECT_EQ(CommitOne(endpoint, script.Start()), Kind::kStored);
+  auto hollow = script.Seal({model::SightingAppeared{tests::TestSighting("/m/a", 1)}});
+  hollow.events.clear();
+  EXPECT_EQ(CommitOne(endpoint, hollow), Kind::kStored);
+  BatchWrite strange =
+      Write(endpoint, script.Seal({model::SightingAppeared{tests::TestSighting("/m/b", 2)}}));
+  strange.events.at(0).reset();
+  EXPECT_EQ(Commit({strange}).at(0).kind, Kind::kStored);
+  const EndpointRow row = Endpoint(endpoint);
+  EXPECT_EQ(row.events_stored, 2U);
+  EXPECT_EQ(row.events_unreadable, 1U);
+  EXPECT_EQ(CommitOne(endpoint, script.Seal({model::BodiesDropped{}})), Kind::kStored);
+}
+
+TEST_P(StoreConformance, ContinuesASightingWhoseDigestBecomesKnownAndEndsItWhenItChanges) {
+  const model::Id endpoint = Enrol(1);
+  tests::EndpointScript script(tests::TestKey(11), tests::TestId(0xc1));
+  CommitOne(endpoint, script.Start());
+  model::Sighting pending = tests::TestSighting("/m/a", 1);
+  pending.digest = {};
+  CommitOne(endpoint, script.Seal({model::SightingAppeared{pending}}));
+  CommitOne(endpoint, script.Seal({model::SightingChanged{tests::TestSighting("/m/a", 1)}}));
+  SightingQuery all;
+  all.include_gone = true;
+  ASSERT_EQ(Sightings(all).size(), 1U);
+  EXPECT_EQ(Sightings(all)[0].sighting, tests::TestSighting("/m/a", 1));
+
+  CommitOne(endpoint, script.Seal({model::SightingChanged{tests::TestSighting("/m/a", 2)}}));
+  ASSERT_EQ(Sightings(all).size(), 2U);
+  ASSERT_EQ(Sightings().size(), 1U);
+  EXPECT_EQ(Sightings()[0].sighting.digest.sha256, tests::TestDigest(2));
+
+  CommitOne(endpoint, script.Seal({model::SightingGone{{"/m/a"}, model::GoneReason::kDeleted}}));
+  EXPECT_TRUE(Sightings().empty());
+  EXPECT_EQ(Sightings(all).size(), 2U);
+}
+
+TEST_P(StoreConformance, JoinsAVerdictThatCameBeforeItsSighting) {
+  const model::Id endpoint = Enrol(1);
+  tests::EndpointScript script(tests::TestKey(11), tests::TestId(0xc1));
+  CommitOne(endpoint, script.Start());
+  CommitOne(endpoint,
+            script.Seal({model::SightingJudged{
+                {"/m/a"}, tests::TestDigest(1), tests::TestVerdict(model::Outcome::kDeny)}}));
+  CommitOne(endpoint, script.Seal({model::SightingAppeared{tests::TestSighting("/m/a", 1)},
+                                   model::SightingAppeared{tests::TestSighting("/m/b", 2)}}));
+  const auto rows = Sightings();
+  ASSERT_EQ(rows.size(), 2U);
+  ASSERT_TRUE(rows[0].verdict.has_value());
+  EXPECT_EQ(*rows[0].verdict, tests::TestVerdict(model::Outcome::kDeny));
+  EXPECT_FALSE(rows[1].verdict.has_value());
+  const EndpointRow row = Endpoint(endpoint);
+  EXPECT_EQ(row.sightings, 2U);
+  EXPECT_EQ(row.denied, 1U);
+  EXPECT_EQ(row.warned, 0U);
+}
+
+TEST_P(StoreConformance, KeepsHostilePathsByteForByte) {
+  const model::Id endpoint = Enrol(1);
+  tests::EndpointScript script(tests::TestKey(11), tests::TestId(0xc1));
+  CommitOne(endpoint, script.Start());
+  const std::vector<std::string> paths = {
+      "/m/new\nline",       "/m/not utf-8 \xff\xfe",        "/m/<script>alert(1)</script>",
+      "/m/'; DROP TABLE x", "/m/" + std::string(4093, 'x'), "/m/\x1b[31mred",
+      "/m/a\\x0a"};
+  std::vector<model::EventBody> events;
+  for (std::size_t i = 0; i < paths.size(); ++i) {
+    events.push_back(model::SightingAppeared{tests::TestSighting(paths[i], static_cast<int>(i))});
+  }
+  EXPECT_EQ(CommitOne(endpoint, script.Seal(events)), Kind::kStored);
+  Reopen();
+  const auto rows = Sightings();
+  ASSERT_EQ(rows.size(), paths.size());
+  for (std::size_t i = 0; i < paths.size(); ++i) {
+    EXPECT_EQ(rows[i].sighting.path.bytes, paths[i]);
+  }
+}
+
+TEST_P(StoreConformance, TimesAreCorrectedByTheClockOffset) {
+  const model::Id endpoint = Enrol(1);
+  tests::EndpointScript script(tests::TestKey(11), tests::TestId(0xc1));
+  CommitOne(endpoint, script.Start());
+  BatchWrite write =
+      Write(endpoint, script.Seal({model::SightingAppeared{tests::TestSighting("/m/a", 1)}}));
+  write.clock_offset = std::chrono::hours(2);
+  Commit({write});
+  EXPECT_EQ(Sightings().at(0).first_seen, tests::kTestEpoch + std::chrono::hours(2));
+}
+
+TEST_P(StoreConformance, PagesAreStableAndTotalsAgreeWithRows) {
+  const model::Id one = Enrol(1);
+  const model::Id two = Enrol(2);
+  tests::EndpointScript a(tests::TestKey(11), tests::TestId(0xc1));
+  tests::EndpointScript b(tests::TestKey(12), tests::TestId(0xc2));
+  CommitOne(one, a.Start());
+  CommitOne(two, b.Start());
+  for (int i = 0; i < 5; ++i) {
+    const std::string path = "/m/" + std::to_string(i);
+    CommitOne(one, a.Seal({model::SightingAppeared{tests::TestSighting(path, i % 2)}}));
+  }
+  CommitOne(two, b.Seal({model::SightingAppeared{tests::TestSighting("/n", 1)}}));
+
+  SightingQuery query;
+  query.page.size = 2;
+  std::vector<std::string> seen;
+  while (true) {
+    const auto page = queries_->ListSightings(query);
+    ASSERT_TRUE(page.has_value());
+    EXPECT_GE(page->total, 6U);
+    for (const SightingRow& row : page->rows) seen.push_back(row.sighting.path.bytes);
+    if (seen.size() == 2) {  // what comes meanwhile moves nothing
+      CommitOne(two, b.Seal({model::SightingAppeared{tests::TestSighting("/new", 9)}}));
+    }
+    if (page->next == 0) break;
+    query.page.after = page->next;
+  }
+  EXPECT_EQ(seen, (std::vector<std::string>{"/m/0", "/m/1", "/m/2", "/m/3", "/m/4", "/n", "/new"}));
+
+  SightingQuery where;
+  where.sha256 = tests::TestDigest(1);
+  const auto found = queries_->ListSightings(where);
+  ASSERT_TRUE(found.has_value());
+  EXPECT_EQ(found->total, 3U);
+  EXPECT_EQ(found->rows.size(), 3U);
+  EXPECT_EQ(found->endpoints, 2U);
+  where.endpoint = two;
+  EXPECT_EQ(queries_->ListSightings(where)->total, 1U);
+  SightingQuery nowhere;
+  nowhere.sha256 = tests::TestDigest(4711);
+  EXPECT_EQ(queries_->ListSightings(nowhere)->total, 0U);
+  EXPECT_EQ(queries_->ListSightings(nowhere)->coverage.endpoints, 2U);
+}
+
+TEST_P(StoreConformance, CoverageCountsEveryEndpointThatIsNotRevoked) {
+  const auto coverage = [](model::CoverageState state, model::CoverageReason reason,
+                           const std::string& root) {
+    model::Coverage c;
+    c.sensor = "artifacts";
+    c.root.bytes = root;
+    c.state = state;
+    c.reason = reason;
+    return model::CoverageChanged{c};
+  };
+  using State = model::CoverageState;
+  using Reason = model::CoverageReason;
+  const std::vector<std::vector<model::EventBody>> said = {
+      {coverage(State::kLooked, Reason::kNone, "/"),
+       coverage(State::kCouldNot, Reason::kPseudoFileSystem, "/proc")},
+      {coverage(State::kLooked, Reason::kNone, "/"),
+       coverage(State::kPartly, Reason::kPermission, "/home")},
+      {coverage(State::kCouldNot, Reason::kNotMounted, "/")},
+      {},
+      {coverage(State::kLooked, Reason::kNone, "/")}};
+  for (std::size_t i = 0; i < said.size(); ++i) {
+    const auto n = static_cast<std::uint8_t>(i + 1);
+    const model::Id endpoint = Enrol(n);
+    tests::EndpointScript script(tests::TestKey(10 + n), tests::TestId(n));
+    CommitOne(endpoint, script.Start());
+    if (!said[i].empty()) CommitOne(endpoint, script.Seal(said[i]));
+    if (i == 4) {
+      ASSERT_TRUE(store_->Revoke(endpoint, "", tests::kTestEpoch).has_value());
+    }
+  }
+  const auto counted = queries_->Coverage();
+  ASSERT_TRUE(counted.has_value());
+  EXPECT_EQ(counted->endpoints, 4U);
+  EXPECT_EQ(counted->looked, 1U);
+  EXPECT_EQ(counted->partly, 1U);
+  EXPECT_EQ(counted->none, 2U);
+}
+
+TEST_P(StoreConformance, FindingsAreOneByKeyCountedResolvedAndOpenedAgain) {
+  const model::Id endpoint = Enrol(1);
+  FindingChange open;
+  open.dedupe_key = "rule/x";
+  open.rule = "rule";
+  open.endpoint = endpoint;
+  open.severity = model::Severity::kHigh;
+  open.at = tests::kTestEpoch;
+  FindingChange resolve = open;
+  resolve.resolve = true;
+  ASSERT_TRUE(store_->RecordFindings(std::vector{open, open}).has_value());
+  auto page = queries_->ListFindings(false, {});
+  ASSERT_EQ(page->total, 1U);
+  EXPECT_EQ(page->rows[0].count, 2U);
+  ASSERT_TRUE(store_->RecordFindings(std::vector{resolve}).has_value());
+  EXPECT_EQ(queries_->ListFindings(false, {})->total, 0U);
+  EXPECT_EQ(queries_->ListFindings(true, {})->total, 1U);
+  ASSERT_TRUE(store_->RecordFindings(std::vector{open}).has_value());
+  page = queries_->ListFindings(false, {});
+  ASSERT_EQ(page->total, 1U);
+  EXPECT_EQ(page->rows[0].count, 3U);
+}
+
+TEST_P(StoreConformance, FindingsAreStoredWithTheirBatch) {
+  const model::Id endpoint = Enrol(1);
+  tests::EndpointScript script(tests::TestKey(11), tests::TestId(0xc1));
+  const FindingRules rules = [](const BatchWrite& write, const BatchOutcome& outcome) {
+    FindingChange change;
+    change.dedupe_key = std::string(BatchOutcomeName(outcome.kind));
+    change.rule = change.dedupe_key;
+    change.endpoint = write.endpoint;
+    return std::vector{change};
+  };
+  Commit({Write(endpoint, script.Start())}, rules);
+  EXPECT_EQ(queries_->ListFindings(false, {})->rows.at(0).rule, "stored");
+}
+
+TEST_P(StoreConformance, PublishesUpwardsOnlyAndNeverWithAPartMissing) {
+  ASSERT_TRUE(store_->Publish(Bundle(2, 1, "part two")).has_value());
+  EXPECT_TRUE(store_->Publish(Bundle(2, 1, "part two")).has_value()) << "again is fine";
+  EXPECT_FALSE(store_->Publish(Bundle(2, 1, "other")).has_value());
+  EXPECT_FALSE(store_->Publish(Bundle(1, 1, "part one")).has_value());
+  EXPECT_FALSE(store_->Publish(Bundle(3, 0, "part three")).has_value());
+  NewBundle without = Bundle(3, 1, "part three");
+  without.parts.clear();
+  const auto missing = store_->Publish(without);
+  ASSERT_FALSE(missing.has_value());
+  EXPECT_EQ(missing.error().code(), base::ErrorCode::kFailedPrecondition);
+  Reopen();
+  const auto newest = queries_->FindBundle(0);
+  ASSERT_TRUE(newest.has_value());
+  EXPECT_EQ(newest->version, 2U);
+  EXPECT_EQ(newest->text, "policy: 2");
+  EXPECT_FALSE(*queries_->HasPart(openssl::Sha256Of(base::AsBytes(std::string("part three")))));
+  NewBundle later = Bundle(3, 2, "part two");
+  later.parts.clear();
+  EXPECT_TRUE(store_->Publish(later).has_value()) << "the part is there already";
+  EXPECT_EQ(queries_->Fleet()->floor, 2U);
+}
+
+TEST_P(StoreConformance, HandsOutAPartInPieces) {
+  std::string part;
+  for (int i = 0; part.size() < 600'000; ++i) part += std::to_string(i);
+  ASSERT_TRUE(store_->Publish(Bundle(1, 0, part)).has_value());
+  const model::Sha256 sha256 = openssl::Sha256Of(base::AsBytes(part));
+  std::string read;
+  while (read.size() < part.size()) {
+    const auto piece = queries_->ReadPart(sha256, read.size());
+    ASSERT_TRUE(piece.has_value());
+    ASSERT_FALSE(piece->data.empty());
+    EXPECT_EQ(piece->total_bytes, part.size());
+    read += piece->data;
+  }
+  EXPECT_EQ(read, part);
+  EXPECT_EQ(queries_->ReadPart(sha256, 300'001)->data, part.substr(300'001, 524'288 - 300'001));
+  EXPECT_EQ(queries_->ReadPart(sha256, part.size() + 1).error().code(),
+            base::ErrorCode::kOutOfRange);
+  EXPECT_EQ(queries_->ReadPart(tests::TestDigest(0), 0).error().code(), base::ErrorCode::kNotFound);
+}
+
+TEST_P(StoreConformance, ContactsUpdateWhoIsThereAndPassOverWhoIsNot) {
+  const model::Id endpoint = Enrol(1);
+  Contact contact;
+  contact.endpoint = endpoint;
+  contact.at = tests::kTestEpoch + std::chrono::hours(3);
+  contact.machine.hostname = "renamed";
+  Contact stranger = contact;
+  stranger.endpoint = tests::TestId(88);
+  ASSERT_TRUE(store_->RecordContacts(std::vector{stranger, contact}).has_value());
+  EXPECT_EQ(Endpoint(endpoint).last_contact, contact.at);
+  EXPECT_EQ(Endpoint(endpoint).machine.hostname, "renamed");
+}
+
+TEST_P(StoreConformance, EveryStepSurvivesAKillRightAfterIt) {
+  const model::Id endpoint = Enrol(1);
+  Reopen();
+  tests::EndpointScript script(tests::TestKey(11), tests::TestId(0xc1));
+  std::vector<wire::SealedBatch> sent = {script.Start()};
+  for (int i = 0; i < 8; ++i) {
+    const std::string path = "/m/" + std::to_string(i);
+    sent.push_back(script.Seal({model::SightingAppeared{tests::TestSighting(path, i)}}));
+  }
+  for (std::size_t i = 0; i < sent.size(); ++i) {
+    EXPECT_EQ(CommitOne(endpoint, sent[i]), Kind::kStored);
+    Reopen();
+    const auto head = queries_->FindChain(endpoint, tests::TestId(0xc1));
+    ASSERT_TRUE(head.has_value());
+    EXPECT_EQ(head->number, i + 1);
+    EXPECT_EQ(head->digest, wire::HeaderDigest(sent[i].header));
+    for (std::size_t j = 0; j <= i; ++j) {
+      EXPECT_EQ(CommitOne(endpoint, sent[j]), Kind::kRepeated);
+    }
+    EXPECT_EQ(Sightings().size(), i);
+  }
+}
+
+}  // namespace weighmaster::server::store

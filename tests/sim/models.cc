@@ -1,0 +1,96 @@
+#include "tests/sim/models.h"
+
+#include <algorithm>
+#include <chrono>
+#include <string>
+#include <utility>
+
+#include "policy/model/digest_lists.h"
+#include "policy/model/rules.h"
+#include "proto/wire/convert.h"
+#include "tests/support/keys.h"
+#include "third_party/openssl/sha256.h"
+
+namespace weighmaster::sim {
+namespace {
+
+std::string LicenseOf(int content) { return "license-" + std::to_string(content % 3); }
+
+model::Sha256 DigestOf(int content) {
+  return openssl::Sha256Of(base::AsBytes("model " + std::to_string(content)));
+}
+
+bool IsDenied(std::uint64_t version, int content) {
+  return static_cast<std::uint64_t>(content) % (version + 1) == 0;
+}
+
+std::string WarnedLicense(std::uint64_t version) {
+  return LicenseOf(static_cast<int>(version % 3));
+}
+
+void AddPart(server::rollout::Publication& publication, wire::BundleManifest& manifest,
+             wire::PartKind kind, std::string_view feature, std::string content) {
+  wire::PartReference reference = tests::PartOf(kind, content, {std::string(feature)});
+  manifest.parts.push_back(reference);
+  publication.parts.push_back({std::move(reference), std::move(content)});
+}
+
+}  // namespace
+
+model::Sighting MakeSighting(const model::Path& path, int content, bool hashed) {
+  model::Sighting sighting;
+  sighting.path = path;
+  sighting.identity.bytes = path.bytes;
+  sighting.size_bytes = 1'000'000 + static_cast<std::uint64_t>(content);
+  sighting.facts.format = model::Format::kGguf;
+  sighting.facts.name = "model " + std::to_string(content);
+  sighting.facts.license = LicenseOf(content);
+  if (hashed) {
+    sighting.digest.state = model::DigestState::kVerified;
+    sighting.digest.sha256 = DigestOf(content);
+    sighting.digest.verified_at = tests::kTestEpoch;
+  }
+  return sighting;
+}
+
+bool IsContent(const model::Sighting& sighting, int content) {
+  return sighting.digest.sha256 == DigestOf(content);
+}
+
+server::rollout::Publication MakePublication(std::uint64_t version, base::WallTime now) {
+  model::DigestLists lists;
+  for (int content = 0; content < kContents; ++content) {
+    if (IsDenied(version, content)) lists.denied.push_back(DigestOf(content));
+  }
+  model::RuleSet rules;
+  rules.policy_name = "simulated " + std::to_string(version);
+  model::Rule rule;
+  rule.id = "license";
+  rule.when.kind = model::Condition::Kind::kTest;
+  rule.when.test.field = "license";
+  rule.when.test.texts = {WarnedLicense(version)};
+  rule.outcome = model::Outcome::kWarn;
+  rules.rules.push_back(std::move(rule));
+
+  server::rollout::Publication publication;
+  wire::BundleManifest manifest = tests::MakeManifest(version, version > 2 ? version - 2 : 0);
+  manifest.issued = now;
+  manifest.expires = now + std::chrono::hours(24 * 90);
+  const base::Bytes encoded = model::EncodeDigestLists(lists);
+  AddPart(publication, manifest, wire::PartKind::kLists, wire::kFeatureLists,
+          std::string(base::AsText(encoded)));
+  AddPart(publication, manifest, wire::PartKind::kRules, wire::kFeatureRules,
+          wire::SerialiseRules(rules));
+  publication.document = tests::SignBundle(manifest);
+  publication.text = rules.policy_name;
+  return publication;
+}
+
+model::Outcome NaiveOutcome(std::uint64_t version, int content) {
+  if (version == 0) return model::Outcome::kAllow;
+  if (IsDenied(version, content)) return model::Outcome::kDeny;
+  if (LicenseOf(content) == WarnedLicense(version)) return model::Outcome::kWarn;
+  return model::Outcome::kAllow;
+}
+
+}  // namespace weighmaster::sim

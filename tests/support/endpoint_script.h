@@ -1,0 +1,45 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "policy/base/random.h"
+#include "policy/model/event.h"
+#include "proto/wire/seal.h"
+#include "third_party/openssl/key.h"
+
+namespace weighmaster::tests {
+
+// An id whose bytes are all `n`.
+model::Id TestId(std::uint8_t n);
+// The digest of the text of `n`.
+model::Sha256 TestDigest(int n);
+
+// A sighting of the model number `n`, verified, at this path.
+model::Sighting TestSighting(const std::string& path, int n);
+model::Verdict TestVerdict(model::Outcome outcome);
+
+// What an endpoint would seal, without an agent: one chain of one key, batch after batch. The
+// events get the time of kTestEpoch.
+class EndpointScript {
+ public:
+  EndpointScript(const openssl::PrivateKey& key, model::Id chain, std::uint64_t seed = 1);
+
+  // The next batch of the chain. Its class is the first event's.
+  wire::SealedBatch Seal(std::vector<model::EventBody> events);
+  // The first batch of the chain.
+  wire::SealedBatch Start(model::ChainReason reason = model::ChainReason::kEnrolled,
+                          model::Id old_chain = {});
+
+  // Goes back or aside: what is sealed next takes this place.
+  wire::ChainPosition& position() { return position_; }
+  const openssl::PrivateKey& key() const { return key_; }
+
+ private:
+  const openssl::PrivateKey& key_;
+  wire::ChainPosition position_;
+  base::SeededRandom random_;
+};
+
+}  // namespace weighmaster::tests

@@ -1,0 +1,119 @@
+#include "third_party/posix/files.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <filesystem>
+#include <system_error>
+
+namespace weighmaster::posix {
+namespace {
+
+// Closes what it opened; standard input stays open.
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) : fd_(fd) {}
+  ~Descriptor() {
+    if (fd_ > STDERR_FILENO) ::close(fd_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  int get() const { return fd_; }
+
+ private:
+  const int fd_;
+};
+
+base::Status WriteAll(int fd, std::string_view content, const std::string& path) {
+  while (!content.empty()) {
+    const ssize_t written = ::write(fd, content.data(), content.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return base::FromErrno(errno, "write " + path);
+    content.remove_prefix(static_cast<std::size_t>(written));
+  }
+  return {};
+}
+
+base::Status WriteDurably(const std::string& path, std::string_view content, mode_t mode) {
+  const Descriptor file(
+      ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode));
+  if (file.get() < 0) return base::FromErrno(errno, "open " + path);
+  WM_RETURN_IF_ERROR(WriteAll(file.get(), content, path));
+  if (::fsync(file.get()) != 0) return base::FromErrno(errno, "fsync " + path);
+  return {};
+}
+
+// A rename is durable once its folder is.
+base::Status SyncFolderOf(const std::string& path) {
+  std::string folder = std::filesystem::path(path).parent_path().string();
+  if (folder.empty()) folder = ".";
+  const Descriptor opened(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (opened.get() < 0) return base::FromErrno(errno, "open " + folder);
+  if (::fsync(opened.get()) != 0) return base::FromErrno(errno, "fsync " + folder);
+  return {};
+}
+
+}  // namespace
+
+base::Result<std::string> ReadFile(const std::string& path, std::size_t max_bytes) {
+  const Descriptor file(path == "-" ? STDIN_FILENO : ::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (file.get() < 0) return base::FromErrno(errno, "open " + path);
+  std::string content;
+  char buffer[64 * 1024];
+  for (;;) {
+    const ssize_t count = ::read(file.get(), buffer, sizeof buffer);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return base::FromErrno(errno, "read " + path);
+    if (count == 0) return content;
+    content.append(buffer, static_cast<std::size_t>(count));
+    if (content.size() > max_bytes) {
+      return base::ResourceExhausted(path + " is longer than the limit of " +
+                                     std::to_string(max_bytes) + " bytes");
+    }
+  }
+}
+
+base::Result<std::string> ReadFileBelow(const std::string& folder, const std::string& path,
+                                        std::size_t max_bytes) {
+  std::error_code error;
+  const auto base_folder = std::filesystem::canonical(folder.empty() ? "." : folder, error);
+  if (error) return base::FromErrno(error.value(), folder);
+  const auto file = std::filesystem::canonical(base_folder / path, error);
+  if (error) return base::FromErrno(error.value(), path);
+  if (std::ranges::mismatch(base_folder, file).in1 != base_folder.end()) {
+    return base::InvalidArgument(path + " leads out of the folder " + base_folder.string());
+  }
+  return ReadFile(file.string(), max_bytes);
+}
+
+base::Status ReplaceFile(const std::string& path, std::string_view content, mode_t mode) {
+  const std::string temporary = path + ".new";
+  static_cast<void>(::unlink(temporary.c_str()));
+  WM_RETURN_IF_ERROR(WriteDurably(temporary, content, mode));
+  if (::rename(temporary.c_str(), path.c_str()) != 0) {
+    return base::FromErrno(errno, "rename " + temporary);
+  }
+  return SyncFolderOf(path);
+}
+
+base::Status MakePrivateFolder(const std::string& path) {
+  const mode_t old_mask = ::umask(077);
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  ::umask(old_mask);
+  if (error) return base::FromErrno(error.value(), "making the folder " + path);
+  struct stat info {};
+  if (::stat(path.c_str(), &info) != 0) return base::FromErrno(errno, "stat " + path);
+  if (info.st_uid != ::geteuid() || (info.st_mode & 077) != 0) {
+    return base::FailedPrecondition(path +
+                                    " must belong to this program's user alone; run chown "
+                                    "and chmod 700 on it, or name another folder");
+  }
+  return {};
+}
+
+}  // namespace weighmaster::posix
