@@ -81,8 +81,9 @@ server::rollout::Publication MakePublication(std::uint64_t version, base::WallTi
           std::string(base::AsText(encoded)));
   AddPart(publication, manifest, wire::PartKind::kRules, wire::kFeatureRules,
           wire::SerialiseRules(rules));
-  publication.document = tests::SignBundle(manifest);
   publication.text = rules.policy_name;
+  manifest.document = openssl::Sha256Of(base::AsBytes(publication.text));
+  publication.document = tests::SignBundle(manifest);
   return publication;
 }
 

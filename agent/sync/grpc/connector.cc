@@ -3,7 +3,7 @@
 #include <condition_variable>
 #include <mutex>
 #include <optional>
-#include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -28,15 +28,15 @@ class GrpcConnector::Streams final : public std::enable_shared_from_this<Streams
  public:
   using Stub = std::unique_ptr<v1::AgentService::Stub>;
 
-  void Add(const void* stream, std::shared_ptr<ServerPipe> pipe) {
+  void Add(std::shared_ptr<ServerPipe> pipe) {
     const std::lock_guard lock(mutex_);
-    pipes_.emplace(stream, std::move(pipe));
+    pipes_.insert(std::move(pipe));
   }
 
   // The loop is posted to under the lock: whoever waits for the end may destroy the loop next.
-  void Remove(const void* stream, Stub stub, base::Loop& loop) {
+  void Remove(const std::shared_ptr<ServerPipe>& pipe, Stub stub, base::Loop& loop) {
     const std::lock_guard lock(mutex_);
-    pipes_.erase(stream);
+    pipes_.erase(pipe);
     unused_.push_back(std::move(stub));
     loop.Post([self = shared_from_this()] { self->Sweep(); });
     changed_.notify_all();
@@ -53,7 +53,7 @@ class GrpcConnector::Streams final : public std::enable_shared_from_this<Streams
   void EndAndWait() {
     {
       std::unique_lock lock(mutex_);
-      for (const auto& [stream, pipe] : pipes_) pipe->Abort();
+      for (const auto& pipe : pipes_) pipe->Abort();
       changed_.wait(lock, [this] { return pipes_.empty(); });
     }
     Sweep();
@@ -62,7 +62,7 @@ class GrpcConnector::Streams final : public std::enable_shared_from_this<Streams
  private:
   std::mutex mutex_;  // gRPC's threads and the loop
   std::condition_variable changed_;
-  std::unordered_map<const void*, std::shared_ptr<ServerPipe>> pipes_;
+  std::unordered_set<std::shared_ptr<ServerPipe>> pipes_;
   std::vector<Stub> unused_;
 };
 
@@ -122,9 +122,9 @@ class GrpcConnector::Stream final : public grpc::ClientBidiReactor<v1::AgentFram
     const std::shared_ptr<Streams> streams = surroundings_.streams;
     base::Loop& loop = surroundings_.loop;
     Streams::Stub stub = std::move(stub_);  // outlives the context, which refers to its channel too
-    const void* const name = this;
+    const std::shared_ptr<ServerPipe> pipe = pipe_;
     delete this;
-    streams->Remove(name, std::move(stub), loop);
+    streams->Remove(pipe, std::move(stub), loop);
   }
 
  private:
@@ -165,7 +165,7 @@ std::unique_ptr<wire::AgentChannel> GrpcConnector::Connect(wire::AgentListener& 
   auto* const stream =
       new Stream({loop_, executor_, clock_, streams_}, options_());  // until its OnDone
   const std::shared_ptr<ServerPipe> pipe = stream->pipe();
-  streams_->Add(stream, pipe);
+  streams_->Add(pipe);
   pipe->Open(listener);
   stream->StartCall();
   return std::make_unique<wire::PipeChannel<v1::AgentFrame, v1::ServerFrame>>(pipe);
