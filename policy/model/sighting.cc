@@ -22,6 +22,7 @@ constexpr Named<CoverageReason> kCoverageReasons[] = {
     {CoverageReason::kExcluded, "excluded"},
     {CoverageReason::kNoFileHandles, "no_file_handles"},
     {CoverageReason::kLimit, "limit"},
+    {CoverageReason::kRootRemoved, "root_removed"},
 };
 
 }  // namespace

@@ -56,6 +56,7 @@ enum class CoverageReason : std::uint8_t {
   kExcluded = 8,       // by configuration
   kNoFileHandles = 9,  // identity rests on device and inode for this boot only
   kLimit = 10,         // a limit was reached; `detail` says which
+  kRootRemoved = 11,   // no root any more: this coverage is the last word of it
 };
 std::string_view CoverageReasonName(CoverageReason reason);
 

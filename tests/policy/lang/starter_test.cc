@@ -123,6 +123,13 @@ TEST_F(Observe, WarnsOfDangerFirst) {
   EXPECT_EQ(Judge(facts).rule, "executes-code");
   facts.risks = {{"malformed", model::Severity::kMedium, "", ""}};
   EXPECT_EQ(Judge(facts).rule, "malformed");
+  facts.risks = {{"malformed", model::Severity::kHigh, "", ""}};
+  EXPECT_EQ(Judge(facts).rule, "malformed");
+  facts.risks = {{"malformed", model::Severity::kHigh, "", ""},
+                 {"pickle_executes_code", model::Severity::kCritical, "", ""}};
+  EXPECT_EQ(Judge(facts).rule, "executes-code");
+  facts.risks = {{"opaque", model::Severity::kHigh, "", ""}};
+  EXPECT_EQ(Judge(facts).rule, "dangerous");
 }
 
 TEST_F(Observe, WarnsOfLicencesThatForbidCommercialUseOrAreMissing) {
