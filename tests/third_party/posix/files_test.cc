@@ -1,0 +1,86 @@
+#include "third_party/posix/files.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "tests/support/temp_folder.h"
+#include "third_party/posix/ip_address.h"
+
+namespace weighmaster::posix {
+namespace {
+
+using base::ErrorCode;
+
+mode_t ModeOf(const std::string& path) {
+  struct stat info {};
+  EXPECT_EQ(::stat(path.c_str(), &info), 0);
+  return info.st_mode & 07777;
+}
+
+TEST(ReadFile, GivesTheWholeFileUpToItsLimit) {
+  const tests::TempFolder folder;
+  const std::string path = folder.Write("a", "twelve bytes");
+  EXPECT_EQ(ReadFile(path, 12).value(), "twelve bytes");
+  EXPECT_EQ(ReadFile(path, 11).error().code(), ErrorCode::kResourceExhausted);
+  EXPECT_EQ(ReadFile(folder / "none", 12).error().code(), ErrorCode::kNotFound);
+}
+
+TEST(ReadFileBelow, StaysInTheFolder) {
+  const tests::TempFolder folder;
+  folder.Write("policy/lists/approved.txt", "inside");
+  folder.Write("secret", "outside");
+  const std::string policy = folder / "policy";
+  EXPECT_EQ(ReadFileBelow(policy, "lists/approved.txt", 100).value(), "inside");
+  EXPECT_EQ(ReadFileBelow(policy, "../secret", 100).error().code(), ErrorCode::kInvalidArgument);
+  std::filesystem::create_symlink("../secret", policy + "/link");
+  EXPECT_EQ(ReadFileBelow(policy, "link", 100).error().code(), ErrorCode::kInvalidArgument);
+  // A folder whose name merely begins with this one's is outside.
+  folder.Write("policy2/list", "beside");
+  EXPECT_EQ(ReadFileBelow(policy, "../policy2/list", 100).error().code(),
+            ErrorCode::kInvalidArgument);
+}
+
+TEST(ReplaceFile, ReplacesContentAndModeAndLeavesNothingBeside) {
+  const tests::TempFolder folder;
+  const std::string path = folder.Write("a", "old");
+  ASSERT_TRUE(ReplaceFile(path, "new", 0600).has_value());
+  EXPECT_EQ(ReadFile(path, 100).value(), "new");
+  EXPECT_EQ(ModeOf(path), 0600U);
+  EXPECT_FALSE(std::filesystem::exists(path + ".new"));
+}
+
+TEST(ReplaceFile, GoesOnOverWhatACrashLeftBehind) {
+  const tests::TempFolder folder;
+  folder.Write("a.new", "half");
+  ASSERT_TRUE(ReplaceFile(folder / "a", "whole", 0600).has_value());
+  EXPECT_EQ(ReadFile(folder / "a", 100).value(), "whole");
+}
+
+TEST(MakePrivateFolder, MakesFoldersForTheirOwnerAlone) {
+  const tests::TempFolder folder;
+  ASSERT_TRUE(MakePrivateFolder(folder / "a/b").has_value());
+  EXPECT_EQ(ModeOf(folder / "a/b"), 0700U);
+  EXPECT_TRUE(MakePrivateFolder(folder / "a/b").has_value());
+}
+
+TEST(MakePrivateFolder, RefusesAFolderThatOthersCanRead) {
+  const tests::TempFolder folder;
+  std::filesystem::create_directory(folder / "open");
+  ASSERT_EQ(::chmod((folder / "open").c_str(), 0755), 0);
+  EXPECT_EQ(MakePrivateFolder(folder / "open").error().code(), ErrorCode::kFailedPrecondition);
+}
+
+TEST(IsIpAddress, TellsNumbersFromNames) {
+  for (const char* address : {"127.0.0.1", "::1", "2001:db8::1"}) {
+    EXPECT_TRUE(IsIpAddress(address)) << address;
+  }
+  for (const char* name : {"localhost", "1.2.3", "256.1.1.1", "example.org", ""}) {
+    EXPECT_FALSE(IsIpAddress(name)) << name;
+  }
+}
+
+}  // namespace
+}  // namespace weighmaster::posix
