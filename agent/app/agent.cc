@@ -6,8 +6,9 @@
 #include <vector>
 
 #include "agent/app/files.h"
-#include "agent/journal/state_file.h"
 #include "agent/os/this_program.h"
+#include "agent/sensors/artifacts/roots.h"
+#include "policy/base/limits.h"
 #include "policy/base/version.h"
 #include "third_party/posix/files.h"
 #include "third_party/spdlog/log.h"
@@ -21,7 +22,11 @@ constexpr cage::RunAs kNobody{65534, 65534};
 }  // namespace
 
 Agent::Agent(asio::AsioLoop& loop, const base::Clock& clock, Settings settings)
-    : loop_(loop), clock_(clock), settings_(std::move(settings)), rescan_(loop) {}
+    : loop_(loop),
+      clock_(clock),
+      settings_(std::move(settings)),
+      install_root_(loop),
+      rescan_(loop) {}
 
 base::Result<std::unique_ptr<Agent>> Agent::Open(asio::AsioLoop& loop, const base::Clock& clock,
                                                  Settings settings) {
@@ -40,52 +45,48 @@ Agent::~Agent() {
 base::Status Agent::OpenState() {
   WM_ASSIGN_OR_RETURN(machine_, os::ReadMachine());
   WM_RETURN_IF_ERROR(posix::MakePrivateFolder(settings_.state_folder));
-  WM_ASSIGN_OR_RETURN(lock_, LockFolder(settings_.state_folder));
+  WM_ASSIGN_OR_RETURN(lock_, posix::FolderLock::Take(settings_.state_folder, "agent"));
+  const bool first_run = !HasKey(settings_.state_folder);
   WM_ASSIGN_OR_RETURN(key_, LoadOrMakeKey(settings_.state_folder));
-  const std::string path = settings_.state_folder + "/state.db";
-  std::optional<model::ChainReason> lost;
-  auto database = journal::OpenStateFile(path);
-  if (!database.has_value() && database.error().code() == base::ErrorCode::kDataLoss) {
-    WM_ASSIGN_OR_RETURN(const std::string aside, journal::MoveStateFileAside(path, clock_.Now()));
-    logging::Error("journal", database.error().message() + "; it is kept as " + aside);
-    lost = model::ChainReason::kJournalLost;
-    database = journal::OpenStateFile(path);
-  }
-  if (!database.has_value()) return database.error();
-  database_ = std::move(*database);
-  return OpenJournal(lost);
-}
-
-base::Status Agent::OpenJournal(std::optional<model::ChainReason> lost) {
-  const journal::EventStamp stamp(clock_, machine_.boot_id);
-  journal::Journal::Options options;
-  options.boot_id = machine_.boot_id;
-  options.report_drop = stamp.MakeDropReporter();
-  options.clock_state = [] {
-    return os::ClockIsSynchronised() ? wire::ClockState::kSynchronised
-                                     : wire::ClockState::kUnsynchronised;
-  };
   WM_ASSIGN_OR_RETURN(
-      journal_, journal::Journal::Open(*database_, clock_, random_, *key_, std::move(options)));
-  events_ = std::make_unique<journal::EventLog>(*journal_, stamp);
-  if (journal_->head().chain.is_zero()) {
-    WM_RETURN_IF_ERROR(events_->StartChain(lost.value_or(model::ChainReason::kEnrolled), 0));
-  }
-  WM_ASSIGN_OR_RETURN(sqlite::Transaction transaction, sqlite::Transaction::Begin(*database_));
-  WM_RETURN_IF_ERROR(
-      events_->Append(transaction, model::AgentStarted{std::string(base::kVersion), machine_.os,
-                                                       machine_.os_release, machine_.hostname}));
+      state_, app::OpenState({settings_.state_folder + "/state.db", machine_.boot_id, first_run,
+                              clock_, random_, *key_}));
+  WM_ASSIGN_OR_RETURN(sqlite::Transaction transaction,
+                      sqlite::Transaction::Begin(*state_.database));
+  WM_RETURN_IF_ERROR(state_.events->Append(
+      transaction, model::AgentStarted{std::string(base::kVersion), machine_.os,
+                                       machine_.os_release, machine_.hostname}));
   return transaction.Commit();
 }
 
 base::Status Agent::OpenPolicy() {
-  WM_ASSIGN_OR_RETURN(inventory_, inventory::Inventory::Open(*database_, *events_, judge_, loop_));
+  WM_ASSIGN_OR_RETURN(inventory_,
+                      inventory::Inventory::Open(*state_.database, *state_.events, judge_, loop_));
   WM_ASSIGN_OR_RETURN(vault_, decide::PolicyVault::Open(settings_.state_folder + "/policy"));
-  WM_ASSIGN_OR_RETURN(policy_, decide::PolicyInForce::Open({*vault_, judge_, *inventory_, *events_,
-                                                            *database_, loop_, clock_},
-                                                           settings_.policy_line));
-  sealer_ = std::make_unique<journal::Sealer>(loop_, *journal_);
+  WM_ASSIGN_OR_RETURN(
+      policy_, decide::PolicyInForce::Open(
+                   {*vault_, judge_, *inventory_, *state_.events, *state_.database, loop_, clock_},
+                   settings_.policy_line));
+  sealer_ = std::make_unique<journal::Sealer>(loop_, *state_.journal);
+  ForgetRemovedRoots();
   return {};
+}
+
+// Only for roots that are named: the default ones are mounts, which come and go. A root that cannot
+// be resolved now may be a link to anywhere, so nothing is concluded then.
+void Agent::ForgetRemovedRoots() {
+  if (settings_.roots.empty()) return;
+  std::vector<std::string> roots;
+  for (const std::string& root : settings_.roots) {
+    std::optional<std::string> resolved = ResolveRoot(root);
+    if (!resolved.has_value()) return;
+    roots.push_back(*std::move(resolved));
+  }
+  const auto forgotten = inventory_->ForgetRootsExcept(sensors::kSensorName, roots);
+  if (!forgotten.has_value()) {
+    logging::Warning("inventory", "roots that were removed are told at the next start: " +
+                                      forgotten.error().message());
+  }
 }
 
 base::Status Agent::OpenSensors() {
@@ -126,7 +127,7 @@ base::Status Agent::Start() {
       settings_.enrolment_token_file, machine_,
       [this](const EnrolledIdentity& identity) { OnIdentity(identity); });
   answers_ = std::make_unique<Answers>(
-      Answers::Rooms{*inventory_, *journal_, *policy_, *intake_, *sensor_, *enrolling_},
+      Answers::Rooms{*inventory_, *state_.journal, *policy_, *intake_, *sensor_, *enrolling_},
       [this]() -> const sync::Session* { return session_.get(); });
   WM_RETURN_IF_ERROR(MakeSocketFolder(settings_.control_socket));
   control::ServerOptions options;
@@ -149,6 +150,8 @@ void Agent::OnIdentity(const EnrolledIdentity& identity) {
   if (!policy_->root().has_value()) {
     if (const auto installed = policy_->InstallRoot(identity.root); !installed.has_value()) {
       logging::Error("policy", installed.error().message());
+      install_root_.Start(base::limits::kStorageRetryDelay,
+                          [this] { OnIdentity(*enrolling_->identity()); });
       return;
     }
   }
@@ -157,8 +160,8 @@ void Agent::OnIdentity(const EnrolledIdentity& identity) {
     return sync::ConnectorOptions{now.address, now.ca_pem, now.certificate_pem, key_->ToPem()};
   });
   session_ = std::make_unique<sync::Session>(
-      sync::Session::Rooms{loop_, clock_, random_, *connector_, *journal_, *events_, *policy_,
-                           *key_},
+      sync::Session::Rooms{loop_, clock_, random_, *connector_, *state_.journal, *state_.events,
+                           *policy_, *key_},
       sync::Endpoint{identity.endpoint_id, machine_.hostname, machine_.os, machine_.os_release,
                      std::string(base::kVersion), machine_.machine_sha256});
   session_->Start();

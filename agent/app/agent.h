@@ -8,6 +8,7 @@
 #include "agent/app/answers.h"
 #include "agent/app/enrolling.h"
 #include "agent/app/settings.h"
+#include "agent/app/state.h"
 #include "agent/cage/parser.h"
 #include "agent/control/server.h"
 #include "agent/decide/judge.h"
@@ -17,8 +18,6 @@
 #include "agent/inventory/intake.h"
 #include "agent/inventory/inventory.h"
 #include "agent/inventory/known_sightings.h"
-#include "agent/journal/event_log.h"
-#include "agent/journal/journal.h"
 #include "agent/journal/sealer.h"
 #include "agent/os/machine.h"
 #include "agent/sensors/artifacts/artifact_sensor.h"
@@ -27,6 +26,7 @@
 #include "third_party/asio/asio_loop.h"
 #include "third_party/asio/thread_pool.h"
 #include "third_party/openssl/random.h"
+#include "third_party/posix/folder_lock.h"
 
 namespace weighmaster::agent::app {
 
@@ -52,8 +52,8 @@ class Agent {
   Agent(asio::AsioLoop& loop, const base::Clock& clock, Settings settings);
 
   base::Status OpenState();
-  base::Status OpenJournal(std::optional<model::ChainReason> lost);
   base::Status OpenPolicy();
+  void ForgetRemovedRoots();
   base::Status OpenSensors();
   void OnIdentity(const EnrolledIdentity& identity);
   void OnSealed();
@@ -67,11 +67,9 @@ class Agent {
   os::Machine machine_;
 
   // In the order of making; each may use what stands above it.
-  os::Fd lock_;
+  posix::FolderLock lock_;
   std::optional<openssl::PrivateKey> key_;
-  std::unique_ptr<sqlite::Database> database_;
-  std::unique_ptr<journal::Journal> journal_;
-  std::unique_ptr<journal::EventLog> events_;
+  State state_;
   decide::Judge judge_;
   std::unique_ptr<inventory::Inventory> inventory_;
   std::unique_ptr<decide::PolicyVault> vault_;
@@ -81,6 +79,7 @@ class Agent {
   std::unique_ptr<asio::ThreadPool> network_pool_;
   std::unique_ptr<sync::GrpcConnector> connector_;
   std::unique_ptr<sync::Session> session_;
+  base::Timer install_root_;  // again, after a disk that was full
 
   std::unique_ptr<cage::Cage> cage_;
   std::unique_ptr<inventory::KnownSightings> known_;

@@ -1,13 +1,10 @@
 #include "agent/app/files.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
-
-#include <cerrno>
 #include <filesystem>
 #include <system_error>
 
 namespace weighmaster::agent::app {
+
 base::Status MakeSocketFolder(const std::string& socket_path) {
   const auto folder = std::filesystem::path(socket_path).parent_path();
   std::error_code error;
@@ -16,16 +13,17 @@ base::Status MakeSocketFolder(const std::string& socket_path) {
   return {};
 }
 
-base::Result<os::Fd> LockFolder(const std::string& folder) {
-  const std::string path = folder + "/lock";
-  os::Fd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-  if (!fd.is_open()) return base::FromErrno(errno, "open " + path);
-  if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
-    if (errno != EWOULDBLOCK) return base::FromErrno(errno, "lock " + path);
-    return base::FailedPrecondition("another agent works on " + folder +
-                                    "; stop it first, or name another state_folder");
+std::optional<std::string> ResolveRoot(const std::string& root) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  const fs::path canonical = fs::canonical(root, error);
+  if (!error) return canonical.string();
+  fs::path so_far;
+  for (const fs::path& name : fs::path(root)) {
+    so_far /= name;
+    if (fs::is_symlink(fs::symlink_status(so_far, error))) return std::nullopt;
   }
-  return fd;
+  return fs::path(root).lexically_normal().string();
 }
 
 }  // namespace weighmaster::agent::app

@@ -1,8 +1,8 @@
 #pragma once
 
+#include <optional>
 #include <string>
 
-#include "agent/os/fd.h"
 #include "policy/base/result.h"
 
 namespace weighmaster::agent::app {
@@ -10,7 +10,8 @@ namespace weighmaster::agent::app {
 // The folder of a socket that every user may reach: made with mode 0755 when it is not there.
 base::Status MakeSocketFolder(const std::string& socket_path);
 
-// Held for as long as it lives: a second agent on the same state is FAILED_PRECONDITION.
-base::Result<os::Fd> LockFolder(const std::string& folder);
+// The folder that a root of the settings means, without links; nothing while a link in it leads
+// nowhere. One that does not exist is itself.
+std::optional<std::string> ResolveRoot(const std::string& root);
 
 }  // namespace weighmaster::agent::app

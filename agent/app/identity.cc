@@ -1,6 +1,8 @@
 #include "agent/app/identity.h"
 
+#include <filesystem>
 #include <nlohmann/json.hpp>
+#include <system_error>
 #include <utility>
 
 #include "policy/base/bytes.h"
@@ -13,6 +15,8 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr std::size_t kMaxIdentityBytes = 2 * base::limits::kMaxRootBytes;
+
+std::string KeyPath(const std::string& state_folder) { return state_folder + "/endpoint.key"; }
 
 std::string IdentityPath(const std::string& state_folder) {
   return state_folder + "/enrolment.json";
@@ -66,12 +70,18 @@ base::Result<EnrolledIdentity> ParseIdentity(const std::string& text) {
 }  // namespace
 
 base::Result<openssl::PrivateKey> LoadOrMakeKey(const std::string& state_folder) {
-  const std::string path = state_folder + "/endpoint.key";
+  const std::string path = KeyPath(state_folder);
   auto loaded = openssl::PrivateKey::FromFile(path);
   if (loaded.has_value() || loaded.error().code() != base::ErrorCode::kNotFound) return loaded;
   WM_ASSIGN_OR_RETURN(openssl::PrivateKey key, openssl::PrivateKey::Generate());
   WM_RETURN_IF_ERROR(key.WriteNewFile(path));
   return key;
+}
+
+bool HasKey(const std::string& state_folder) {
+  std::error_code error;
+  return std::filesystem::symlink_status(KeyPath(state_folder), error).type() !=
+         std::filesystem::file_type::not_found;
 }
 
 base::Result<std::optional<EnrolledIdentity>> LoadIdentity(const std::string& state_folder) {

@@ -22,6 +22,8 @@ struct EnrolledIdentity {
 // The endpoint's key, `endpoint.key` in the state folder. Made on this machine at the first start
 // and never sent anywhere.
 base::Result<openssl::PrivateKey> LoadOrMakeKey(const std::string& state_folder);
+// Whether there is something under the key's name, usable or not.
+bool HasKey(const std::string& state_folder);
 
 // Nothing: this endpoint has not enrolled yet. A damaged file is an error that says what to do.
 base::Result<std::optional<EnrolledIdentity>> LoadIdentity(const std::string& state_folder);

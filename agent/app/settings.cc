@@ -98,7 +98,9 @@ void ReadChoice(const YamlNode& node, std::string_view what,
 
 void ReadBudget(const YamlNode& map, const Reporter& report, Settings& settings) {
   if (!lang::ExpectMap(map, "the budget", report)) return;
-  lang::CheckKeys(map, {"read_per_second", "cpu_percent", "hash_threads", "pause_on_battery"},
+  lang::CheckKeys(map,
+                  {"read_per_second", "cpu_percent", "hash_threads", "pause_on_battery",
+                   "pause_above_load", "background"},
                   report);
   if (const YamlNode* node = map.Find("read_per_second")) {
     ReadBytes(*node, "read_per_second", report, settings.budget.bytes_per_second);
@@ -112,6 +114,15 @@ void ReadBudget(const YamlNode& map, const Reporter& report, Settings& settings)
   if (const YamlNode* node = map.Find("pause_on_battery")) {
     settings.budget.pause_on_battery = lang::ReadBool(*node, "pause_on_battery", report)
                                            .value_or(settings.budget.pause_on_battery);
+  }
+  if (const YamlNode* node = map.Find("pause_above_load")) {
+    auto load = static_cast<std::uint32_t>(settings.budget.max_load_per_cpu);
+    ReadNumber(*node, "pause_above_load", 0, 1000, report, load);
+    settings.budget.max_load_per_cpu = load;
+  }
+  if (const YamlNode* node = map.Find("background")) {
+    settings.budget.background =
+        lang::ReadBool(*node, "background", report).value_or(settings.budget.background);
   }
 }
 
@@ -139,6 +150,17 @@ void ReadLog(const YamlNode& map, const Reporter& report, logging::Options& log)
   }
 }
 
+// A file whose settings are all commented out is as good as an empty one.
+bool HasOnlyComments(std::string_view text) {
+  while (!text.empty()) {
+    const std::string_view line = text.substr(0, text.find('\n'));
+    const std::size_t first = line.find_first_not_of(" \t\r");
+    if (first != std::string_view::npos && line[first] != '#') return false;
+    text.remove_prefix(std::min(text.size(), line.size() + 1));
+  }
+  return true;
+}
+
 using Reader = std::function<void(const YamlNode&, const Reporter&, Settings&)>;
 
 // The keys of the file, in the order of its manual page.
@@ -156,7 +178,8 @@ const std::vector<std::pair<std::string_view, Reader>>& Readers() {
        }},
       {"policy_line",
        [](const auto& n, const auto& r, Settings& s) {
-         s.policy_line = lang::ReadText(n, "policy_line", r).value_or(s.policy_line);
+         s.policy_line = lang::ReadSentence(n, "policy_line", base::limits::kMaxNameBytes, r)
+                             .value_or(s.policy_line);
        }},
       {"roots",
        [](const auto& n, const auto& r, Settings& s) { ReadPaths(n, "roots", r, s.roots); }},
@@ -188,9 +211,9 @@ base::Result<Settings> ParseSettings(std::string_view file, std::string_view tex
   Settings settings;
   lang::Diagnostics diagnostics;
   const Reporter report{std::string(file), diagnostics};
+  if (HasOnlyComments(text)) return settings;
   const std::optional<YamlNode> tree = lang::ReadYaml(text, report);
-  const bool is_empty = tree.has_value() && tree->kind == YamlNode::Kind::kNull;
-  if (tree.has_value() && !is_empty && lang::ExpectMap(*tree, "the settings", report)) {
+  if (tree.has_value() && lang::ExpectMap(*tree, "the settings", report)) {
     std::vector<std::string_view> names;
     for (const auto& [name, read] : Readers()) {
       names.push_back(name);
@@ -202,8 +225,11 @@ base::Result<Settings> ParseSettings(std::string_view file, std::string_view tex
                    lang::SpellingHint(entry.key, names, "settings"));
     }
   }
-  if (diagnostics.has_errors()) return base::InvalidArgument(diagnostics.ToText());
-  return settings;
+  if (!diagnostics.has_errors()) return settings;
+  diagnostics.Sort(file);
+  std::string text_of_all = diagnostics.ToText();
+  text_of_all.pop_back();  // the line end: whoever prints the error makes it
+  return base::InvalidArgument(std::move(text_of_all));
 }
 
 base::Result<Settings> LoadSettings(const std::string& path) {

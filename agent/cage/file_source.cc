@@ -9,7 +9,7 @@
 namespace weighmaster::agent::cage {
 namespace {
 
-constexpr std::size_t kWindowBytes = 64 * base::limits::kKiB;
+constexpr std::size_t kWindowBytes = 4 * base::limits::kKiB;
 
 }  // namespace
 

@@ -147,8 +147,15 @@ base::Result<ExitCode> Check(const std::string& socket, const std::vector<std::s
   ExitCode code = ExitCode::kOk;
   for (const std::string& path : paths) {
     const auto answer = Ask(client, path);
-    if (!answer.has_value()) return answer.error();
     const std::string shown = base::EscapeForDisplay(path);
+    if (!answer.has_value()) {
+      // One file that is another user's says nothing about the others.
+      if (answer.error().code() != base::ErrorCode::kPermissionDenied) return answer.error();
+      terminal.out << "unknown  " << shown << ": "
+                   << base::EscapeForDisplay(answer.error().message()) << "\n";
+      code = Worse(code, ExitCode::kFailed);
+      continue;
+    }
     if (!answer->known()) {
       terminal.out << "unknown  " << shown << ": the agent knows of no model there; "
                    << "\"weighmaster scan\" looks at once\n";

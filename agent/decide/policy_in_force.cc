@@ -273,6 +273,14 @@ void PolicyInForce::Rejudge(std::function<void()> done) {
   });
 }
 
+void PolicyInForce::WhenApplied(std::function<void()> then) {
+  WM_CHECK(applying());
+  applying_->done = [done = std::move(applying_->done), then = std::move(then)] {
+    done();
+    then();
+  };
+}
+
 void PolicyInForce::Tell() {
   if (!TryTell().has_value()) {
     tell_again_.Start(base::limits::kStorageRetryDelay, [this] { Tell(); });

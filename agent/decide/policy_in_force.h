@@ -81,6 +81,9 @@ class PolicyInForce {
   // A bundle that Consider() found complete. `done` is called on the loop when it has been told.
   base::Status Apply(const wire::SignedDocument& bundle, std::function<void()> done);
   bool applying() const { return applying_.has_value(); }
+  // Calls when what is being applied now, by whomever it was begun, has been told. While applying()
+  // only.
+  void WhenApplied(std::function<void()> then);
 
   // A time that a trusted key has signed. Only such times make a bundle stale.
   void NoteVerifiedTime(base::WallTime time);

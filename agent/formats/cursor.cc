@@ -6,7 +6,8 @@
 namespace weighmaster::agent::formats {
 namespace {
 
-constexpr std::size_t kFirstRefill = 4 * base::limits::kKiB;
+// Small, because a file with many parts is read at as many places.
+constexpr std::size_t kFirstRefill = 1 * base::limits::kKiB;
 
 }  // namespace
 
@@ -17,16 +18,16 @@ std::string_view ReadFailureText(ReadFailure failure) {
     case ReadFailure::kEnd:
       return "the file ends too early";
     case ReadFailure::kBudget:
-      return "it takes more reading than a model file should";
+      return "it takes more work than a model file should";
     case ReadFailure::kInput:
       return "the file could not be read";
   }
   return "unknown";
 }
 
-Cursor::Cursor(ByteSource& source, ReadBudget& budget) : Cursor(source, budget, 0, source.size()) {}
+Cursor::Cursor(ByteSource& source, WorkBudget& budget) : Cursor(source, budget, 0, source.size()) {}
 
-Cursor::Cursor(ByteSource& source, ReadBudget& budget, std::uint64_t begin, std::uint64_t end)
+Cursor::Cursor(ByteSource& source, WorkBudget& budget, std::uint64_t begin, std::uint64_t end)
     : source_(source),
       budget_(budget),
       end_(std::min(end, source.size())),
@@ -40,24 +41,28 @@ base::ByteView Cursor::Buffered() const {
 }
 
 bool Cursor::Fill(std::size_t least) {
+  if (budget_.spent()) {
+    failure_ = ReadFailure::kBudget;
+    return false;
+  }
   if (Buffered().size() >= least) return true;
   if (remaining() < least) {
     failure_ = ReadFailure::kEnd;
     return false;
   }
-  if (budget_.left() < least) {
+  const bool straight_on = offset_ >= buffer_begin_ && offset_ <= buffer_begin_ + buffer_.size();
+  refill_ = straight_on ? std::min(refill_ * 2, kPeekBytes) : kFirstRefill;
+  const std::uint64_t wanted =
+      std::min<std::uint64_t>(std::max<std::uint64_t>(refill_, least), remaining());
+  budget_.Take(work::kRefill + wanted * work::kByte);
+  if (budget_.spent()) {
     failure_ = ReadFailure::kBudget;
     return false;
   }
-  const bool straight_on = offset_ >= buffer_begin_ && offset_ <= buffer_begin_ + buffer_.size();
-  refill_ = straight_on ? std::min(refill_ * 2, kPeekBytes) : kFirstRefill;
-  const std::uint64_t wanted = std::min<std::uint64_t>(
-      {std::max<std::uint64_t>(refill_, least), remaining(), budget_.left()});
   buffer_.resize(static_cast<std::size_t>(wanted));
   buffer_begin_ = offset_;
   const base::Result<std::size_t> got = source_.ReadAt(offset_, buffer_);
   buffer_.resize(got.has_value() ? std::min(*got, buffer_.size()) : 0);
-  budget_.Take(buffer_.size());
   if (buffer_.size() >= least) return true;
   failure_ = ReadFailure::kInput;
   return false;

@@ -8,27 +8,16 @@
 #include <vector>
 
 #include "agent/formats/byte_source.h"
+#include "agent/formats/work_budget.h"
 #include "policy/base/bytes.h"
 #include "policy/base/limits.h"
 
 namespace weighmaster::agent::formats {
 
-// What one file may still cost: every byte read or inflated is taken from here, whichever cursor
-// asks. One budget serves a whole Parse.
-class ReadBudget {
- public:
-  explicit ReadBudget(std::uint64_t bytes = base::limits::kMaxParsedBytes) : left_(bytes) {}
-  std::uint64_t left() const { return left_; }
-  void Take(std::uint64_t bytes) { left_ -= bytes < left_ ? bytes : left_; }
-
- private:
-  std::uint64_t left_;
-};
-
 enum class ReadFailure : std::uint8_t {
   kNone = 0,
   kEnd,     // past the end of the range
-  kBudget,  // limits::kMaxParsedBytes is spent
+  kBudget,  // limits::kMaxParseWork is spent
   kInput,   // the source could not be read
 };
 std::string_view ReadFailureText(ReadFailure failure);
@@ -39,15 +28,15 @@ std::string_view ReadFailureText(ReadFailure failure);
 // goes straight on. Source and budget must outlive it.
 class Cursor {
  public:
-  Cursor(ByteSource& source, ReadBudget& budget);
-  Cursor(ByteSource& source, ReadBudget& budget, std::uint64_t begin, std::uint64_t end);
+  Cursor(ByteSource& source, WorkBudget& budget);
+  Cursor(ByteSource& source, WorkBudget& budget, std::uint64_t begin, std::uint64_t end);
 
   std::uint64_t offset() const { return offset_; }
   std::uint64_t end() const { return end_; }
   std::uint64_t remaining() const { return end_ - offset_; }
   ReadFailure failure() const { return failure_; }
   ByteSource& source() { return source_; }
-  ReadBudget& budget() { return budget_; }
+  WorkBudget& budget() const { return budget_; }
 
   // For the integers below; little unless a format says otherwise.
   void set_order(std::endian order) { order_ = order; }
@@ -78,7 +67,7 @@ class Cursor {
   std::optional<Integer> ReadInteger();
 
   ByteSource& source_;
-  ReadBudget& budget_;
+  WorkBudget& budget_;
   std::uint64_t end_;
   std::uint64_t offset_;
   std::endian order_ = std::endian::little;

@@ -5,10 +5,10 @@
 #include <map>
 #include <optional>
 #include <string>
-#include <unordered_set>
 #include <utility>
 
 #include "agent/formats/chat_template.h"
+#include "agent/formats/name_hashes.h"
 #include "agent/formats/risks.h"
 
 namespace weighmaster::agent::formats {
@@ -98,7 +98,7 @@ bool IsChatTemplate(std::string_view key) {
 // read.
 class GgufReader {
  public:
-  GgufReader(ByteSource& source, ReadBudget& budget) : cursor_(source, budget) {}
+  GgufReader(ByteSource& source, WorkBudget& budget) : budget_(budget), cursor_(source, budget) {}
 
   model::Facts Read() &&;
 
@@ -125,6 +125,7 @@ class GgufReader {
     return (value + alignment_ - 1) / alignment_ * alignment_;
   }
 
+  WorkBudget& budget_;
   Cursor cursor_;
   model::Facts facts_;
   RiskList risks_;
@@ -132,8 +133,8 @@ class GgufReader {
   std::uint64_t tensor_count_ = 0;
   std::uint64_t entry_count_ = 0;
   std::uint64_t alignment_ = 32;
-  std::unordered_set<std::size_t> keys_;  // by hash: 8 bytes each, however long they are
-  std::unordered_set<std::size_t> names_;
+  NameHashes keys_;
+  NameHashes names_;
   std::string base_name_;
   std::uint64_t parameters_ = 0;
   // Where the next tensor has to begin, and where the last one ends, in the data section. No
@@ -144,6 +145,10 @@ class GgufReader {
 };
 
 bool GgufReader::Broken(std::string_view what) {
+  if (budget_.spent()) {
+    risks_.AddSpent(cursor_.offset());
+    return false;
+  }
   risks_.Add(RiskId::kMalformed, std::string(what) + " at " + AtOffset(cursor_.offset()));
   return false;
 }
@@ -203,10 +208,11 @@ bool GgufReader::ReadEntries() {
   for (std::uint64_t i = 0; i < entry_count_; ++i) {
     if (!ReadEntry()) return false;
   }
-  return true;
+  return !keys_.HoldOneTwice() || Broken("a key a second time");
 }
 
 bool GgufReader::ReadEntry() {
+  budget_.Take(work::kTensor);
   const auto length = Count();
   if (!length.has_value()) return BrokenRead();
   if (*length == 0 || *length > kMaxKeyBytes) {
@@ -214,9 +220,7 @@ bool GgufReader::ReadEntry() {
   }
   const auto key = cursor_.Text(*length, kMaxKeyBytes);
   if (!key.has_value()) return BrokenRead();
-  if (!keys_.insert(std::hash<std::string>{}(*key)).second) {
-    return Broken("the key \"" + *key + "\" a second time");
-  }
+  keys_.Add(*key);
   const auto type = cursor_.U32();
   if (!type.has_value()) return BrokenRead();
   return ReadValue(*type, *key);
@@ -270,6 +274,7 @@ bool GgufReader::ScanChatTemplate(std::uint64_t length) {
   ChatTemplateScan scan;
   while (length > 0) {
     const auto part = std::min<std::uint64_t>(length, Cursor::kPeekBytes);
+    budget_.Take(part * work::kTemplateByte);
     const base::ByteView bytes = cursor_.Peek(static_cast<std::size_t>(part));
     if (bytes.empty()) return BrokenRead();
     if (!scan.reaches_python()) scan.Feed(base::AsText(bytes));
@@ -299,6 +304,7 @@ bool GgufReader::SkipArray() {
     return Broken("an array of " + std::to_string(*count) + " texts");
   }
   for (std::uint64_t i = 0; i < *count; ++i) {
+    budget_.Take(work::kArrayText);
     const auto length = Count();
     if (!length.has_value() || !cursor_.Skip(*length)) return BrokenRead();
   }
@@ -310,10 +316,11 @@ bool GgufReader::ReadTensors() {
   for (std::uint64_t i = 0; i < tensor_count_; ++i) {
     if (!ReadTensor()) return false;
   }
-  return true;
+  return !names_.HoldOneTwice() || Broken("a tensor's name a second time");
 }
 
 bool GgufReader::ReadTensor() {
+  budget_.Take(work::kTensor);
   const auto length = Count();
   if (!length.has_value()) return BrokenRead();
   if (*length > kMaxNameBytes) {
@@ -321,9 +328,7 @@ bool GgufReader::ReadTensor() {
   }
   const auto name = cursor_.Text(*length, kMaxNameBytes);
   if (!name.has_value()) return BrokenRead();
-  if (!names_.insert(std::hash<std::string>{}(*name)).second) {
-    return Broken("the tensor \"" + *name + "\" a second time");
-  }
+  names_.Add(*name);
   const auto dimensions = cursor_.U32();
   if (!dimensions.has_value()) return BrokenRead();
   if (*dimensions > kMaxDimensions) {
@@ -400,7 +405,7 @@ bool LooksLikeGguf(base::ByteView head) {
   return version < 256 || __builtin_bswap32(version) < 256;
 }
 
-model::Facts ParseGguf(ByteSource& source, ReadBudget& budget) {
+model::Facts ParseGguf(ByteSource& source, WorkBudget& budget) {
   return GgufReader(source, budget).Read();
 }
 

@@ -12,6 +12,6 @@ bool LooksLikeGguf(base::ByteView head);
 // GGUF versions 1 to 3 in both byte orders:
 // https://github.com/ggml-org/ggml/blob/master/docs/gguf.md with the checks that llama.cpp makes
 // when it loads one.
-model::Facts ParseGguf(ByteSource& source, ReadBudget& budget);
+model::Facts ParseGguf(ByteSource& source, WorkBudget& budget);
 
 }  // namespace weighmaster::agent::formats

@@ -95,7 +95,7 @@ bool LeavesFolder(std::string_view location) {
 // One reading of one file. Whether it is ONNX at all shows from the fields of the whole.
 class OnnxReader {
  public:
-  OnnxReader(ByteSource& source, ReadBudget& budget) : cursor_(source, budget) {}
+  OnnxReader(ByteSource& source, WorkBudget& budget) : cursor_(source, budget) {}
 
   model::Facts Read() &&;
 
@@ -115,6 +115,7 @@ class OnnxReader {
   std::pair<std::string, std::string> Entry(const WireField& entry, std::size_t keep);
   WireMessage Fields(const WireField& field);
   void CheckEnd(const WireMessage& message);
+  void AddRisk(RiskId id, std::string_view evidence);
   void Multiply(std::uint64_t extent, std::uint64_t& elements);
 
   Cursor cursor_;
@@ -133,8 +134,10 @@ model::Facts OnnxReader::Read() && {
   while (const auto field = message.Next()) {
     if (!ReadModelField(*field)) return {};
   }
-  if (!has_graph_ && !(message.broken() && has_version_)) return {};
+  const bool spent = cursor_.budget().spent();
+  if (!has_graph_ && !(message.broken() && has_version_) && !spent) return {};
   CheckEnd(message);
+  if (spent) risks_.AddSpent(cursor_.offset());
   facts_.format = model::Format::kOnnx;
   facts_.tensor_count = tensors_;
   if (counted_) facts_.parameters = parameters_;
@@ -203,13 +206,16 @@ WireMessage OnnxReader::Fields(const WireField& field) {
   return WireMessage(cursor_, field.type == WireType::kBytes ? field.end : field.begin);
 }
 
+void OnnxReader::AddRisk(RiskId id, std::string_view evidence) {
+  cursor_.budget().Take(work::kRisk);
+  risks_.Add(id, evidence);
+}
+
 void OnnxReader::CheckEnd(const WireMessage& message) {
   if (!message.broken()) return;
   counted_ = false;
-  const bool spent = cursor_.failure() == ReadFailure::kBudget;
-  risks_.Add(RiskId::kMalformed,
-             std::string(spent ? ReadFailureText(ReadFailure::kBudget) : "a field that is broken") +
-                 " at " + AtOffset(cursor_.offset()));
+  if (cursor_.budget().spent()) return;
+  AddRisk(RiskId::kMalformed, "a field that is broken at " + AtOffset(cursor_.offset()));
 }
 
 std::string OnnxReader::Text(const WireField& field, std::size_t keep) {
@@ -220,7 +226,7 @@ std::string OnnxReader::Text(const WireField& field, std::size_t keep) {
 // NOLINTNEXTLINE(misc-no-recursion): no deeper than kMaxDepth.
 void OnnxReader::ReadGraph(std::uint64_t begin, std::uint64_t end, int depth) {
   if (depth > kMaxDepth) {
-    risks_.Add(RiskId::kMalformed, "graphs nested too deeply at " + AtOffset(begin));
+    AddRisk(RiskId::kMalformed, "graphs nested too deeply at " + AtOffset(begin));
     return;
   }
   cursor_.Seek(begin);
@@ -260,7 +266,7 @@ void OnnxReader::ReadNode(const WireField& node, int depth) {
   }
   CheckEnd(message);
   if (std::find(std::begin(kDomains), std::end(kDomains), domain) == std::end(kDomains)) {
-    risks_.Add(RiskId::kCustomOperators, domain + "." + op_type);
+    AddRisk(RiskId::kCustomOperators, domain + "." + op_type);
   }
 }
 
@@ -308,6 +314,7 @@ void OnnxReader::CountDimensions(const WireField& dims, std::uint64_t& elements)
   if (dims.type == WireType::kVarint) return Multiply(dims.value, elements);
   if (dims.type != WireType::kBytes || !cursor_.Seek(dims.begin)) return;
   while (cursor_.offset() < dims.end) {  // packed
+    cursor_.budget().Take(work::kWireVarint);
     const auto extent = ReadVarint(cursor_);
     if (!extent.has_value()) return;
     Multiply(*extent, elements);
@@ -344,7 +351,7 @@ std::pair<std::string, std::string> OnnxReader::Entry(const WireField& entry, st
 void OnnxReader::ReadExternal(const WireField& entry) {
   const auto [key, location] = Entry(entry, base::limits::kMaxPathBytes);
   if (key == "location" && LeavesFolder(location)) {
-    risks_.Add(RiskId::kExternalDataEscapes, location);
+    AddRisk(RiskId::kExternalDataEscapes, location);
   }
 }
 
@@ -391,7 +398,7 @@ bool LooksLikeOnnx(base::ByteView head, std::uint64_t file_size) {
   return version ? fields >= 2 : fields >= 2 && at <= file_size;
 }
 
-model::Facts ParseOnnx(ByteSource& source, ReadBudget& budget) {
+model::Facts ParseOnnx(ByteSource& source, WorkBudget& budget) {
   return OnnxReader(source, budget).Read();
 }
 

@@ -11,6 +11,6 @@ bool LooksLikeOnnx(base::ByteView head, std::uint64_t file_size);
 
 // ONNX: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto. Weights are passed over by seeking.
 // kUnknown when the file is another protobuf.
-model::Facts ParseOnnx(ByteSource& source, ReadBudget& budget);
+model::Facts ParseOnnx(ByteSource& source, WorkBudget& budget);
 
 }  // namespace weighmaster::agent::formats

@@ -15,14 +15,13 @@ constexpr std::string_view kLegacyTorchMagic{
 constexpr std::uint64_t kLegacyTorchStreams = 5;
 constexpr std::uint64_t kMaxStreams = 1'024;
 constexpr std::size_t kProbeBytes = 4 * base::limits::kKiB;
-constexpr std::size_t kMaxDecodedBytes = 16 * base::limits::kMiB;
 // Pickles in pickles: how deep, and how many in all, are followed.
 constexpr int kMaxNesting = 4;
 constexpr int kMaxEmbedded = 64;
 
 // `runs`: whether loading the file reaches these pickles, or only a second, later load would.
 void TellImports(const PickleContent& content, const std::string& place, bool runs,
-                 RiskList& risks) {
+                 WorkBudget& budget, RiskList& risks) {
   for (const PickleImport& import : content.imports) {
     if (import.grade == GlobalGrade::kSafe) continue;
     std::string evidence = place + import.module + "." + import.name + ", imported by " +
@@ -35,6 +34,7 @@ void TellImports(const PickleContent& content, const std::string& place, bool ru
                       : import.grade == GlobalGrade::kReaches ? RiskId::kPickleReachesSystem
                                                               : RiskId::kPickleUnlistedGlobal;
     const model::Severity severity = RiskSeverity(id);
+    budget.Take(work::kRisk);
     risks.Add(id, evidence, runs ? severity : std::min(severity, model::Severity::kHigh));
   }
 }
@@ -70,7 +70,7 @@ PickleWalk Walker::Walk(Cursor& cursor, const std::string& place, int depth, boo
   walk.marked = !start.empty() && start[0] == kProto;
   PickleContent content;
   WalkStreams(cursor, place, content, walk);
-  TellImports(content, place, runs, risks_);
+  TellImports(content, place, runs, cursor.budget(), risks_);
   walk.calls = content.calls;
   const bool loads_inside = LoadsTensorsFromBytes(content);
   const model::Severity severity =
@@ -124,8 +124,13 @@ void Walker::WalkEmbedded(Cursor& cursor, const EmbeddedPickle& embedded, const 
     Walk(inside, place, depth + 1, runs);
     return;
   }
-  const auto text = inside.Text(embedded.length, kMaxDecodedBytes);
+  constexpr std::size_t kMost = base::limits::kMaxDecodedPickleBytes;
+  if (embedded.length > kMost) {
+    risks_.Add(RiskId::kOpaque, place + "longer than can be decoded");
+  }
+  const auto text = inside.Text(embedded.length, kMost);
   if (!text.has_value()) return;
+  cursor.budget().Take(text->size() * work::kDecodedByte);
   const std::string decoded = DecodePickle(*text, embedded.coding);
   MemorySource source(base::AsBytes(decoded));
   Cursor decoded_cursor(source, cursor.budget());
@@ -150,15 +155,16 @@ void TellTensors(const PickleTensors& tensors, model::Facts& facts) {
   }
 }
 
-model::Facts ParsePickle(ByteSource& source, ReadBudget& budget) {
+model::Facts ParsePickle(ByteSource& source, WorkBudget& budget) {
   RiskList risks;
   Cursor cursor(source, budget);
   const PickleWalk walk = WalkPickles(cursor, risks, "");
-  if (!walk.IsPickle()) return {};
+  if (!walk.IsPickle() && !budget.spent()) return {};
   model::Facts facts;
   facts.format = model::Format::kPickle;
   TellTensors(walk.tensors, facts);
   risks.Add(RiskId::kPickleFormat, std::to_string(walk.streams) + " streams");
+  if (budget.spent()) risks.AddSpent(cursor.offset());
   facts.risks = std::move(risks).Take();
   return facts;
 }

@@ -31,6 +31,6 @@ void TellTensors(const PickleTensors& tensors, model::Facts& facts);
 
 // A bare pickle: of any protocol, several in a row, or PyTorch's format before 1.6 (five pickles
 // and then the weights).
-model::Facts ParsePickle(ByteSource& source, ReadBudget& budget);
+model::Facts ParsePickle(ByteSource& source, WorkBudget& budget);
 
 }  // namespace weighmaster::agent::formats

@@ -8,6 +8,27 @@ namespace {
 constexpr std::size_t kMinBytes = 6;
 constexpr std::size_t kMinEncodedBytes = 12;
 
+// What pickles without a protocol mark begin with, when they do something.
+constexpr std::string_view kOldStarts = "(ciNIKLSUVX])}lFGJM";
+
+bool StartsPickle(int byte) {
+  return byte == 0x80 || (byte >= 0 && byte < 0x80 &&
+                          kOldStarts.find(static_cast<char>(byte)) != std::string_view::npos);
+}
+
+int HexDigit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+int Base64Digit(char c) {
+  if (c >= 'A' && c <= 'Z') return c - 'A';
+  if (c >= 'a' && c <= 'z') return c - 'a' + 26;
+  if (c >= '0' && c <= '9') return c - '0' + 52;
+  return c == '+' || c == '-' ? 62 : c == '/' || c == '_' ? 63 : -1;
+}
+
 bool IsHex(std::string_view text) {
   return text.find_first_not_of("0123456789abcdefABCDEF") == std::string_view::npos;
 }
@@ -30,8 +51,7 @@ bool BeginsProtocol2(std::string_view text) {
 // Whether data begins like a pickle worth walking: one with a protocol mark, or an old one that
 // imports something.
 bool BeginsPickle(std::string_view text, std::uint64_t length) {
-  const bool old = text.size() >= kMinBytes &&
-                   std::string_view("(ciNIKLSUVX])}lFGJM").find(text[0]) != text.npos;
+  const bool old = text.size() >= kMinBytes && kOldStarts.find(text[0]) != text.npos;
   return (old || BeginsProtocol2(text)) && LooksLikePickle(base::AsBytes(text), length);
 }
 
@@ -44,6 +64,20 @@ std::string DecodeBase64(std::string_view text) {
 }
 
 }  // namespace
+
+bool MayHoldPickle(std::string_view head) {
+  if (head.size() < kMinBytes) return false;
+  if (StartsPickle(static_cast<unsigned char>(head[0])) || head.substr(0, 2) == "\xc2\x80") {
+    return true;
+  }
+  const int hex = HexDigit(head[0]) < 0 || HexDigit(head[1]) < 0
+                      ? -1
+                      : HexDigit(head[0]) * 16 + HexDigit(head[1]);
+  const int base64 = Base64Digit(head[0]) < 0 || Base64Digit(head[1]) < 0
+                         ? -1
+                         : Base64Digit(head[0]) * 4 + Base64Digit(head[1]) / 16;
+  return StartsPickle(hex) || StartsPickle(base64);
+}
 
 std::optional<PickleCoding> FindPickleCoding(std::string_view head, std::uint64_t length) {
   if (BeginsPickle(head, length)) return PickleCoding::kRaw;

@@ -19,8 +19,8 @@ constexpr std::size_t kMaxImports = 4'096;  // distinct ones
 constexpr std::size_t kMaxEmbedded = 64;
 constexpr std::size_t kMinEmbeddedBytes = 6;
 constexpr std::size_t kMaxSetAside = 16;
-constexpr std::size_t kProbeBytes = 256;
-constexpr std::size_t kMaxAlarms = 16;  // of one kind in one stream
+constexpr std::size_t kProbeBytes = 256;  // of data that may be a pickle
+constexpr std::size_t kMaxAlarms = 16;    // of one kind in one stream
 constexpr std::size_t kMaxResolved = 4'096;
 // Picklers remember what they imported; so many names are read from the file, and no more.
 constexpr std::size_t kMaxNamesRead = 1U << 18;
@@ -102,18 +102,21 @@ std::string PickleMachine::Here() const {
 }
 
 void PickleMachine::Alarm(RiskId id, std::string_view what) {
-  if (++alarms_[id] <= kMaxAlarms) risks_.Add(id, place_ + std::string(what) + ": " + Here());
+  if (++alarms_[id] <= kMaxAlarms) {
+    cursor_.budget().Take(work::kRisk);
+    risks_.Add(id, place_ + std::string(what) + ": " + Here());
+  } else if (id == RiskId::kMalformed) {
+    given_up_ = true;
+  }
 }
 
 bool PickleMachine::Run() {
   const std::uint64_t begin = cursor_.offset();
   while (!stopped_) {
     op_offset_ = cursor_.offset();
+    cursor_.budget().Take(work::kOpcode);
     const auto code = cursor_.U8();
-    if (!code.has_value()) {
-      Malformed(ReadFailureText(cursor_.failure()));
-      return false;
-    }
+    if (!code.has_value()) return BreakOff();
     const PickleOpcode* opcode = FindPickleOpcode(*code);
     if (opcode == nullptr) {
       risks_.Add(RiskId::kMalformed, place_ + "byte " + std::to_string(*code) +
@@ -121,20 +124,22 @@ bool PickleMachine::Run() {
       return false;
     }
     opcode_ = opcode;
-    if (++content_.opcodes > limits::kMaxPickleOpcodes) {
-      Opaque("more opcodes than can be followed");
-      return false;
-    }
     if (opcode->code == kProto && op_offset_ != begin && set_aside_.empty()) {
       Malformed("a protocol mark in the middle");
     }
-    if (!Step(*opcode)) {
-      if (cursor_.failure() != ReadFailure::kNone) Malformed(ReadFailureText(cursor_.failure()));
-      return false;
-    }
-    if (alarms_[RiskId::kMalformed] > kMaxAlarms) return false;
+    if (!Step(*opcode)) return BreakOff();
+    if (given_up_) return false;
   }
   return true;
+}
+
+// A spent budget is told once, for the whole file.
+bool PickleMachine::BreakOff() {
+  const ReadFailure failure = cursor_.failure();
+  if (failure != ReadFailure::kNone && !cursor_.budget().spent()) {
+    Malformed(ReadFailureText(failure));
+  }
+  return false;
 }
 
 bool PickleMachine::Step(const PickleOpcode& opcode) {
@@ -253,6 +258,18 @@ void PickleMachine::StopStream() {
   }
   state_ = std::move(set_aside_.back());
   set_aside_.pop_back();
+  values_set_aside_ -= state_.stack.size() + state_.memo.size();
+}
+
+// Begins a stream within this one; false: they are nested too deeply.
+bool PickleMachine::SetAside() {
+  if (set_aside_.size() >= kMaxSetAside) {
+    Opaque("streams nested too deeply");
+    return false;
+  }
+  values_set_aside_ += state_.stack.size() + state_.memo.size();
+  set_aside_.push_back(std::exchange(state_, State{}));
+  return true;
 }
 
 bool PickleMachine::SkipArgument(PickleArgument argument) {
@@ -305,7 +322,7 @@ std::optional<std::string> PickleMachine::ReadText(Value text) {
   base::Bytes bytes((packed >> 2) & kMaxNameBytes);
   const auto got = cursor_.source().ReadAt(packed >> 11, bytes);
   if (!got.has_value() || *got != bytes.size()) return std::nullopt;
-  cursor_.budget().Take(bytes.size());
+  cursor_.budget().Take(work::kRefill + bytes.size() * work::kByte);
   if (form == TextForm::kUtf8) return std::string(base::AsText(bytes));
   return Unescape(base::AsText(bytes), form == TextForm::kRawEscape);
 }
@@ -324,6 +341,7 @@ bool PickleMachine::PushText(const PickleOpcode& opcode) {
 }
 
 bool PickleMachine::PushLine(std::uint8_t code) {
+  cursor_.budget().Take(work::kOpcodeLine);
   const std::uint64_t begin = cursor_.offset();
   const auto line = cursor_.Line(kMaxNameBytes + 1);
   if (!line.has_value()) return false;
@@ -419,7 +437,7 @@ PickleMachine::Value PickleMachine::Pop() {
 }
 
 void PickleMachine::Push(Value value) {
-  if (state_.stack.size() >= limits::kMaxPickleStack) {
+  if (state_.stack.size() + values_set_aside_ >= limits::kMaxPickleStack) {
     Opaque("more values than can be followed");
     return;
   }
@@ -485,6 +503,7 @@ std::optional<PickleMachine::Value> PickleMachine::Item(Value tuple, std::size_t
 bool PickleMachine::Memo(const PickleOpcode& opcode) {
   std::uint64_t key = state_.memo.size();  // MEMOIZE's
   if (opcode.argument == PickleArgument::kLine) {
+    cursor_.budget().Take(work::kOpcodeLine);
     const auto line = cursor_.Line(32);
     if (!line.has_value()) return false;
     const auto end = std::from_chars(line->data(), line->data() + line->size(), key);
@@ -494,7 +513,10 @@ bool PickleMachine::Memo(const PickleOpcode& opcode) {
     if (!fixed.has_value()) return false;
     key = *fixed;
   }
-  if (opcode.pops == 1) {
+  const bool puts = opcode.pops == 1;
+  const bool near = state_.memo.IsDense(key) || (puts && key == state_.memo.next());
+  if (!near) cursor_.budget().Take(work::kSparseKey);
+  if (puts) {
     MemoPut(key);
   } else {
     MemoGet(key);
@@ -508,13 +530,13 @@ void PickleMachine::MemoPut(std::uint64_t key) {
     return;
   }
   // Past the limit what is recalled is lost, and is said to be when it would matter.
-  if (state_.memo.size() < limits::kMaxPickleMemo) state_.memo[key] = state_.stack.back();
+  const bool room = values_set_aside_ < limits::kMaxPickleMemo;
+  if (!room || !state_.memo.Put(key, state_.stack.back())) state_.memo_full = true;
 }
 
 void PickleMachine::MemoGet(std::uint64_t key) {
-  const auto found = state_.memo.find(key);
-  if (found != state_.memo.end()) return Push(found->second);
-  if (state_.memo.size() < limits::kMaxPickleMemo) Malformed("nothing was remembered as this");
+  if (const Value* found = state_.memo.Find(key); found != nullptr) return Push(*found);
+  if (!state_.memo_full) Malformed("nothing was remembered as this");
   PushKind(Kind::kLost);
 }
 
@@ -570,6 +592,7 @@ void PickleMachine::ImportExtension() {
 }
 
 PickleMachine::Value PickleMachine::Import(std::string module, std::string name) {
+  cursor_.budget().Take(work::kImport);
   if (module == "joblib.numpy_pickle" && name == "NumpyArrayWrapper") joblib_ = true;
   const auto key = std::pair(module, name);
   const auto known = content_.import_index.find(key);
@@ -581,6 +604,8 @@ PickleMachine::Value PickleMachine::Import(std::string module, std::string name)
     return {Kind::kLost, -1};
   }
   PickleImport import;
+  const auto parts = static_cast<std::uint64_t>(1 + std::count(name.begin(), name.end(), '.'));
+  cursor_.budget().Take(parts * work::kImportPart);
   import.grade = GradeGlobal(module, name);
   import.module = std::move(module);
   import.name = std::move(name);
@@ -706,11 +731,7 @@ bool PickleMachine::SkipArray(Value state) {
       if (__builtin_mul_overflow(elements, extent, &elements)) return cursor_.Skip(~0ULL);
     }
   }
-  if (element_bytes == 0) {
-    if (set_aside_.size() >= kMaxSetAside) return true;
-    set_aside_.push_back(std::exchange(state_, State{}));
-    return true;
-  }
+  if (element_bytes == 0) return SetAside();
   std::uint64_t bytes = 0;
   if (__builtin_mul_overflow(elements, element_bytes, &bytes)) return cursor_.Skip(~0ULL);
   if (padded) {
@@ -728,7 +749,13 @@ void PickleMachine::LookInside(std::uint64_t begin, std::uint64_t length) {
   const std::uint64_t back = cursor_.offset();
   if (!cursor_.Seek(begin)) return;
   const auto wanted = static_cast<std::size_t>(std::min<std::uint64_t>(length, kProbeBytes));
-  const auto coding = FindPickleCoding(base::AsText(cursor_.Peek(wanted)), length);
+  const std::string_view head = base::AsText(cursor_.Peek(wanted));
+  if (!MayHoldPickle(head)) {
+    cursor_.Seek(back);
+    return;
+  }
+  cursor_.budget().Take(head.size() * (work::kProbedByte + work::kDecodedByte));
+  const auto coding = FindPickleCoding(head, length);
   if (coding.has_value()) content_.embedded.push_back({begin, length, *coding});
   cursor_.Seek(back);
 }

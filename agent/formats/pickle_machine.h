@@ -5,12 +5,12 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "agent/formats/cursor.h"
 #include "agent/formats/pickle_globals.h"
+#include "agent/formats/pickle_memo.h"
 #include "agent/formats/pickle_opcodes.h"
 #include "agent/formats/risks.h"
 
@@ -50,7 +50,6 @@ struct PickleContent {
   std::vector<PickleImport> imports;
   std::vector<EmbeddedPickle> embedded;
   std::uint64_t calls = 0;
-  std::uint64_t opcodes = 0;
   PickleTensors tensors;
   std::map<std::pair<std::string, std::string>, std::size_t> import_index;  // module, name
 };
@@ -95,10 +94,12 @@ class PickleMachine {
   struct State {
     std::vector<Value> stack;
     std::vector<std::size_t> marks;  // the size of the stack below each
-    std::unordered_map<std::uint64_t, Value> memo;
+    PickleMemo<Value> memo;
+    bool memo_full = false;  // something was not remembered
     std::uint64_t frame_end = 0;
   };
 
+  bool BreakOff();
   bool Step(const PickleOpcode& opcode);
   // Literals, and whatever only takes and leaves values of no interest.
   bool StepData(const PickleOpcode& opcode);
@@ -114,6 +115,7 @@ class PickleMachine {
   void MemoGet(std::uint64_t key);
   bool Frame();
   void PopOrMark();
+  bool SetAside();
   void StopStream();
 
   void Mark();
@@ -159,7 +161,8 @@ class PickleMachine {
 
   State state_;
   std::vector<State> set_aside_;
-  std::vector<Value> values_;  // of all groups
+  std::size_t values_set_aside_ = 0;  // on their stacks and in their memos
+  std::vector<Value> values_;         // of all groups
   std::vector<Group> groups_;
   // What STACK_GLOBAL gave for two texts, so that one repeated a million times is read once.
   std::map<std::pair<std::int64_t, std::int64_t>, Value> resolved_;
@@ -167,7 +170,8 @@ class PickleMachine {
   std::map<RiskId, std::size_t> alarms_;
   std::uint64_t op_offset_ = 0;
   const PickleOpcode* opcode_ = nullptr;
-  bool joblib_ = false;  // wraps arrays that follow in the stream
+  bool joblib_ = false;    // wraps arrays that follow in the stream
+  bool given_up_ = false;  // too many rules are broken
   bool stopped_ = false;
 };
 

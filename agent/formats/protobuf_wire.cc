@@ -20,6 +20,7 @@ std::optional<WireField> WireMessage::Break() {
 
 std::optional<WireField> WireMessage::Next() {
   if (broken_ || next_ >= end_) return std::nullopt;
+  cursor_.budget().Take(work::kWireField);
   if (!cursor_.Seek(next_)) return Break();
   const auto tag = ReadVarint(cursor_);
   if (!tag.has_value() || *tag >> 3 == 0 || *tag >> 32 != 0) return Break();

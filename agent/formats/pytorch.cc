@@ -1,9 +1,9 @@
 #include "agent/formats/pytorch.h"
 
 #include <algorithm>
+#include <map>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -14,8 +14,9 @@
 namespace weighmaster::agent::formats {
 namespace {
 
+using base::limits::kMaxInflatedBytes;
+
 constexpr std::size_t kProbeBytes = 512;
-constexpr std::size_t kMaxInflatedBytes = 64 * base::limits::kMiB;  // of one member, in memory
 
 bool EndsWith(std::string_view text, std::string_view end) {
   return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;
@@ -59,7 +60,7 @@ bool IsNativeCode(std::string_view head) {
 // One archive. A zip is no model until one of its members shows that it is.
 class TorchReader {
  public:
-  TorchReader(ByteSource& source, ReadBudget& budget) : source_(source), budget_(budget) {}
+  TorchReader(ByteSource& source, WorkBudget& budget) : source_(source), budget_(budget) {}
 
   model::Facts Read() &&;
 
@@ -70,7 +71,7 @@ class TorchReader {
   void Count(const PickleTensors& tensors);
 
   ByteSource& source_;
-  ReadBudget& budget_;
+  WorkBudget& budget_;
   RiskList risks_;
   PickleTensors tensors_;
   std::string folder_;
@@ -78,16 +79,21 @@ class TorchReader {
 };
 
 model::Facts TorchReader::Read() && {
-  const std::vector<ZipMember> members = ListZipMembers(source_, budget_, risks_);
-  CheckNames(members);
-  for (const ZipMember& member : members) {
-    if (budget_.left() == 0) {
-      risks_.Add(RiskId::kOpaque, "the archive takes more reading than a model file should");
-      break;
-    }
+  const ZipListing listing = ListZipMembers(source_, budget_, risks_);
+  CheckNames(listing.members);
+  std::uint64_t read_to = 0;
+  for (const ZipMember& member : listing.members) {
+    if (budget_.spent()) break;
+    read_to = member.header;
     ReadMember(member);
   }
-  if (!recognised_) return {};
+  if (!listing.complete) {
+    risks_.Add(RiskId::kOpaque, "more members than the " + std::to_string(listing.members.size()) +
+                                    " that were listed");
+  }
+  if (budget_.spent()) risks_.AddSpent(read_to);
+  // What was not looked at whole may well hide a pickle.
+  if (!recognised_ && listing.complete && !budget_.spent()) return {};
   model::Facts facts;
   facts.format = model::Format::kPyTorchZip;
   // torch names the folder after the file, or "archive" when it was not told one.
@@ -98,8 +104,9 @@ model::Facts TorchReader::Read() && {
 }
 
 void TorchReader::CheckNames(const std::vector<ZipMember>& members) {
-  std::unordered_map<std::string_view, std::uint64_t> header_of;
+  std::map<std::string_view, std::uint64_t> header_of;
   for (const ZipMember& member : members) {
+    budget_.Take(work::kArchiveMember);
     for (const std::string_view name :
          {std::string_view(member.name), std::string_view(member.other_name)}) {
       if (name.empty()) continue;
@@ -146,7 +153,7 @@ void TorchReader::WalkMember(const ZipMember& member, bool must_be_pickle) {
     const auto bytes = ReadZipMember(source_, budget_, member, kMaxInflatedBytes);
     if (!bytes.has_value()) return;
     if (bytes->size() == kMaxInflatedBytes) {
-      risks.Add(RiskId::kOpaque, place + "larger than can be examined");
+      risks.Add(RiskId::kOpaque, place + "larger than can be inflated");
     }
     MemorySource inflated(*bytes);
     Cursor cursor(inflated, budget_);
@@ -171,7 +178,7 @@ void TorchReader::Count(const PickleTensors& tensors) {
 
 }  // namespace
 
-model::Facts ParsePyTorchZip(ByteSource& source, ReadBudget& budget) {
+model::Facts ParsePyTorchZip(ByteSource& source, WorkBudget& budget) {
   return TorchReader(source, budget).Read();
 }
 

@@ -9,6 +9,6 @@ namespace weighmaster::agent::formats {
 // torch/serialization.py and caffe2/serialize/inline_container.h. Every member that begins like a
 // pickle is walked, whatever it is called. An archive without any pickle is no model of ours:
 // kUnknown.
-model::Facts ParsePyTorchZip(ByteSource& source, ReadBudget& budget);
+model::Facts ParsePyTorchZip(ByteSource& source, WorkBudget& budget);
 
 }  // namespace weighmaster::agent::formats

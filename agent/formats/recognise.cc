@@ -31,7 +31,7 @@ Format Sniff(base::ByteView head, base::ByteView /*tail*/, std::uint64_t file_si
 }
 
 model::Facts Parse(ByteSource& source) {
-  ReadBudget budget;
+  WorkBudget budget;
   Cursor cursor(source, budget);
   const base::ByteView head = cursor.Peek(
       static_cast<std::size_t>(std::min<std::uint64_t>(Cursor::kPeekBytes, source.size())));

@@ -20,8 +20,8 @@ model::Format Sniff(base::ByteView head, base::ByteView tail, std::uint64_t file
 // Reads the facts and risks of a file, by content alone. Runs in the cage. Facts::format is
 // kUnknown when it is no model after all (a zip that is a document, a text that begins with GGUF).
 // Hostile and damaged files are not errors: they come back with a `malformed` risk and whatever was
-// read before. Allocates by what it has read, never by what a header claims; ends within
-// limits::kMaxParsedBytes of reading.
+// read before; one that takes more than limits::kMaxParseWork is `opaque`. Allocates by what it has
+// read, never by what a header claims.
 model::Facts Parse(ByteSource& source);
 
 }  // namespace weighmaster::agent::formats

@@ -80,13 +80,27 @@ Severity RiskSeverity(RiskId id) { return RowOf(id).severity; }
 void RiskList::Add(RiskId id, std::string_view evidence) { Add(id, evidence, RiskSeverity(id)); }
 
 void RiskList::Add(RiskId id, std::string_view evidence, Severity severity) {
+  if (!HasRoomFor(severity)) return;
   const RiskRow& row = RowOf(id);
   AddRisk({std::string(row.name), severity, std::string(row.message),
            CleanText(evidence, base::limits::kMaxEvidenceBytes)});
 }
 
+void RiskList::AddSpent(std::uint64_t offset) {
+  // It stands for all that was not found, so it has a place also among as bad ones.
+  if (!HasRoomFor(RiskSeverity(RiskId::kOpaque))) risks_.pop_back();
+  Add(RiskId::kOpaque, "it takes more work than a model file should, read to " + AtOffset(offset));
+}
+
 void RiskList::Add(RiskList other) {
   for (model::Risk& risk : other.risks_) AddRisk(std::move(risk));
+}
+
+// Asked first, so that a file with a million of them pays for few.
+bool RiskList::HasRoomFor(Severity severity) const {
+  return risks_.size() < base::limits::kMaxRisksPerFile ||
+         std::any_of(risks_.begin(), risks_.end(),
+                     [&](const model::Risk& risk) { return risk.severity < severity; });
 }
 
 void RiskList::AddRisk(model::Risk risk) {

@@ -44,6 +44,10 @@ class RiskList {
   void Add(RiskId id, std::string_view evidence);
   void Add(RiskId id, std::string_view evidence, model::Severity severity);
 
+  // That the file was not looked at whole, because its work is spent. Whoever hides behind size is
+  // not judged clean.
+  void AddSpent(std::uint64_t offset);
+
   // Everything that `other` holds.
   void Add(RiskList other);
 
@@ -52,6 +56,7 @@ class RiskList {
 
  private:
   void AddRisk(model::Risk risk);
+  bool HasRoomFor(model::Severity severity) const;
 
   std::vector<model::Risk> risks_;
 };

@@ -3,13 +3,12 @@
 #include <algorithm>
 #include <iterator>
 #include <map>
-#include <nlohmann/json.hpp>
-#include <optional>
 #include <string>
-#include <unordered_set>
 #include <utility>
 #include <vector>
 
+#include "agent/formats/json_reader.h"
+#include "agent/formats/name_hashes.h"
 #include "agent/formats/risks.h"
 
 namespace weighmaster::agent::formats {
@@ -17,6 +16,10 @@ namespace {
 
 constexpr std::size_t kLengthBytes = 8;
 constexpr std::size_t kMaxDimensions = 64;
+constexpr std::size_t kMaxMetadataKeyBytes = 64;
+// So many names, and so much of each, are asked for the architecture: they are alike in all layers.
+constexpr std::size_t kMaxNamesLookedAt = 4'096;
+constexpr std::size_t kMaxNameBytes = 256;
 
 struct Dtype {
   std::string_view name;
@@ -65,97 +68,77 @@ const Dtype* FindDtype(std::string_view name) {
   return nullptr;
 }
 
-// The header's characters for the JSON reader, straight from the cursor. A copy shares its place,
-// as an input iterator's does; the end is the one without a cursor or with none left to give.
-class HeaderIterator {
- public:
-  using iterator_category = std::input_iterator_tag;
-  using value_type = char;
-  using difference_type = std::ptrdiff_t;
-  using pointer = const char*;
-  using reference = char;
-
-  HeaderIterator() = default;
-  explicit HeaderIterator(Cursor& cursor) : cursor_(&cursor) { Next(); }
-
-  char operator*() const { return current_; }
-  HeaderIterator& operator++() {
-    Next();
-    return *this;
-  }
-  friend bool operator==(const HeaderIterator& left, const HeaderIterator& right) {
-    return left.cursor_ == right.cursor_;
-  }
-  friend bool operator!=(const HeaderIterator& left, const HeaderIterator& right) {
-    return !(left == right);
-  }
-
- private:
-  void Next() {
-    const auto byte = cursor_->U8();
-    if (byte.has_value()) {
-      current_ = static_cast<char>(*byte);
-    } else {
-      cursor_ = nullptr;
-    }
-  }
-
-  Cursor* cursor_ = nullptr;
-  char current_ = 0;
-};
-
 struct Range {
   std::uint64_t begin = 0;
   std::uint64_t end = 0;
 };
 
-// Listens to the JSON reader. Keeps 16 bytes of each tensor and nothing of its name; the first rule
-// that is broken ends the reading and stays in broken().
-class HeaderListener final : public nlohmann::json_sax<nlohmann::json> {
+std::string_view Describe(JsonToken token) {
+  switch (token) {
+    case JsonToken::kObject:
+      return "an object";
+    case JsonToken::kArray:
+      return "an array";
+    case JsonToken::kText:
+      return "a text";
+    case JsonToken::kUnsigned:
+      return "a number";
+    case JsonToken::kOtherNumber:
+      return "a number that is negative, a fraction or too large";
+    case JsonToken::kBoolean:
+      return "a boolean";
+    case JsonToken::kNull:
+      return "a null";
+    default:
+      return "an end";
+  }
+}
+
+// Reads the header once, from its first byte to its last. Keeps 24 bytes of each tensor and nothing
+// of its name. The first rule that is broken ends the reading and stays in broken().
+class HeaderReader {
  public:
-  bool null() override { return Refuse("a null"); }
-  bool boolean(bool) override { return Refuse("a boolean"); }
-  bool number_integer(number_integer_t) override { return Refuse("a negative number"); }
-  bool number_unsigned(number_unsigned_t value) override;
-  bool number_float(number_float_t, const string_t&) override { return Refuse("a fraction"); }
-  bool string(string_t& value) override;
-  bool binary(binary_t&) override { return Refuse("binary data"); }
-  bool start_object(std::size_t) override;
-  bool key(string_t& value) override;
-  bool end_object() override;
-  bool start_array(std::size_t) override;
-  bool end_array() override;
-  bool parse_error(std::size_t position, const std::string&,
-                   const nlohmann::json::exception&) override;
+  explicit HeaderReader(Cursor& cursor) : budget_(cursor.budget()), json_(cursor) {}
+
+  void Read();
 
   const std::string& broken() const { return broken_; }
+  std::uint64_t offset() const { return json_.offset(); }
   // Moves name, licence, architecture, quantization and counts into `facts`.
   void Tell(model::Facts& facts);
   // Sorted by their beginning.
   const std::vector<Range>& Ranges();
 
  private:
-  enum class Field : std::uint8_t { kNone, kDtype, kShape, kOffsets };
+  struct Tensor {
+    const Dtype* dtype = nullptr;
+    bool has_dtype = false;
+    bool has_shape = false;
+    bool has_offsets = false;
+    std::uint64_t elements = 1;
+    Range range;
+  };
+
+  // Each leaves the reader behind what it is named for, or returns false.
+  bool ReadMetadata();
+  bool ReadTensor();
+  bool ReadField(Tensor& tensor);
+  bool ReadDtype(Tensor& tensor);
+  bool ReadShape(Tensor& tensor);
+  bool ReadOffsets(Tensor& tensor);
+  bool AddTensor(const Tensor& tensor);
+  bool Expect(JsonToken token);
 
   bool Refuse(std::string what);
-  bool StartTensor(const std::string& name);
-  bool FinishTensor();
-  void KeepMetadata(const std::string& value);
+  bool RefuseToken(JsonToken token);
+  void LookAtName(std::string_view name);
+  void KeepMetadata(std::string_view key, const std::string& value);
 
+  WorkBudget& budget_;
+  JsonReader json_;
   std::string broken_;
-  int depth_ = 0;
-  bool in_metadata_ = false;
-  bool in_array_ = false;
-  Field field_ = Field::kNone;
-  std::string metadata_key_;
-
-  // The tensor being read.
-  const Dtype* dtype_ = nullptr;
-  bool has_dtype_ = false;
-  std::optional<std::vector<std::uint64_t>> shape_;
-  std::optional<std::vector<std::uint64_t>> offsets_;
-
-  std::unordered_set<std::size_t> names_;  // by hash
+  NameHashes names_;
+  std::size_t names_read_ = 0;
   std::vector<Range> ranges_;
   std::map<std::string_view, std::uint64_t> bytes_by_dtype_;
   std::uint64_t parameters_ = 0;
@@ -163,136 +146,140 @@ class HeaderListener final : public nlohmann::json_sax<nlohmann::json> {
   model::Facts said_;
 };
 
-bool HeaderListener::Refuse(std::string what) {
+bool HeaderReader::Refuse(std::string what) {
   if (broken_.empty()) broken_ = std::move(what);
   return false;
 }
 
-bool HeaderListener::start_object(std::size_t) {
-  if (depth_ > 1 || in_array_) return Refuse("an object where none belongs");
-  ++depth_;
-  return true;
+bool HeaderReader::RefuseToken(JsonToken token) {
+  if (token == JsonToken::kBroken) return Refuse("a header that is no JSON");
+  return Refuse(std::string(Describe(token)) + " where none belongs");
 }
 
-bool HeaderListener::key(string_t& value) {
-  if (depth_ == 1) {
-    in_metadata_ = value == "__metadata__";
-    if (!names_.insert(std::hash<std::string>{}(value)).second) {
-      return Refuse("the name \"" + value.substr(0, 64) + "\" a second time");
-    }
-    return in_metadata_ || StartTensor(value);
-  }
-  if (in_metadata_) {
-    metadata_key_ = value.substr(0, 64);
-    return true;
-  }
-  field_ = value == "dtype"          ? Field::kDtype
-           : value == "shape"        ? Field::kShape
-           : value == "data_offsets" ? Field::kOffsets
-                                     : Field::kNone;
-  if (field_ == Field::kNone) return Refuse("the field \"" + value.substr(0, 64) + "\"");
-  return true;
+bool HeaderReader::Expect(JsonToken token) {
+  const JsonToken found = json_.Next();
+  return found == token || RefuseToken(found);
 }
 
-bool HeaderListener::StartTensor(const std::string& name) {
+void HeaderReader::Read() {
+  if (!Expect(JsonToken::kObject)) return;
+  JsonToken token = json_.Next();
+  for (; token == JsonToken::kKey; token = json_.Next()) {
+    names_.Add(json_.hash());
+    ++names_read_;
+    if (!(json_.text() == "__metadata__" ? ReadMetadata() : ReadTensor())) return;
+  }
+  if (token != JsonToken::kEndObject) {
+    RefuseToken(token);
+  } else if (Expect(JsonToken::kEnd) && names_.HoldOneTwice()) {
+    Refuse("a tensor's name a second time");
+  }
+}
+
+bool HeaderReader::ReadMetadata() {
+  if (!Expect(JsonToken::kObject)) return false;
+  JsonToken token = json_.Next();
+  for (; token == JsonToken::kKey; token = json_.Next()) {
+    const std::string key = json_.text().substr(0, kMaxMetadataKeyBytes);
+    if (!Expect(JsonToken::kText)) return false;
+    KeepMetadata(key, json_.text());
+  }
+  return token == JsonToken::kEndObject || RefuseToken(token);
+}
+
+void HeaderReader::KeepMetadata(std::string_view key, const std::string& value) {
+  if (key == "license" || key == "modelspec.license") {
+    said_.license = CleanText(value);
+  } else if (key == "name" || key == "modelspec.title") {
+    said_.name = CleanText(value);
+  } else if (key == "architecture" || key == "modelspec.architecture") {
+    said_.architecture = CleanText(value);
+  }
+}
+
+bool HeaderReader::ReadTensor() {
   if (ranges_.size() >= base::limits::kMaxTensors) return Refuse("too many tensors");
-  dtype_ = nullptr;
-  has_dtype_ = false;
-  shape_.reset();
-  offsets_.reset();
+  budget_.Take(work::kTensor);
+  LookAtName(json_.text());
+  if (!Expect(JsonToken::kObject)) return false;
+  Tensor tensor;
+  JsonToken token = json_.Next();
+  for (; token == JsonToken::kKey; token = json_.Next()) {
+    if (!ReadField(tensor)) return false;
+  }
+  return token == JsonToken::kEndObject ? AddTensor(tensor) : RefuseToken(token);
+}
+
+bool HeaderReader::ReadField(Tensor& tensor) {
+  const std::string& name = json_.text();
+  if (name == "dtype" && !tensor.has_dtype) return ReadDtype(tensor);
+  if (name == "shape" && !tensor.has_shape) return ReadShape(tensor);
+  if (name == "data_offsets" && !tensor.has_offsets) return ReadOffsets(tensor);
+  return Refuse("the field \"" + name.substr(0, kMaxMetadataKeyBytes) + "\"");
+}
+
+bool HeaderReader::ReadDtype(Tensor& tensor) {
+  if (!Expect(JsonToken::kText)) return false;
+  tensor.dtype = FindDtype(json_.text());
+  tensor.has_dtype = true;
+  return true;
+}
+
+bool HeaderReader::ReadShape(Tensor& tensor) {
+  if (!Expect(JsonToken::kArray)) return false;
+  tensor.has_shape = true;
+  std::size_t dimensions = 0;
+  JsonToken token = json_.Next();
+  for (; token == JsonToken::kUnsigned; token = json_.Next()) {
+    if (++dimensions > kMaxDimensions) return Refuse("too many dimensions");
+    if (__builtin_mul_overflow(tensor.elements, json_.number(), &tensor.elements)) {
+      return Refuse("a tensor of too many elements");
+    }
+  }
+  return token == JsonToken::kEndArray || RefuseToken(token);
+}
+
+bool HeaderReader::ReadOffsets(Tensor& tensor) {
+  if (!Expect(JsonToken::kArray)) return false;
+  tensor.has_offsets = true;
+  if (!Expect(JsonToken::kUnsigned)) return false;
+  tensor.range.begin = json_.number();
+  if (!Expect(JsonToken::kUnsigned)) return false;
+  tensor.range.end = json_.number();
+  return Expect(JsonToken::kEndArray);
+}
+
+void HeaderReader::LookAtName(std::string_view name) {
+  if (names_read_ > kMaxNamesLookedAt) return;
+  name = name.substr(0, kMaxNameBytes);
   for (std::size_t i = 0; i < best_sign_; ++i) {
     const NameSign& sign = kNameSigns[i];
     if (name.find(sign.part) == std::string::npos) continue;
     if (name.find(sign.other_part) != std::string::npos) best_sign_ = i;
   }
-  return true;
 }
 
-bool HeaderListener::end_object() {
-  --depth_;
-  if (depth_ == 0) return true;
-  const bool tensor = !in_metadata_;
-  in_metadata_ = false;
-  return !tensor || FinishTensor();
-}
-
-bool HeaderListener::FinishTensor() {
-  if (!has_dtype_ || !shape_.has_value() || !offsets_.has_value() || offsets_->size() != 2) {
+bool HeaderReader::AddTensor(const Tensor& tensor) {
+  if (!tensor.has_dtype || !tensor.has_shape || !tensor.has_offsets) {
     return Refuse("a tensor without type, shape or offsets");
   }
-  const Range range{(*offsets_)[0], (*offsets_)[1]};
+  const Range range = tensor.range;
   if (range.end < range.begin) return Refuse("a tensor that ends before it begins");
-  std::uint64_t elements = 1;
-  for (const std::uint64_t extent : *shape_) {
-    if (__builtin_mul_overflow(elements, extent, &elements)) {
-      return Refuse("a tensor of too many elements");
-    }
-  }
-  if (__builtin_add_overflow(parameters_, elements, &parameters_)) {
+  if (__builtin_add_overflow(parameters_, tensor.elements, &parameters_)) {
     return Refuse("more elements than can be counted");
   }
   ranges_.push_back(range);
-  if (dtype_ == nullptr) return true;  // newer than the table: its size is not known
+  if (tensor.dtype == nullptr) return true;  // newer than the table: its size is not known
   std::uint64_t bits = 0;
-  if (__builtin_mul_overflow(elements, std::uint64_t{dtype_->bits}, &bits) || bits % 8 != 0 ||
-      bits / 8 != range.end - range.begin) {
+  if (__builtin_mul_overflow(tensor.elements, std::uint64_t{tensor.dtype->bits}, &bits) ||
+      bits % 8 != 0 || bits / 8 != range.end - range.begin) {
     return Refuse("a tensor whose bytes do not fit its shape");
   }
-  bytes_by_dtype_[dtype_->name] += bits / 8;
+  bytes_by_dtype_[tensor.dtype->name] += bits / 8;
   return true;
 }
 
-bool HeaderListener::start_array(std::size_t) {
-  const bool wanted = field_ == Field::kShape || field_ == Field::kOffsets;
-  if (depth_ != 2 || in_metadata_ || in_array_ || !wanted) {
-    return Refuse("an array where none belongs");
-  }
-  in_array_ = true;
-  (field_ == Field::kShape ? shape_ : offsets_).emplace();
-  return true;
-}
-
-bool HeaderListener::end_array() {
-  in_array_ = false;
-  return true;
-}
-
-bool HeaderListener::number_unsigned(number_unsigned_t value) {
-  if (!in_array_) return Refuse("a number where none belongs");
-  auto& numbers = field_ == Field::kShape ? *shape_ : *offsets_;
-  if (numbers.size() >= kMaxDimensions) return Refuse("too many dimensions");
-  numbers.push_back(value);
-  return true;
-}
-
-bool HeaderListener::string(string_t& value) {
-  if (depth_ != 2 || in_array_) return Refuse("a text where none belongs");
-  if (in_metadata_) {
-    KeepMetadata(value);
-    return true;
-  }
-  if (field_ != Field::kDtype) return Refuse("a text where none belongs");
-  dtype_ = FindDtype(value);
-  has_dtype_ = true;
-  return true;
-}
-
-void HeaderListener::KeepMetadata(const std::string& value) {
-  if (metadata_key_ == "license" || metadata_key_ == "modelspec.license") {
-    said_.license = CleanText(value);
-  } else if (metadata_key_ == "name" || metadata_key_ == "modelspec.title") {
-    said_.name = CleanText(value);
-  } else if (metadata_key_ == "architecture" || metadata_key_ == "modelspec.architecture") {
-    said_.architecture = CleanText(value);
-  }
-}
-
-bool HeaderListener::parse_error(std::size_t position, const std::string&,
-                                 const nlohmann::json::exception&) {
-  return Refuse("a header that is no JSON, at its byte " + std::to_string(position));
-}
-
-void HeaderListener::Tell(model::Facts& facts) {
+void HeaderReader::Tell(model::Facts& facts) {
   facts.name = said_.name;
   facts.license = said_.license;
   facts.architecture = said_.architecture;
@@ -310,7 +297,7 @@ void HeaderListener::Tell(model::Facts& facts) {
   facts.tensor_count = ranges_.size();
 }
 
-const std::vector<Range>& HeaderListener::Ranges() {
+const std::vector<Range>& HeaderReader::Ranges() {
   std::sort(ranges_.begin(), ranges_.end(), [](const Range& left, const Range& right) {
     return std::pair(left.begin, left.end) < std::pair(right.begin, right.end);
   });
@@ -339,6 +326,20 @@ std::string CheckRanges(const std::vector<Range>& ranges, std::uint64_t data_byt
   return {};
 }
 
+void CheckHeader(HeaderReader& header, std::uint64_t data_begin, std::uint64_t data_bytes,
+                 RiskList& risks) {
+  std::string broken = header.broken();
+  const std::vector<Range>& ranges = header.Ranges();
+  if (broken.empty()) broken = CheckRanges(ranges, data_bytes);
+  const std::uint64_t end = ranges.empty() ? 0 : ranges.back().end;
+  if (!broken.empty()) {
+    risks.Add(RiskId::kMalformed, broken + ", read to " + AtOffset(header.offset()));
+  } else if (end < data_bytes) {
+    risks.Add(RiskId::kTrailingData,
+              std::to_string(data_bytes - end) + " bytes from " + AtOffset(data_begin + end));
+  }
+}
+
 }  // namespace
 
 bool LooksLikeSafetensors(base::ByteView head, std::uint64_t file_size) {
@@ -351,7 +352,7 @@ bool LooksLikeSafetensors(base::ByteView head, std::uint64_t file_size) {
   return blank_or_empty && length + kLengthBytes <= file_size;
 }
 
-model::Facts ParseSafetensors(ByteSource& source, ReadBudget& budget) {
+model::Facts ParseSafetensors(ByteSource& source, WorkBudget& budget) {
   model::Facts facts;
   facts.format = model::Format::kSafetensors;
   RiskList risks;
@@ -364,19 +365,13 @@ model::Facts ParseSafetensors(ByteSource& source, ReadBudget& budget) {
     return facts;
   }
   Cursor cursor(source, budget, kLengthBytes, data_begin);
-  HeaderListener listener;
-  nlohmann::json::sax_parse(HeaderIterator(cursor), HeaderIterator(), &listener);
-  listener.Tell(facts);
-  const std::uint64_t data_bytes = source.size() - data_begin;
-  const std::vector<Range>& ranges = listener.Ranges();
-  std::string broken = listener.broken();
-  if (broken.empty()) broken = CheckRanges(ranges, data_bytes);
-  const std::uint64_t end = ranges.empty() ? 0 : ranges.back().end;
-  if (!broken.empty()) {
-    risks.Add(RiskId::kMalformed, broken + ", read to " + AtOffset(cursor.offset()));
-  } else if (end < data_bytes) {
-    risks.Add(RiskId::kTrailingData,
-              std::to_string(data_bytes - end) + " bytes from " + AtOffset(data_begin + end));
+  HeaderReader header(cursor);
+  header.Read();
+  header.Tell(facts);
+  if (budget.spent()) {
+    risks.AddSpent(header.offset());
+  } else {
+    CheckHeader(header, data_begin, source.size() - data_begin, risks);
   }
   facts.risks = std::move(risks).Take();
   return facts;

@@ -12,6 +12,6 @@ bool LooksLikeSafetensors(base::ByteView head, std::uint64_t file_size);
 // https://github.com/huggingface/safetensors, with the checks of its own reader: a header of at
 // most 100 MB, no name twice, sizes that follow from shape and type, offsets that leave no gap, and
 // not a byte after the last tensor.
-model::Facts ParseSafetensors(ByteSource& source, ReadBudget& budget);
+model::Facts ParseSafetensors(ByteSource& source, WorkBudget& budget);
 
 }  // namespace weighmaster::agent::formats

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <map>
-#include <unordered_set>
 #include <utility>
 
 namespace weighmaster::agent::formats {
@@ -20,7 +19,8 @@ constexpr std::uint64_t kLocatorBytes = 20;
 constexpr std::uint64_t kMaxCommentBytes = 65'535;
 constexpr std::uint16_t kExtra64 = 1;
 constexpr std::uint16_t kFlagEncrypted = 1;
-constexpr std::size_t kMaxNameBytes = 1'024;  // kept; a longer name is a lie of no use to a loader
+constexpr std::size_t kMaxNameBytes =
+    1'024;  // of one; a longer name is a lie of no use to a loader
 // A file may hold several ends of a directory, one in another's comment; so many are followed.
 constexpr std::size_t kMaxDirectories = 4;
 // Spent on finding the next local header where no length leads to it.
@@ -68,10 +68,10 @@ void ApplyExtra64(std::string_view extra, Sizes& sizes) {
 // Collects the members of one archive.
 class ZipReader {
  public:
-  ZipReader(ByteSource& source, ReadBudget& budget, RiskList& risks)
+  ZipReader(ByteSource& source, WorkBudget& budget, RiskList& risks)
       : cursor_(source, budget), risks_(risks) {}
 
-  std::vector<ZipMember> Read() &&;
+  ZipListing Read() &&;
 
  private:
   struct Directory {
@@ -92,6 +92,12 @@ class ZipReader {
   std::uint64_t AddMember(const ZipMember& local, bool knows_size);
   std::optional<std::uint64_t> FindLocalHeader(std::uint64_t from);
   bool HasSignature(std::uint64_t offset, std::uint32_t signature);
+  // Whether one more member may be read and kept.
+  bool HasRoom() const {
+    return members_.size() < base::limits::kMaxZipEntries && name_bytes_left_ > 0 &&
+           !cursor_.budget().spent();
+  }
+  std::optional<std::string> ReadName(std::uint16_t bytes);
   void Broken(std::string_view what, std::uint64_t offset) {
     risks_.Add(RiskId::kMalformed, std::string(what) + " at " + AtOffset(offset));
   }
@@ -100,19 +106,22 @@ class ZipReader {
   RiskList& risks_;
   std::uint64_t search_left_ = kMaxSearchBytes;
   std::vector<Directory> directories_;
+  bool directories_read_ = true;  // false: some reached a limit before its end
   std::multimap<std::uint64_t, DirectoryEntry> entries_;  // by the offset of the local header
-  std::unordered_set<std::uint64_t> headers_read_;
+  std::vector<std::uint64_t> chain_;  // the local headers, in the order of their offsets
+  std::size_t name_bytes_left_ = base::limits::kMaxZipNameBytes;
   std::vector<ZipMember> members_;
 };
 
-std::vector<ZipMember> ZipReader::Read() && {
+ZipListing ZipReader::Read() && {
   FindDirectories();
   if (directories_.empty()) Broken("no directory", cursor_.end());
   for (const Directory& directory : directories_) ReadDirectory(directory);
   FollowLocalHeaders();
   for (auto entry = entries_.begin(); entry != entries_.end();
        entry = entries_.upper_bound(entry->first)) {
-    if (headers_read_.count(entry->first) != 0) continue;
+    if (std::binary_search(chain_.begin(), chain_.end(), entry->first)) continue;
+    if (!HasRoom()) break;
     if (!ReadLocalHeader(entry->first).has_value()) {
       Broken("no header for the member \"" + entry->second.name + "\"", entry->first);
       members_.push_back({entry->second.name,
@@ -124,10 +133,7 @@ std::vector<ZipMember> ZipReader::Read() && {
                           entry->second.encrypted});
     }
   }
-  if (members_.size() >= base::limits::kMaxZipEntries) {
-    Broken("more members than can be examined", cursor_.end());
-  }
-  return std::move(members_);
+  return {std::move(members_), HasRoom() && directories_read_};
 }
 
 bool ZipReader::HasSignature(std::uint64_t offset, std::uint32_t signature) {
@@ -185,8 +191,24 @@ void ZipReader::ReadDirectory(const Directory& directory) {
   if (!cursor_.Seek(directory.begin)) return;
   // The count lies as easily as anything else: entries are read for as long as there are any.
   std::uint64_t count = 0;
-  while (entries_.size() < base::limits::kMaxZipEntries && ReadDirectoryEntry(directory)) ++count;
-  if (count < directory.count) Broken("a directory that ends too early", cursor_.offset());
+  // The other half is for the names in the local headers.
+  constexpr std::size_t kNameBytesKept = base::limits::kMaxZipNameBytes / 2;
+  while (HasRoom() && name_bytes_left_ > kNameBytesKept &&
+         entries_.size() < base::limits::kMaxZipEntries) {
+    if (!ReadDirectoryEntry(directory)) {
+      if (count < directory.count) Broken("a directory that ends too early", cursor_.offset());
+      return;
+    }
+    ++count;
+  }
+  directories_read_ = false;
+}
+
+std::optional<std::string> ZipReader::ReadName(std::uint16_t bytes) {
+  cursor_.budget().Take(work::kArchiveMember);
+  auto name = cursor_.Text(bytes, kMaxNameBytes);
+  if (name.has_value()) name_bytes_left_ -= std::min(name_bytes_left_, name->size());
+  return name;
 }
 
 bool ZipReader::ReadDirectoryEntry(const Directory& directory) {
@@ -202,7 +224,7 @@ bool ZipReader::ReadDirectoryEntry(const Directory& directory) {
   if (!comment_bytes.has_value() || !cursor_.Skip(8)) return false;
   const auto header = cursor_.U32();
   if (!header.has_value()) return false;
-  auto name = cursor_.Text(*name_bytes, kMaxNameBytes);
+  auto name = ReadName(*name_bytes);
   if (!name.has_value()) return false;
   const auto extra = cursor_.Text(*extra_bytes, *extra_bytes);
   if (!extra.has_value() || !cursor_.Skip(*comment_bytes)) return false;
@@ -216,8 +238,9 @@ bool ZipReader::ReadDirectoryEntry(const Directory& directory) {
 
 void ZipReader::FollowLocalHeaders() {
   std::uint64_t offset = 0;
-  while (members_.size() < base::limits::kMaxZipEntries) {
+  while (HasRoom()) {
     const auto end = ReadLocalHeader(offset);
+    if (end.has_value()) chain_.push_back(offset);
     const auto next = FindLocalHeader(end.value_or(offset + 1));
     if (!next.has_value()) return;
     offset = *next;
@@ -235,11 +258,10 @@ std::optional<std::uint64_t> ZipReader::ReadLocalHeader(std::uint64_t offset) {
   const auto name_bytes = cursor_.U16();
   const auto extra_bytes = cursor_.U16();
   if (!extra_bytes.has_value()) return std::nullopt;
-  auto name = cursor_.Text(*name_bytes, kMaxNameBytes);
+  auto name = ReadName(*name_bytes);
   if (!name.has_value()) return std::nullopt;
   const auto extra = cursor_.Text(*extra_bytes, *extra_bytes);
   if (!extra.has_value()) return std::nullopt;
-  headers_read_.insert(offset);
   Sizes sizes{*stored, *whole, 0};
   ApplyExtra64(*extra, sizes);
   ZipMember local;
@@ -300,16 +322,18 @@ std::optional<std::uint64_t> ZipReader::FindLocalHeader(std::uint64_t from) {
 
 base::Bytes Inflate(Cursor& cursor, std::size_t most) {
   constexpr std::size_t kStep = 64 * base::limits::kKiB;
+  constexpr std::size_t kInStep = 1 * base::limits::kKiB;
   base::Bytes out;
   z_stream stream{};
+  cursor.budget().Take(work::kInflate);
   if (inflateInit2(&stream, -MAX_WBITS) != Z_OK) return out;
   int state = Z_OK;
   while (state == Z_OK && out.size() < most) {
-    const base::ByteView in = cursor.Peek(std::min<std::uint64_t>(cursor.remaining(), kStep));
+    const base::ByteView in = cursor.Peek(kInStep);
     if (in.empty()) break;
     const std::size_t before = out.size();
     // Room for a little more at a time, so that what is allocated follows what came out.
-    const std::size_t room = std::min({most - before, kStep, in.size() * 4 + 256});
+    const std::size_t room = std::min({most - before, kStep, in.size() * 16 + 256});
     out.resize(before + room);
     stream.next_in = const_cast<Bytef*>(in.data());
     stream.avail_in = static_cast<uInt>(in.size());
@@ -320,9 +344,8 @@ base::Bytes Inflate(Cursor& cursor, std::size_t most) {
     const std::size_t produced = room - stream.avail_out;
     const std::size_t consumed = in.size() - stream.avail_in;
     out.resize(before + produced);
-    cursor.budget().Take(produced);
+    cursor.budget().Take((produced + consumed) * work::kInflatedByte);
     if (!cursor.Skip(consumed) || (produced == 0 && consumed == 0)) break;
-    if (cursor.budget().left() == 0) break;
   }
   inflateEnd(&stream);
   return out;
@@ -330,11 +353,11 @@ base::Bytes Inflate(Cursor& cursor, std::size_t most) {
 
 }  // namespace
 
-std::vector<ZipMember> ListZipMembers(ByteSource& source, ReadBudget& budget, RiskList& risks) {
+ZipListing ListZipMembers(ByteSource& source, WorkBudget& budget, RiskList& risks) {
   return ZipReader(source, budget, risks).Read();
 }
 
-std::optional<base::Bytes> ReadZipMember(ByteSource& source, ReadBudget& budget,
+std::optional<base::Bytes> ReadZipMember(ByteSource& source, WorkBudget& budget,
                                          const ZipMember& member, std::size_t most) {
   if (member.encrypted) return std::nullopt;
   const std::uint64_t left = source.size() - std::min(source.size(), member.data);

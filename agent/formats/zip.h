@@ -22,6 +22,11 @@ struct ZipMember {
   bool encrypted = false;
 };
 
+struct ZipListing {
+  std::vector<ZipMember> members;
+  bool complete = true;  // false: there are more of them, or of their names, than are listed
+};
+
 inline constexpr std::uint16_t kZipStored = 0;
 inline constexpr std::uint16_t kZipDeflated = 8;
 
@@ -29,11 +34,11 @@ inline constexpr std::uint16_t kZipDeflated = 8;
 // ends near the end of the file, and the chain of local headers from the first byte. Checksums,
 // flags and names that disagree do not hide a member. What is broken about the archive goes to
 // `risks`. https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT
-std::vector<ZipMember> ListZipMembers(ByteSource& source, ReadBudget& budget, RiskList& risks);
+ZipListing ListZipMembers(ByteSource& source, WorkBudget& budget, RiskList& risks);
 
 // The first `most` bytes of a member's content, inflated where it is deflated; fewer where it is
 // shorter or broken. Nothing when the method is another or the member is encrypted.
-std::optional<base::Bytes> ReadZipMember(ByteSource& source, ReadBudget& budget,
+std::optional<base::Bytes> ReadZipMember(ByteSource& source, WorkBudget& budget,
                                          const ZipMember& member, std::size_t most);
 
 }  // namespace weighmaster::agent::formats

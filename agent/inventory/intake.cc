@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "policy/base/limits.h"
+#include "third_party/spdlog/log.h"
 
 namespace weighmaster::agent::inventory {
 
@@ -29,10 +30,15 @@ void Intake::Drain() {
     first = &deliveries_.front();  // stays where it is: only this function takes it away
   }
   if (auto applied = inventory_.Apply(*first); !applied.has_value()) {
+    if (!last_error_.has_value()) {
+      logging::Error("inventory",
+                     applied.error().message() + "; what was found waits until it can be written");
+    }
     last_error_ = std::move(applied).error();
     retry_.Start(base::limits::kStorageRetryDelay, [this] { Drain(); });
     return;
   }
+  if (last_error_.has_value()) logging::Info("inventory", "it can be written again");
   last_error_.reset();
   {
     const std::lock_guard lock(mutex_);

@@ -295,6 +295,68 @@ base::Status Inventory::Cover(Step& step, const model::Coverage& coverage) {
   return events_.Append(step.transaction(), model::CoverageChanged{coverage});
 }
 
+base::Status Inventory::ForgetRootsExcept(std::string_view sensor,
+                                          std::span<const std::string> roots) {
+  WM_CHECK(loop_.OnLoop() && walks_.empty());
+  std::vector<std::string> kept;
+  for (const std::string& root : roots) kept.push_back(WithoutTrailingSlash(root));
+  WM_ASSIGN_OR_RETURN(const std::vector<model::Coverage> coverages, Coverages());
+  WM_ASSIGN_OR_RETURN(Step step, Step::Begin(database_));
+  WM_RETURN_IF_ERROR(LoseOutside(step, kept));
+  for (const model::Coverage& coverage : coverages) {
+    const std::string root = WithoutTrailingSlash(coverage.root.bytes);
+    if (coverage.sensor != sensor || std::ranges::find(kept, root) != kept.end()) continue;
+    WM_RETURN_IF_ERROR(Uncover(step, coverage));
+  }
+  return step.Commit();
+}
+
+base::Status Inventory::LoseOutside(Step& step, std::span<const std::string> roots) {
+  std::int64_t last_id = 0;
+  while (true) {
+    std::vector<model::Path> outside;
+    std::int64_t rows = 0;
+    {
+      WM_ASSIGN_OR_RETURN(sqlite::Statement page,
+                          database_.Prepare("SELECT id, path, sighting FROM sightings WHERE id > ? "
+                                            "ORDER BY id LIMIT ?"));
+      page.Bind(last_id).Bind(kPageRows);
+      while (true) {
+        WM_ASSIGN_OR_RETURN(const bool row, page.Step());
+        if (!row) break;
+        ++rows;
+        last_id = page.Int(0);
+        const std::string_view path = base::AsText(page.Blob(1));
+        if (std::ranges::any_of(roots, [&](const auto& root) { return IsBelow(path, root); })) {
+          continue;
+        }
+        WM_ASSIGN_OR_RETURN(model::Sighting sighting, SightingFromColumn(page.Blob(2)));
+        outside.push_back(std::move(sighting.path));
+      }
+    }
+    for (const model::Path& path : outside) {
+      WM_RETURN_IF_ERROR(Lose(step, path, model::GoneReason::kRootRemoved));
+    }
+    if (rows < kPageRows) return {};
+  }
+}
+
+base::Status Inventory::Uncover(Step& step, model::Coverage coverage) {
+  {
+    WM_ASSIGN_OR_RETURN(sqlite::Statement remove,
+                        database_.Prepare("DELETE FROM coverage WHERE sensor = ? AND root = ?"));
+    WM_RETURN_IF_ERROR(remove.Bind(std::string_view(coverage.sensor))
+                           .Bind(base::AsBytes(coverage.root.bytes))
+                           .Run());
+  }
+  coverage.state = model::CoverageState::kCouldNot;
+  coverage.reason = model::CoverageReason::kRootRemoved;
+  coverage.detail.clear();
+  coverage.files_seen = 0;
+  coverage.files_failed = 0;
+  return events_.Append(step.transaction(), model::CoverageChanged{std::move(coverage)});
+}
+
 base::Result<Inventory::Row> Inventory::ReadRow(const sqlite::Statement& statement) {
   Row row;
   row.id = statement.Int(0);

@@ -56,6 +56,11 @@ class Inventory final : public decide::Subjects {
   // its own. A walk that this object did not see begin concludes nothing.
   base::Status Apply(std::span<const sensors::Observation> observations);
 
+  // At the start, when the sensor's roots are named in the settings: everything that it saw outside
+  // of them is gone with GoneReason::kRootRemoved, and coverage of other roots is forgotten, which
+  // the last word about each says. `roots` are absolute and hold no symbolic link.
+  base::Status ForgetRootsExcept(std::string_view sensor, std::span<const std::string> roots);
+
   // decide::Subjects. Stored verdicts and their events change only where model::SameJudgement says
   // so.
   void Rejudge(std::function<void(const decide::RejudgeCounts&)> done) override;
@@ -95,6 +100,8 @@ class Inventory final : public decide::Subjects {
   base::Status LoseUnseen(Step& step, const std::string& root,
                           const std::unordered_set<std::int64_t>& seen);
   base::Status Cover(Step& step, const model::Coverage& coverage);
+  base::Status LoseOutside(Step& step, std::span<const std::string> roots);
+  base::Status Uncover(Step& step, model::Coverage coverage);
 
   static base::Result<Row> ReadRow(const sqlite::Statement& statement);
   base::Result<std::optional<Row>> FindRow(const model::Path& path);

@@ -1,7 +1,10 @@
 #include "agent/journal/sealer.h"
 
+#include <utility>
+
 #include "policy/base/check.h"
 #include "policy/base/limits.h"
+#include "third_party/spdlog/log.h"
 
 namespace weighmaster::agent::journal {
 
@@ -31,14 +34,18 @@ void Sealer::Arm(base::Duration delay) {
 
 void Sealer::SealOne() {
   hurried_ = false;
-  storage_failed_ = false;
+  const bool failed_before = std::exchange(storage_failed_, false);
   const auto sealed = journal_.Seal();
   if (!sealed.has_value()) {
     // Before the first chain there is nothing to mend; StartChain's caller seals what waits.
     storage_failed_ = sealed.error().code() != base::ErrorCode::kFailedPrecondition;
     if (storage_failed_) Arm(base::limits::kStorageRetryDelay);
+    if (storage_failed_ && !failed_before) {
+      logging::Error("journal", sealed.error().message() + "; events wait until it can be written");
+    }
     return;
   }
+  if (failed_before) logging::Info("journal", "it can be written again");
   if (!sealed.value()) {
     appended_.clear();
     return;

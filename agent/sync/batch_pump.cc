@@ -66,10 +66,15 @@ base::Status BatchPump::Send() {
 }
 
 base::Result<base::WallTime> BatchPump::OnAcknowledgement(const v1::SignedAcknowledgement& frame,
-                                                          const wire::Root& root) {
+                                                          const wire::Root& root,
+                                                          const model::Id& lineage) {
   WM_ASSIGN_OR_RETURN(const wire::SignedDocument document, wire::FromProto(frame));
   WM_ASSIGN_OR_RETURN(const wire::Acknowledgement acknowledgement,
                       wire::VerifyAcknowledgement(document, root));
+  if (acknowledgement.lineage != lineage) {
+    return base::FailedPrecondition(
+        "the acknowledgement is of another lineage of the server's store than this stream");
+  }
   const base::Status noted = journal_.Acknowledge(acknowledgement.chain, acknowledgement.number,
                                                   acknowledgement.header_digest);
   if (!noted.has_value() && noted.error().code() == base::ErrorCode::kFailedPrecondition) {

@@ -44,10 +44,12 @@ class BatchPump {
   // The server owes an answer.
   bool waiting() const { return channel_ != nullptr && sent_ > answered_; }
 
-  // The time that the server signed. INVALID_ARGUMENT or worse when it is not its signature or not
-  // our batch. A journal that can't be written costs nothing: a later acknowledgement covers it.
+  // The time that the server signed. INVALID_ARGUMENT or worse when it is not its signature, not
+  // our batch, or a promise of another lineage of its store than this stream's, which a restore
+  // from a backup has broken. A journal that can't be written costs nothing: a later
+  // acknowledgement covers it.
   base::Result<base::WallTime> OnAcknowledgement(const v1::SignedAcknowledgement& frame,
-                                                 const wire::Root& root);
+                                                 const wire::Root& root, const model::Id& lineage);
   base::Result<Next> OnResend(const v1::Resend& frame);
   // Nothing is sent until Resume(), which begins with the refused batch.
   void OnRefused(const v1::BatchRefused& frame);

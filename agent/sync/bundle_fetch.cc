@@ -15,7 +15,14 @@ base::Status BundleFetch::OnOffer(wire::AgentChannel& channel, const v1::Offer& 
   if (!offer.has_bundle()) return {};
   WM_ASSIGN_OR_RETURN(wire::SignedDocument bundle, wire::FromProto(offer.bundle()));
   if (policy_.applying()) {
+    // Perhaps by Resume(), which knows nothing of us.
+    const bool waits_already = next_.has_value();
     next_ = std::move(bundle);
+    if (!waits_already) {
+      policy_.WhenApplied([this, alive = std::weak_ptr<const bool>(alive_)] {
+        if (!alive.expired()) TakeNext();
+      });
+    }
     return {};
   }
   return Take(std::move(bundle));
@@ -99,13 +106,10 @@ base::Status BundleFetch::Apply() {
   writer_.reset();
   const wire::SignedDocument bundle = std::move(*bundle_);
   bundle_.reset();
-  return policy_.Apply(bundle, [this, alive = std::weak_ptr<const bool>(alive_)] {
-    if (!alive.expired()) OnApplied();
-  });
+  return policy_.Apply(bundle, [] {});
 }
 
-void BundleFetch::OnApplied() {
-  if (!next_.has_value()) return;
+void BundleFetch::TakeNext() {
   wire::SignedDocument bundle = std::move(*next_);
   next_.reset();
   if (const auto taken = Take(std::move(bundle)); !taken.has_value()) on_error_(taken.error());

@@ -37,7 +37,7 @@ class BundleFetch {
   void End();
 
   // The server owes a chunk.
-  bool waiting() const { return channel_ != nullptr && writer_ != nullptr; }
+  bool waiting() const { return channel_ != nullptr && bundle_.has_value() && writer_ != nullptr; }
 
  private:
   base::Status Take(wire::SignedDocument bundle);
@@ -46,7 +46,7 @@ class BundleFetch {
   base::Status FinishPart();
   base::Status GiveUp(const std::string& detail);
   base::Status Apply();
-  void OnApplied();
+  void TakeNext();
 
   decide::PolicyInForce& policy_;
   const std::function<void(const base::Error&)> on_error_;

@@ -161,8 +161,9 @@ base::Status Session::Handle(const v1::ServerFrame& frame) {
 base::Status Session::HandleStreaming(const v1::ServerFrame& frame) {
   switch (frame.frame_case()) {
     case v1::ServerFrame::kAcknowledgement: {
-      WM_ASSIGN_OR_RETURN(const base::WallTime time,
-                          pump_.OnAcknowledgement(frame.acknowledgement(), *rooms_.policy.root()));
+      WM_ASSIGN_OR_RETURN(
+          const base::WallTime time,
+          pump_.OnAcknowledgement(frame.acknowledgement(), *rooms_.policy.root(), lineage_));
       rooms_.policy.NoteVerifiedTime(time);
       backoff_.Reset();
       return {};
@@ -188,6 +189,11 @@ base::Status Session::OnChallenge(const v1::Challenge& challenge) {
   if (challenge.nonce().size() != kNonceBytes) {
     return base::InvalidArgument("the server's challenge has no nonce of 32 bytes");
   }
+  const auto lineage = model::IdFromBytes(base::AsBytes(challenge.lineage_id()));
+  if (!lineage.has_value()) {
+    return base::InvalidArgument("the server's challenge does not name its store's lineage");
+  }
+  lineage_ = *lineage;
   if (!rooms_.policy.root().has_value()) {
     return base::FailedPrecondition("this endpoint has no root document; enrol it again");
   }

@@ -120,6 +120,7 @@ class Session {
   BatchPump pump_;
   BundleFetch fetch_;
   wire::Backoff backoff_;
+  model::Id lineage_;  // of the server's store, as this stream's Challenge names it
   base::BootTime welcomed_;
   std::string last_error_;
   std::optional<base::WallTime> last_contact_;

@@ -119,8 +119,11 @@ inline constexpr std::size_t kMaxFileIdentityBytes = 256;
 // -------------------------------------------------------------------------- A first walk takes
 // files from this size; smaller ones follow in a slow second pass.
 inline constexpr std::uint64_t kDefaultMinFileBytes = 64 * kKiB;
-// What a parser may read of a file before it gives up with `malformed` (hashing is not parsing).
-inline constexpr std::uint64_t kMaxParsedBytes = 512 * kMiB;
+// What looking at one file may cost, in units of about a nanosecond of a slow core: every byte,
+// opcode, entry and field has its price (agent/formats/work_budget.h). Past it the parser keeps
+// what it found and adds the risk `opaque`. Hashing is not parsing. A checkpoint of 200,000 tensors
+// or two million pickle opcodes stays under half of it.
+inline constexpr std::uint64_t kMaxParseWork = 1'000'000'000;
 inline constexpr std::size_t kMaxHeaderBytes = 100'000'000;  // safetensors' own limit
 inline constexpr std::size_t kMaxTensors = 1U << 20;
 inline constexpr std::size_t kMaxMetadataEntries = 1U << 16;
@@ -128,10 +131,19 @@ inline constexpr std::size_t kMaxMetadataEntries = 1U << 16;
 inline constexpr std::size_t kMaxFactBytes = 512;
 inline constexpr std::size_t kMaxRisksPerFile = 64;
 inline constexpr std::size_t kMaxEvidenceBytes = 256;
-inline constexpr std::size_t kMaxPickleOpcodes = 50'000'000;
+// Values that a pickle keeps on its stack and in its memo, over all streams that are open in one.
+// Past the first the file is `opaque`; past the others a value is lost, and that is a risk where a
+// name or a callee is lost. Picklers count their memo's keys from 0; so many others are kept.
 inline constexpr std::size_t kMaxPickleStack = 1U << 20;
 inline constexpr std::size_t kMaxPickleMemo = 1U << 20;
+inline constexpr std::size_t kMaxPickleSparseMemo = 1U << 16;
+// A pickle written inside a pickle as text (base64, hexadecimal), and a member of an archive that
+// has to be inflated whole. The rest of a longer one is `opaque`.
+inline constexpr std::size_t kMaxDecodedPickleBytes = 4 * kMiB;
+inline constexpr std::size_t kMaxInflatedBytes = 32 * kMiB;
+// Members of an archive, and the bytes of all their names. Past either the rest is `opaque`.
 inline constexpr std::size_t kMaxZipEntries = 1U << 17;
+inline constexpr std::size_t kMaxZipNameBytes = 32 * kMiB;
 // What the cage answers for one file, and how long a file may keep a worker.
 inline constexpr std::size_t kMaxCageAnswerBytes = 128 * kKiB;
 inline constexpr std::size_t kMaxDescriptorsPerMessage = 32;
@@ -206,6 +218,9 @@ inline constexpr std::size_t kMaxBundleParts = 16;
 
 // Calls of one connection at a time. Past it the peer's transport makes them wait.
 inline constexpr int kMaxStreamsPerConnection = 16;
+// Connections whose certificate waits to be looked at, which anybody may ask for by opening streams
+// and leaving them. One more gets RESOURCE_EXHAUSTED and tries again.
+inline constexpr std::size_t kMaxPeersWaiting = 1'024;
 // Calls that wait for an answer. Past either the caller gets RESOURCE_EXHAUSTED and tries again.
 inline constexpr std::size_t kMaxEnrolmentsWaiting = 64;
 inline constexpr std::size_t kMaxAdminCallsWaiting = 64;

@@ -29,6 +29,7 @@ Server::~Server() {
 }
 
 base::Status Server::OpenStore(const std::string& data_folder, const identity::FleetFiles& files) {
+  WM_ASSIGN_OR_RETURN(lock_, posix::FolderLock::Take(data_folder, "server"));
   WM_ASSIGN_OR_RETURN(store_, store::SqliteStore::Open(StorePath(data_folder)));
   model::Id new_lineage;
   random_.Fill(new_lineage.bytes);

@@ -17,6 +17,7 @@
 #include "third_party/asio/asio_loop.h"
 #include "third_party/asio/thread_pool.h"
 #include "third_party/openssl/random.h"
+#include "third_party/posix/folder_lock.h"
 
 namespace weighmaster::server::app {
 
@@ -50,6 +51,7 @@ class Server {
   openssl::SystemRandom random_;
 
   // In the order of making; each may use what stands above it.
+  posix::FolderLock lock_;
   std::unique_ptr<store::Store> store_;
   std::unique_ptr<store::Queries> queries_;
   model::Id lineage_;

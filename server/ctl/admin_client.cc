@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "policy/base/limits.h"
+#include "third_party/grpc/log.h"
 #include "third_party/openssl/handshake.h"
 #include "weighmaster/v1/admin.grpc.pb.h"
 
@@ -16,6 +17,7 @@ namespace {
 namespace limits = base::limits;
 
 std::shared_ptr<grpc::Channel> MakeChannel(const Profile& profile) {
+  grpc_adapter::TakeOverLog();
   grpc::SslCredentialsOptions tls;
   tls.pem_root_certs = profile.ca_pem;
   grpc::ChannelArguments arguments;

@@ -22,6 +22,8 @@ constexpr std::size_t kNonceBytes = 32;
 // it sends some again when it is asked to.
 constexpr std::size_t kMaxBatchesUnderWay = 2 * limits::kMaxBatchesInFlight;
 constexpr std::size_t kMaxPartsWanted = 64;
+// Roots offered at one time, so that they fit the outbox; further ones follow at the next offer.
+constexpr std::size_t kMaxRootsOffered = limits::kMaxOutboxFrames / 2;
 // Half of the outbox stays free for acknowledgements.
 constexpr std::size_t kMaxQueuedForParts = limits::kMaxOutboxFrames / 2;
 constexpr std::chrono::milliseconds kPartsPause{50};
@@ -251,22 +253,29 @@ void Session::Welcome(const Lookup& lookup) {
   Offer();
 }
 
+// A root is accepted only after the one before it, and a bundle may be signed by keys that only the
+// newest names: so all that the agent lacks go first, one a frame.
+void Session::OfferRoots() {
+  std::size_t offered = 0;
+  for (const wire::SignedDocument& root : services_.rollout.RootsAfter(claim_.root_version)) {
+    if (++offered > kMaxRootsOffered) return;
+    v1::ServerFrame frame;
+    wire::ToProto(root, *frame.mutable_offer()->mutable_root());
+    channel_->Send(frame);
+    ++claim_.root_version;
+  }
+}
+
 bool Session::Offer() {
   if (state_ != State::kReady) return false;
+  OfferRoots();
   const auto& policy = services_.rollout.current();
   if (policy == nullptr || policy->manifest.version <= offered_version_) return false;
   if (!claim_.policy_line.empty() && claim_.policy_line != policy->manifest.line) return false;
-  const auto& roots = services_.rollout.roots();
-  const bool root_is_older = claim_.root_version < roots.size();
-  if (claim_.manifest == policy->manifest_sha256 && !root_is_older) return false;
+  if (claim_.manifest == policy->manifest_sha256) return false;
   offered_version_ = policy->manifest.version;
   v1::ServerFrame frame;
   wire::ToProto(policy->document, *frame.mutable_offer()->mutable_bundle());
-  // A root is accepted only after the one before it, so the agent gets its next.
-  if (root_is_older) {
-    wire::ToProto(roots[static_cast<std::size_t>(claim_.root_version)],
-                  *frame.mutable_offer()->mutable_root());
-  }
   channel_->Send(frame);
   return true;
 }

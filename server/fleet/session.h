@@ -83,7 +83,8 @@ class Session final : public wire::ServerListener {
   // Sends the challenge.
   void Start();
 
-  // Offers the current policy unless the agent has it. Only when ready; true when it was sent.
+  // Offers the roots after the agent's own, then the current policy unless the agent has it. Only
+  // when ready; true when the policy was sent.
   bool Offer();
 
   // Says why, ignores the peer from now on, and closes soon.
@@ -123,6 +124,7 @@ class Session final : public wire::ServerListener {
   static base::Result<Lookup> LookUp(store::Queries& queries, const Claim& claim);
   void OnLookedUp(base::Result<Lookup> lookup);
   void Welcome(const Lookup& lookup);
+  void OfferRoots();
 
   void OnBatch(const v1::SealedBatch& frame);
   void OnOutcome(const ingest::Outcome& outcome);

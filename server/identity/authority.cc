@@ -88,6 +88,15 @@ Authority::Authority(base::Loop& loop, const base::Clock& clock, base::Random& r
       queries_(queries) {}
 
 void Authority::Classify(const std::string& certificate_pem, Reply<PeerDecision> reply) {
+  if (classifying_ >= base::limits::kMaxPeersWaiting) {
+    loop_.Post([reply = std::move(reply), alive = std::weak_ptr<const void>(alive_)] {
+      if (alive.lock() == nullptr) return;
+      reply(base::ResourceExhausted(
+          "the server has too many new connections to look at; try again in a few seconds"));
+    });
+    return;
+  }
+  ++classifying_;
   store::Ask(
       reader_, loop_, alive_,
       [&queries = queries_, files = files_, pem = certificate_pem,
@@ -111,7 +120,10 @@ void Authority::Classify(const std::string& certificate_pem, Reply<PeerDecision>
         }
         return DecidePeer(*certificate, files->ca_pem, endpoint, now);
       },
-      std::move(reply));
+      [this, reply = std::move(reply)](Result<PeerDecision> decision) {
+        --classifying_;
+        reply(std::move(decision));
+      });
 }
 
 void Authority::Enrol(const v1::EnrolRequest& request, Reply<v1::EnrolResponse> reply) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -56,7 +57,8 @@ class Authority {
   Authority& operator=(const Authority&) = delete;
 
   // What a connection with this client certificate (PEM; "" for none) may do, now. A certificate
-  // that cannot be read is refused.
+  // that cannot be read is refused. RESOURCE_EXHAUSTED while limits::kMaxPeersWaiting are under
+  // way: whoever opens connections must not fill the reader's queue.
   void Classify(const std::string& certificate_pem, Reply<PeerDecision> reply);
 
   // AgentService.Enrol. INVALID_ARGUMENT: the request is malformed or not signed by its key.
@@ -87,6 +89,9 @@ class Authority {
   base::Executor& reader_;
   store::Queries& queries_;
   const std::shared_ptr<const void> alive_ = std::make_shared<int>();
+
+  // Owned by the loop.
+  std::size_t classifying_ = 0;
 };
 
 }  // namespace weighmaster::server::identity

@@ -1,5 +1,6 @@
 #include "server/identity/fleet_files.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "policy/base/bytes.h"
@@ -125,8 +126,14 @@ Result<FleetFiles> LoadFleet(const std::string& folder) {
   }
   WM_ASSIGN_OR_RETURN(wire::SignedDocument signed_root, wire::FromProto(message));
   WM_ASSIGN_OR_RETURN(wire::Root root, wire::VerifyRoot(signed_root));
-  if (!root.keys.contains(ack_key.public_key().id())) {
-    return base::FailedPrecondition(folder + "/ack.key is not in the root document");
+  const auto role = root.roles.find(std::string(wire::kRoleServer));
+  if (role == root.roles.end() ||
+      std::ranges::find(role->second.key_ids, ack_key.public_key().id()) ==
+          role->second.key_ids.end()) {
+    return base::FailedPrecondition(
+        folder +
+        "/ack.key is no key of the root document's role \"server\"; endpoints would "
+        "believe none of its acknowledgements");
   }
   WM_ASSIGN_OR_RETURN(const openssl::Certificate tls, openssl::ParseCertificate(tls_pem));
   if (!openssl::IsIssuedBy(tls, ca_pem) || !tls.key.has_value() ||

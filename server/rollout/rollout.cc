@@ -68,6 +68,8 @@ Rollout::Rollout(base::Loop& loop, const base::Clock& clock, base::Executor& poo
 Status Rollout::Load(store::Queries& queries) {
   WM_ASSIGN_OR_RETURN(roots_, queries.Roots());
   if (roots_.empty()) return base::FailedPrecondition("the store holds no root document");
+  WM_ASSIGN_OR_RETURN(const wire::Root first, wire::ParseRoot(roots_.front().bytes));
+  first_root_version_ = first.version;
   WM_ASSIGN_OR_RETURN(wire::Root root, wire::ParseRoot(roots_.back().bytes));
   root_ = std::make_shared<const wire::Root>(std::move(root));
   auto bundle = queries.FindBundle(0);
@@ -81,6 +83,13 @@ Status Rollout::Load(store::Queries& queries) {
   policy.manifest_sha256 = bundle->manifest_sha256;
   current_ = std::make_shared<const PublishedPolicy>(std::move(policy));
   return {};
+}
+
+std::span<const wire::SignedDocument> Rollout::RootsAfter(std::uint64_t version) const {
+  const std::span<const wire::SignedDocument> roots(roots_);
+  // An endpoint whose next root this store never had can't be helped by those after it.
+  if (version + 1 < first_root_version_ || version >= first_root_version_ + roots.size()) return {};
+  return roots.subspan(static_cast<std::size_t>(version + 1 - first_root_version_));
 }
 
 void Rollout::Publish(Publication publication,
@@ -112,8 +121,13 @@ Rollout::Verified Rollout::Verify(Publication publication, const wire::Root& roo
     return base::FailedPrecondition("the policy expired at " +
                                     base::FormatWallTime(manifest.expires) + "; sign it again");
   }
-  if (manifest.floor > manifest.version) {
-    return base::FailedPrecondition("the floor is above the policy's own version");
+  // Endpoints take the time of signing for verified, and it never goes back: one from the future
+  // would make every other policy stale.
+  if (manifest.issued > now + limits::kMaxClockOffset) {
+    return base::FailedPrecondition("the policy says that it was signed at " +
+                                    base::FormatWallTime(manifest.issued) +
+                                    ", which is in the future; set the clock of the machine that "
+                                    "signs and sign it again");
   }
   if (!manifest.label_selector.empty()) {
     return base::FailedPrecondition("this server does not deliver to a part of the fleet yet");

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -52,8 +53,8 @@ class Rollout {
 
   // Null before the first policy.
   const std::shared_ptr<const PublishedPolicy>& current() const { return current_; }
-  // By version, 1 first; never empty once loaded.
-  const std::vector<wire::SignedDocument>& roots() const { return roots_; }
+  // The root documents that follow this version, the next one first.
+  std::span<const wire::SignedDocument> RootsAfter(std::uint64_t version) const;
   const wire::Root& root() const { return *root_; }
 
   // FAILED_PRECONDITION or INVALID_ARGUMENT with a sentence for the administrator: not signed for
@@ -79,7 +80,8 @@ class Rollout {
 
   // Owned by the loop.
   std::function<void()> listener_;
-  std::vector<wire::SignedDocument> roots_;
+  std::vector<wire::SignedDocument> roots_;  // by version, without a gap
+  std::uint64_t first_root_version_ = 1;
   std::shared_ptr<const wire::Root> root_;
   std::shared_ptr<const PublishedPolicy> current_;
 };

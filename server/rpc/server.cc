@@ -13,6 +13,7 @@
 #include "policy/base/check.h"
 #include "server/rpc/admin_service.h"
 #include "server/rpc/agent_service.h"
+#include "third_party/grpc/log.h"
 
 namespace weighmaster::server::rpc {
 
@@ -97,6 +98,7 @@ class GrpcServer final : public Server {
   GrpcServer& operator=(const GrpcServer&) = delete;
 
   base::Status Listen(const Options& options) {
+    grpc_adapter::TakeOverLog();
     grpc::ServerBuilder builder;
     SetLimits(builder);
     builder.AddListeningPort(options.address, MakeCredentials(options), &port_);

@@ -54,7 +54,8 @@ class Store {
 
   // At each start. The first time it makes this the store of the fleet, with this lineage; later it
   // only checks: FAILED_PRECONDITION when the store is another fleet's. `root` is stored when it is
-  // newer than those that are there.
+  // newer than those that are there; it must then be the next one, signed by the keys of the newest
+  // (wire::VerifyNextRoot), or nothing is stored.
   virtual base::Status AdoptFleet(const std::string& fleet_id, const model::Id& lineage,
                                   std::uint64_t root_version, const wire::SignedDocument& root) = 0;
 

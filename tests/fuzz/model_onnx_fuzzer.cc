@@ -3,11 +3,11 @@
 
 #include "agent/formats/onnx.h"
 
-// Any bytes as a file of this format: whatever they say, it ends within the budget and in memory.
+// Any bytes as a file of this format: whatever they say, it ends within the budget and its memory.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace weighmaster::agent::formats;  // NOLINT(google-build-using-namespace)
   MemorySource source({data, size});
-  ReadBudget budget(64 * 1024 * 1024);
+  WorkBudget budget(50'000'000);
   ParseOnnx(source, budget);
   return 0;
 }

@@ -64,6 +64,7 @@ std::unique_ptr<wire::AgentChannel> FakeServer::Connect(wire::AgentListener& lis
     v1::ServerFrame frame;
     frame.mutable_challenge()->set_nonce(nonce_);
     frame.mutable_challenge()->set_server_time_us(base::ToMicroseconds(loop_.Now()));
+    frame.mutable_challenge()->set_lineage_id(BytesOf(lineage.view()));
     Send(frame);
   }
   return std::make_unique<AgentEnd>(*this, std::move(stream));
@@ -195,7 +196,7 @@ void FakeServer::Acknowledge(const model::Id& chain, std::uint64_t number) {
   acknowledgement.chain = chain;
   acknowledgement.number = number;
   acknowledgement.header_digest = chains_[chain][number - 1].header_digest;
-  acknowledgement.lineage.bytes.fill(7);
+  acknowledgement.lineage = lineage;
   acknowledgement.server_time = loop_.Now();
   v1::ServerFrame frame;
   wire::ToProto(wire::MakeAcknowledgement(acknowledgement, ServerKey()),

@@ -31,6 +31,7 @@ class FakeServer final : public wire::Connector {
   // ------------------------------------------------------------------------------------
   bool reachable = true;
   bool acknowledges = true;
+  model::Id lineage = model::Id{{7}};  // of its store
   // Sees each frame first; true: it is dealt with.
   std::function<bool(const v1::AgentFrame&)> intercept;
 
@@ -40,6 +41,8 @@ class FakeServer final : public wire::Connector {
   void Cut(const base::Error& why);
   // Sent now and on every later stream whose Hello names another bundle.
   void Offer(const wire::SignedDocument& bundle, std::map<model::Sha256, std::string> parts);
+  // Offers nothing on later streams.
+  void Withdraw() { offered_.reset(); }
   // As after a restore from a backup: nothing past this number of the chain is there any more.
   void ForgetAfter(const model::Id& chain, std::uint64_t number);
 

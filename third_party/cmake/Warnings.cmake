@@ -8,9 +8,10 @@ if(WEIGHMASTER_WERROR)
 endif()
 
 if(WEIGHMASTER_SANITIZE)
-  # -shared-libasan is not used: the cage starts its workers by exec with a clean environment.
-  add_compile_options(-fsanitize=${WEIGHMASTER_SANITIZE} -fno-omit-frame-pointer
-                      -fno-sanitize-recover=all)
+  # The check of virtual tables opens pipes to look at memory, which a confined worker of the cage
+  # cannot: each of its files would count as one that kills the parser.
+  add_compile_options(-fsanitize=${WEIGHMASTER_SANITIZE} -fno-sanitize=vptr
+                      -fno-omit-frame-pointer -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${WEIGHMASTER_SANITIZE})
   add_compile_definitions(WEIGHMASTER_SANITIZED=1)
 endif()

@@ -307,7 +307,20 @@ bool ArtifactSensor::Look(const std::shared_ptr<const Root>& root, const FoundFi
                         file.status.changed_ns};
   if (again == nullptr && TellIfKnown(root, {file.path}, stamp, file.status.links)) return true;
   if (sniffed_.Contains(stamp)) return true;
+  if (again == nullptr && AwaitsAnotherLook({file.path}, stamp)) {
+    ++models_seen_;
+    outbox_.Add(ModelStillThere{{file.path}});
+    return true;
+  }
   return Sniff(root, file, again);
+}
+
+// Told in this very state already: telling it anew would make its digest pending again.
+bool ArtifactSensor::AwaitsAnotherLook(const model::Path& path, const FileStamp& stamp) const {
+  const std::lock_guard lock(mutex_);
+  return std::ranges::any_of(unsettled_, [&](const Unsettled& file) {
+    return file.path == path && file.again.seen == stamp;
+  });
 }
 
 bool ArtifactSensor::Sniff(const std::shared_ptr<const Root>& root, const FoundFile& file,

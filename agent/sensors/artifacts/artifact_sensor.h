@@ -141,6 +141,7 @@ class ArtifactSensor {
   bool Sniff(const std::shared_ptr<const Root>& root, const FoundFile& file, const Again* again);
   bool TellIfKnown(const std::shared_ptr<const Root>& root, const model::Path& path,
                    const FileStamp& stamp, std::uint64_t links);
+  bool AwaitsAnotherLook(const model::Path& path, const FileStamp& stamp) const;
   void NoModel(const model::Path& path, const FileStamp& stamp, bool settled);
   void ParseCandidates();
   void TellParsed(Candidate candidate, model::Facts facts, bool inspected);

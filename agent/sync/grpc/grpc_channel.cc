@@ -3,6 +3,7 @@
 #include <chrono>
 
 #include "policy/base/limits.h"
+#include "third_party/grpc/log.h"
 
 namespace weighmaster::agent::sync {
 
@@ -17,6 +18,7 @@ constexpr int Milliseconds(std::chrono::milliseconds time) {
 }  // namespace
 
 std::shared_ptr<grpc::Channel> MakeChannel(const ConnectorOptions& options) {
+  grpc_adapter::TakeOverLog();
   grpc::SslCredentialsOptions tls;
   tls.pem_root_certs = options.ca_pem;
   tls.pem_cert_chain = options.certificate_pem;

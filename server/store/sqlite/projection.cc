@@ -140,6 +140,15 @@ Status Projection::On(const At& at, const model::SightingJudged& event) {
 }
 
 Status Projection::On(const At& at, const model::CoverageChanged& event) {
+  if (event.coverage.reason == model::CoverageReason::kRootRemoved) {
+    WM_ASSIGN_OR_RETURN(Statement forget,
+                        database_.Prepare("DELETE FROM coverage WHERE endpoint = ? AND sensor = ? "
+                                          "AND root_sha256 = ?"));
+    return forget.Bind(at.endpoint)
+        .Bind(event.coverage.sensor)
+        .Bind(PathKey(event.coverage.root).view())
+        .Run();
+  }
   WM_ASSIGN_OR_RETURN(
       Statement put,
       database_.Prepare("INSERT INTO coverage (endpoint, sensor, root_sha256, state, reason, "

@@ -73,17 +73,37 @@ Status SqliteStore::AdoptFleet(const std::string& fleet_id, const model::Id& lin
                                       "; give the server the folder of one fleet");
     }
   }
-  {
-    v1::SignedRoot message;
-    wire::ToProto(root, message);
-    const std::string bytes = message.SerializeAsString();
-    WM_ASSIGN_OR_RETURN(Statement add,
-                        database_->Prepare("INSERT INTO roots (version, signed_root) "
-                                           "SELECT ?1, ?2 WHERE ?1 > "
-                                           "(SELECT coalesce(max(version), 0) FROM roots)"));
-    WM_RETURN_IF_ERROR(add.Bind(Column(root_version)).Bind(base::AsBytes(bytes)).Run());
-  }
+  WM_RETURN_IF_ERROR(AdoptRoot(root_version, root));
   return transaction.Commit();
+}
+
+// Endpoints follow roots step by step; a step that they would refuse must not be stored for ever.
+Status SqliteStore::AdoptRoot(std::uint64_t version, const wire::SignedDocument& root) {
+  {
+    WM_ASSIGN_OR_RETURN(
+        Statement find,
+        database_->Prepare("SELECT version, signed_root FROM roots ORDER BY version DESC LIMIT 1"));
+    WM_ASSIGN_OR_RETURN(const bool found, find.Step());
+    if (found && version <= Number(find, 0)) return {};
+    if (found) {
+      v1::SignedRoot stored;
+      const base::ByteView column = find.Blob(1);
+      if (!stored.ParseFromArray(column.data(), static_cast<int>(column.size()))) {
+        return base::DataLoss("the store holds a root document that cannot be read");
+      }
+      WM_ASSIGN_OR_RETURN(const auto document, Stored(wire::FromProto(stored), "root document"));
+      WM_ASSIGN_OR_RETURN(const wire::Root newest,
+                          Stored(wire::ParseRoot(document.bytes), "root document"));
+      auto next = wire::VerifyNextRoot(newest, root);
+      if (!next.has_value()) return std::move(next.error()).While("adopting a new root document");
+    }
+  }
+  v1::SignedRoot message;
+  wire::ToProto(root, message);
+  const std::string bytes = message.SerializeAsString();
+  WM_ASSIGN_OR_RETURN(Statement add,
+                      database_->Prepare("INSERT INTO roots (version, signed_root) VALUES (?, ?)"));
+  return add.Bind(Column(version)).Bind(base::AsBytes(bytes)).Run();
 }
 
 Status SqliteStore::AddToken(const EnrolmentTokenRecord& token) {

@@ -49,6 +49,7 @@ class SqliteStore final : public Store {
     model::Id endpoint;
     bool revoked = false;
   };
+  base::Status AdoptRoot(std::uint64_t version, const wire::SignedDocument& root);
   base::Result<std::optional<KnownKey>> FindKey(const model::Sha256& key_id);
   // The token's small number, when it may be used now or was used for this key before.
   base::Result<std::int64_t> SpendToken(const model::Sha256& token, base::WallTime now,

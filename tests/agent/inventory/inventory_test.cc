@@ -176,6 +176,51 @@ TEST_F(InventoryTest, AnswersWithTheReasonOfThePolicyInForceNow) {
   EXPECT_EQ(rooms_.inventory->Find({"/m/a"})->value().verdict.policy_version, 9);
 }
 
+TEST_F(InventoryTest, TellsThatWhatLayBelowARemovedRootIsGone) {
+  Apply({Seen("/m/a"), Seen("/old/b"), Seen("/old/b/c"), Seen("/m-other/d"), WalkFinished("/m"),
+         WalkFinished("/old"), WalkFinished("/m/inner")});
+  const std::string roots[] = {"/m/", "/elsewhere"};
+  ASSERT_TRUE(rooms_.inventory->ForgetRootsExcept("artifacts", roots).has_value());
+  EXPECT_EQ(Sightings(), 1);
+  EXPECT_TRUE(Knows("/m/a"));
+  const auto gone = rooms_.ToldOf<model::SightingGone>();
+  ASSERT_EQ(gone.size(), 3);
+  for (const model::SightingGone& event : gone) {
+    EXPECT_EQ(event.reason, model::GoneReason::kRootRemoved);
+  }
+  const auto coverages = rooms_.inventory->Coverages();
+  ASSERT_EQ(coverages->size(), 1);
+  EXPECT_EQ(coverages->at(0).root.bytes, "/m");
+  const auto covered = rooms_.ToldOf<model::CoverageChanged>();
+  ASSERT_EQ(covered.size(), 5);
+  EXPECT_EQ(covered[3].coverage.reason, model::CoverageReason::kRootRemoved);
+  EXPECT_EQ(covered[4].coverage.reason, model::CoverageReason::kRootRemoved);
+
+  ASSERT_TRUE(rooms_.inventory->ForgetRootsExcept("artifacts", roots).has_value());
+  EXPECT_EQ(rooms_.ToldOf<model::CoverageChanged>().size(), 5) << "each is told once";
+}
+
+TEST_F(InventoryTest, ForgetsNothingBelowTheRootOfAllAndNothingOfAnotherSensor) {
+  sensors::CoverageSeen other;
+  other.coverage.sensor = "another";
+  other.coverage.root.bytes = "/somewhere";
+  Apply({Seen("/m/a"), WalkFinished("/"), other});
+  const std::string roots[] = {"/"};
+  ASSERT_TRUE(rooms_.inventory->ForgetRootsExcept("artifacts", roots).has_value());
+  EXPECT_TRUE(Knows("/m/a"));
+  EXPECT_EQ(rooms_.inventory->Coverages()->size(), 2);
+}
+
+TEST_F(InventoryTest, ForgetsEveryRowOfALargeRemovedRoot) {
+  std::vector<Observation> many;
+  for (std::size_t i = 0; i < 3 * base::limits::kMaxSightingsPerTransaction; ++i) {
+    many.push_back(Seen("/old/" + std::to_string(i)));
+  }
+  Apply(many);
+  ASSERT_TRUE(rooms_.inventory->ForgetRootsExcept("artifacts", {}).has_value());
+  EXPECT_EQ(Sightings(), 0);
+}
+
 TEST_F(InventoryTest, KeepsAPathOfAnyBytes) {
   std::string path = "/m/\n<b>\xff\xfe";
   path.resize(4096, 'x');

@@ -211,6 +211,33 @@ TEST_F(SessionTest, BelievesNoAcknowledgementThatTheServerRoleDidNotSign) {
   EXPECT_FALSE(session_->status().connected);
 }
 
+TEST_F(SessionTest, BelievesNoAcknowledgementOfAnotherLineageThanTheStreams) {
+  RunFor(seconds(1));
+  server_.acknowledges = false;
+  AppendSealed(1);
+  RunFor(seconds(1));
+  wire::Acknowledgement old;  // as a server gave it before it was restored
+  old.chain = rooms_.journal->head().chain;
+  old.number = rooms_.journal->head().number;
+  old.header_digest = *rooms_.journal->head().header_digest;
+  old.lineage = model::Id{{8}};
+  old.server_time = rooms_.loop.Now();
+  v1::ServerFrame frame;
+  wire::ToProto(wire::MakeAcknowledgement(old, tests::ServerKey()),
+                *frame.mutable_acknowledgement());
+  const std::uint64_t before = rooms_.journal->acknowledged_number();
+  server_.Send(frame);
+  RunFor(std::chrono::milliseconds(10));
+  EXPECT_EQ(rooms_.journal->acknowledged_number(), before);
+  EXPECT_FALSE(session_->status().connected);
+  EXPECT_NE(session_->status().last_error.find("lineage"), std::string::npos);
+
+  server_.acknowledges = true;
+  server_.lineage = old.lineage;
+  RunFor(minutes(1));
+  EXPECT_EQ(Unacknowledged(), 0) << "the next stream is of that lineage";
+}
+
 TEST_F(SessionTest, RefillsAServerThatWentBack) {
   AppendSealed(10);
   RunFor(seconds(2));
@@ -318,6 +345,27 @@ TEST_F(SessionTest, BringsAnOfferedPolicyIntoForceWithinASecond) {
   EXPECT_EQ(Unacknowledged(), 0) << "and the server knows";
 }
 
+TEST_F(SessionTest, TakesAnOfferThatCameWhileAnEarlierRunsPolicyWasStillBeingJudged) {
+  RunFor(seconds(1));
+  const tests::OfferedPolicy first = MakePolicy({.version = 4, .denied_contents = {"bad"}});
+  server_.Offer(first.bundle, first.parts);
+  ASSERT_TRUE(rooms_.loop.RunUntil([&] { return rooms_.policy->applying(); }, seconds(2)));
+  const tests::OfferedPolicy second = MakePolicy({.version = 5, .denied_contents = {"worse"}});
+  server_.Offer(second.bundle, second.parts);
+  Restart();  // in force and not told: the new run judges again
+  const int connections = server_.connections();
+  {
+    const auto busy = sqlite::Transaction::Begin(*rooms_.database);
+    RunFor(seconds(2));
+    ASSERT_TRUE(session_->status().connected);
+    ASSERT_EQ(rooms_.policy->version(), 4);
+    ASSERT_TRUE(rooms_.policy->applying());
+  }
+  RunFor(seconds(20));
+  EXPECT_EQ(rooms_.policy->version(), 5);
+  EXPECT_EQ(server_.connections(), connections) << "on this very stream";
+}
+
 TEST_F(SessionTest, FetchesTheRestOfAPartOnTheNextStream) {
   RunFor(seconds(1));
   std::vector<std::string> contents;
@@ -339,6 +387,44 @@ TEST_F(SessionTest, FetchesTheRestOfAPartOnTheNextStream) {
   EXPECT_EQ(rooms_.policy->version(), 4);
   const std::size_t chunks = (offered.parts.at(offered.manifest.parts[0].sha256).size() + 99) / 100;
   EXPECT_LE(requests, static_cast<int>(chunks) + 1 + 2) << "nothing was fetched twice";
+}
+
+TEST_F(SessionTest, TakesARootWithoutABundleForNoBrokenPromise) {
+  RunFor(seconds(1));
+  const tests::OfferedPolicy offered = MakePolicy({.version = 4, .denied_contents = {"bad"}});
+  int requests = 0;
+  server_.intercept = [&](const v1::AgentFrame& frame) {
+    if (!frame.has_part_request() || ++requests < 2) return false;
+    server_.Cut(base::Unavailable("the network broke in the middle of a part"));
+    server_.Withdraw();
+    return true;
+  };
+  server_.Offer(offered.bundle, offered.parts);
+  RunFor(seconds(5));
+  ASSERT_EQ(requests, 2);
+  ASSERT_TRUE(session_->status().connected);
+  const int connections = server_.connections();
+  v1::ServerFrame root;
+  wire::ToProto(tests::MakeTestFleet().signed_root, *root.mutable_offer()->mutable_root());
+  server_.Send(root);
+  RunFor(base::limits::kAnswerTimeout + seconds(5));
+  EXPECT_EQ(server_.connections(), connections) << session_->status().last_error;
+}
+
+TEST_F(SessionTest, FollowsEveryRootThatIsOffered) {
+  RunFor(seconds(1));
+  const wire::SignedDocument roots[] = {
+      tests::SignRoot(tests::MakeRoot({4}, 1, 2), {1, 4}),
+      tests::SignRoot(tests::MakeRoot({5}, 1, 3), {4, 5}),
+  };
+  for (const wire::SignedDocument& root : roots) {
+    v1::ServerFrame frame;
+    wire::ToProto(root, *frame.mutable_offer()->mutable_root());
+    server_.Send(frame);
+  }
+  RunFor(seconds(1));
+  EXPECT_EQ(rooms_.policy->root()->version, 3);
+  EXPECT_TRUE(session_->status().connected);
 }
 
 TEST_F(SessionTest, KeepsItsPolicyWhenAPartCannotBeHad) {

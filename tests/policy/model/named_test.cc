@@ -44,9 +44,9 @@ TEST(Names, AreStable) {
             "blocked exception denied always_rule approved rule default");
   EXPECT_EQ(NamesOf(CoverageStateName, 1, 3), "looked partly could_not");
   EXPECT_EQ(NamesOf(ChangeDetectionName, 1, 2), "events walks_only");
-  EXPECT_EQ(NamesOf(CoverageReasonName, 0, 10),
+  EXPECT_EQ(NamesOf(CoverageReasonName, 0, 11),
             "none not_mounted permission remote_file_system pseudo_file_system under_way "
-            "small_files_pending io_error excluded no_file_handles limit");
+            "small_files_pending io_error excluded no_file_handles limit root_removed");
   EXPECT_EQ(NamesOf(PriorityClassName, 1, 4), "control verdict inventory activity");
   EXPECT_EQ(NamesOf(GoneReasonName, 1, 3), "deleted no_model root_removed");
   EXPECT_EQ(NamesOf(ChainReasonName, 1, 4), "enrolled head_unknown journal_lost cannot_refill");

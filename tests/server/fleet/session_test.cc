@@ -316,8 +316,9 @@ TEST_F(SessionTest, OffersANewPolicyAtOnceAndOnConnectOnlyToWhomItIsNew) {
   hello.set_root_version(0);
   old.Say(hello, 11);
   Run();
-  ASSERT_EQ(old.Count(ServerFrame::kOffer), 1U);
-  EXPECT_TRUE(old.Last(ServerFrame::kOffer)->offer().has_root());
+  ASSERT_EQ(old.Count(ServerFrame::kOffer), 2U);
+  EXPECT_TRUE(old.line().frames.at(2).offer().has_root()) << "before the bundle";
+  EXPECT_TRUE(old.line().frames.at(3).offer().has_bundle());
 
   ScriptedAgent current(world_, 1);
   hello = current.Hello();
@@ -325,6 +326,32 @@ TEST_F(SessionTest, OffersANewPolicyAtOnceAndOnConnectOnlyToWhomItIsNew) {
   current.Say(hello, 11);
   Run();
   EXPECT_EQ(current.Count(ServerFrame::kOffer), 0U);
+}
+
+TEST_F(SessionTest, OffersEveryRootThatAnAgentLacksBeforeTheBundle) {
+  const std::string fleet = tests::MakeTestFleet().root.fleet_id;
+  const wire::SignedDocument roots[] = {tests::SignRoot(tests::MakeRoot({4}, 1, 2), {1, 4}),
+                                        tests::SignRoot(tests::MakeRoot({5}, 1, 3), {4, 5})};
+  ASSERT_TRUE(world_.store_->AdoptFleet(fleet, tests::TestId(9), 2, roots[0]).has_value());
+  ASSERT_TRUE(world_.store_->AdoptFleet(fleet, tests::TestId(9), 3, roots[1]).has_value());
+  ASSERT_TRUE(world_.rollout_.Load(*world_.queries_).has_value());
+
+  ScriptedAgent agent(world_, 1);
+  agent.SayHello();
+  Run();
+  ASSERT_EQ(agent.Count(ServerFrame::kOffer), 2U) << "with no policy published";
+  for (std::size_t i = 0; i < 2; ++i) {
+    const v1::Offer& offer = agent.line().frames.at(2 + i).offer();
+    EXPECT_FALSE(offer.has_bundle());
+    EXPECT_EQ(offer.root().root(), roots[i].bytes);
+  }
+
+  ScriptedAgent next(world_, 1);
+  v1::Hello hello = next.Hello();
+  hello.set_root_version(2);
+  next.Say(hello, 11);
+  Run();
+  EXPECT_EQ(next.Count(ServerFrame::kOffer), 1U);
 }
 
 TEST_F(SessionTest, ServesPartsInChunksAndWaitsForASlowPeer) {

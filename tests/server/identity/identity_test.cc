@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "policy/base/limits.h"
 #include "server/identity/authority.h"
 #include "server/identity/fleet_files.h"
 #include "server/identity/peer.h"
@@ -76,6 +77,16 @@ TEST(FleetFiles, LoadWithoutTheOfflineKeysAndRefuseKeysThatOthersCanRead) {
   const auto open = LoadFleet(folder.folder());
   ASSERT_FALSE(open.has_value());
   EXPECT_EQ(open.error().code(), base::ErrorCode::kFailedPrecondition);
+}
+
+TEST(FleetFiles, RefuseAKeyThatMayNotAcknowledge) {
+  const FleetFolder folder;
+  const std::string key = folder.folder() + "/ack.key";
+  std::filesystem::remove(key);
+  std::filesystem::copy_file(folder.folder() + "/offline-keys/policy.key", key);
+  const auto files = LoadFleet(folder.folder());
+  ASSERT_FALSE(files.has_value());
+  EXPECT_NE(files.error().message().find("acknowledgements"), std::string::npos);
 }
 
 class AuthorityTest : public ::testing::Test {
@@ -221,6 +232,27 @@ TEST_F(AuthorityTest, AnExpiredCertificateMayRenewForTheSameKeyOnly) {
   EXPECT_EQ(Classify(renewed->certificate_pem()).right, PeerRight::kRefused);
   EXPECT_EQ(Classify(response->certificate_pem()).reason, PeerReason::kRevoked);
   EXPECT_FALSE(renew(11).has_value());
+}
+
+TEST_F(AuthorityTest, LooksAtSoManyConnectionsAtATimeAndNoMore) {
+  std::size_t looked_at = 0;
+  std::size_t turned_away = 0;
+  const auto count = [&](const base::Result<PeerDecision>& decision) {
+    if (decision.has_value()) {
+      ++looked_at;
+    } else {
+      EXPECT_EQ(decision.error().code(), base::ErrorCode::kResourceExhausted);
+      ++turned_away;
+    }
+  };
+  for (std::size_t i = 0; i < base::limits::kMaxPeersWaiting + 3; ++i) {
+    authority_.Classify("", count);
+  }
+  EXPECT_EQ(looked_at + turned_away, 0U) << "replied inside the call";
+  loop_.RunReady();
+  EXPECT_EQ(looked_at, base::limits::kMaxPeersWaiting);
+  EXPECT_EQ(turned_away, 3U);
+  EXPECT_EQ(Classify("").right, PeerRight::kEnrolOnly) << "and later again";
 }
 
 TEST_F(AuthorityTest, ClassifiesConnectionsWithoutWithForeignAndWithUnreadableCertificates) {

@@ -8,6 +8,7 @@
 #include "policy/base/limits.h"
 #include "server/findings/rules.h"
 #include "tests/server/server_world.h"
+#include "weighmaster/v1/event.pb.h"
 
 namespace weighmaster::server::ingest {
 namespace {
@@ -126,6 +127,21 @@ TEST_F(IngestTest, StoresABodyThatThisVersionCannotRead) {
   ASSERT_TRUE(strange.has_value());
   EXPECT_EQ(Take(1, *strange).result.kind, Kind::kStored);
   EXPECT_EQ(world_.queries_->ListEndpoints({})->rows.at(0).events_unreadable, 1U);
+}
+
+TEST_F(IngestTest, StoresAChangeOfKeysThatThisVersionDoesNotFollow) {
+  Take(1, script_.Start());
+  v1::Event event;
+  event.set_wall_time_us(base::ToMicroseconds(world_.loop_.Now()));
+  event.set_boot_id(std::string(16, 'b'));
+  event.mutable_key_changed()->set_new_spki("a key");
+  wire::SealContext context;
+  context.boot_id = tests::TestId(1);
+  const auto batch = wire::Seal(script_.position(), context, {event.SerializeAsString()},
+                                tests::TestKey(11), world_.random_);
+  EXPECT_EQ(Take(1, *batch).result.kind, Kind::kStored);
+  EXPECT_EQ(world_.queries_->ListEndpoints({})->rows.at(0).events_unreadable, 1U);
+  EXPECT_TRUE(world_.Findings().empty());
 }
 
 TEST_F(IngestTest, CommitsInGroupsAndInTheOrderOfArrival) {

@@ -56,6 +56,9 @@ TEST(Rollout, RefusesWhatEndpointsWouldRefuseAndKeepsTheLastGoodPolicy) {
        Changed(world.Policy(4, 2), [](auto& m) { m.fleet_id = std::string(32, 'f'); })},
       {"another line", Changed(world.Policy(4, 2), [](auto& m) { m.line = "laptops"; })},
       {"expired", Changed(world.Policy(4, 2), [&](auto& m) { m.expires = world.loop_.Now(); })},
+      {"signed in the future",
+       Changed(world.Policy(4, 2),
+               [&](auto& m) { m.issued = world.loop_.Now() + std::chrono::hours(1); })},
       {"another document",
        Changed(world.Policy(4, 2), [](auto& m) { m.document = tests::TestDigest(1); })},
   };

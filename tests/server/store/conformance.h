@@ -150,6 +150,39 @@ TEST_P(StoreConformance, BelongsToOneFleetForEver) {
   EXPECT_EQ(roots->front().bytes, tests::MakeTestFleet().signed_root.bytes);
 }
 
+TEST_P(StoreConformance, TakesOnlyTheRootThatEndpointsWouldFollow) {
+  const std::string fleet = tests::MakeTestFleet().root.fleet_id;
+  const auto adopt = [&](std::uint64_t version, const std::vector<int>& signers) {
+    const wire::SignedDocument root = tests::SignRoot(tests::MakeRoot({4}, 1, version), signers);
+    return store_->AdoptFleet(fleet, tests::TestId(2), version, root).has_value();
+  };
+  EXPECT_FALSE(adopt(2, {4})) << "not signed by the keys of the root before it";
+  EXPECT_FALSE(adopt(3, {1, 4})) << "not the next one";
+  EXPECT_EQ(queries_->Roots()->size(), 1U);
+  EXPECT_TRUE(adopt(2, {1, 4}));
+  EXPECT_TRUE(adopt(2, {1, 4})) << "again, as at every start";
+  EXPECT_EQ(queries_->Roots()->size(), 2U);
+}
+
+TEST_P(StoreConformance, ForgetsTheCoverageOfARootThatWasRemoved) {
+  const model::Id endpoint = Enrol(1);
+  tests::EndpointScript script(tests::TestKey(11), tests::TestId(0xc1));
+  EXPECT_EQ(CommitOne(endpoint, script.Start()), Kind::kStored);
+  model::Coverage kept;
+  kept.sensor = "artifacts";
+  kept.root.bytes = "/m";
+  kept.state = model::CoverageState::kLooked;
+  model::Coverage removed;
+  removed.sensor = "artifacts";
+  removed.root.bytes = "/old";
+  CommitOne(endpoint, script.Seal({model::CoverageChanged{kept}, model::CoverageChanged{removed}}));
+  EXPECT_EQ(queries_->Coverage()->looked, 0U);
+  removed.reason = model::CoverageReason::kRootRemoved;
+  EXPECT_EQ(CommitOne(endpoint, script.Seal({model::CoverageChanged{removed}})), Kind::kStored);
+  EXPECT_EQ(Endpoint(endpoint).coverage, std::vector<model::Coverage>{kept});
+  EXPECT_EQ(queries_->Coverage()->looked, 1U);
+}
+
 TEST_P(StoreConformance, SpendsATokenOncePerUseAndSaysWhyItIsRefused) {
   const EnrolmentTokenRecord token = Token(0, 2);
   ASSERT_TRUE(store_->AddToken(token).has_value());

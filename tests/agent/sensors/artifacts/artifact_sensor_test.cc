@@ -6,9 +6,11 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "agent/os/directory.h"
 #include "tests/support/live_loop.h"
@@ -23,6 +25,11 @@ namespace {
 class NotingInventory final : public ObservationSink, public KnownFiles {
  public:
   void Deliver(std::vector<Observation> batch, std::stop_token) override {
+    for (const Observation& observation : batch) {
+      if (std::holds_alternative<WalkFinished>(observation) && on_walk_finished) {
+        std::exchange(on_walk_finished, nullptr)();
+      }
+    }
     const std::lock_guard lock(mutex_);
     largest_batch = std::max(largest_batch, batch.size());
     for (Observation& observation : batch) {
@@ -68,6 +75,7 @@ class NotingInventory final : public ObservationSink, public KnownFiles {
   std::vector<Observation> log;
   std::map<model::Path, KnownFile> files;
   std::size_t largest_batch = 0;
+  std::function<void()> on_walk_finished;  // called once, by the sensor
 
  private:
   std::mutex mutex_;
@@ -107,7 +115,7 @@ class ArtifactSensorTest : public testing::Test {
   }
 
   const tests::TempFolder folder_;
-  const tests::SystemClock clock_;
+  tests::SystemClock clock_;
   base::SeededRandom random_{1};
   tests::ThreadExecutor executor_;
   const std::unique_ptr<cage::Cage> cage_ =
@@ -239,6 +247,21 @@ TEST_F(ArtifactSensorTest, LooksAgainAtAFileThatChangedAMomentAgo) {
   for (std::size_t i = 1; i < seen.size(); ++i) {
     EXPECT_NE(seen[i].sighting.digest.state, model::DigestState::kPending);
   }
+}
+
+TEST_F(ArtifactSensorTest, DoesNotTellAFreshFileAnewAtAWalkBeforeItsSecondLook) {
+  options_.settle_time = std::chrono::milliseconds(500);
+  const std::string path = WriteGguf("fresh", "Fresh");
+  const auto sensor = MakeSensor();
+  inventory_.on_walk_finished = [&sensor] { sensor->StartWalk(); };
+  Walk(*sensor);
+  ASSERT_EQ(inventory_.Of<WalkFinished>().size(), 2U);
+  const auto seen = inventory_.Of<ModelSeen>();
+  ASSERT_FALSE(seen.empty());
+  EXPECT_EQ(seen.back().sighting.digest.sha256, digests_[path]);
+  EXPECT_EQ(1, std::ranges::count_if(seen, [](const ModelSeen& one) {
+              return one.sighting.digest.state == model::DigestState::kPending;
+            }));
 }
 
 TEST_F(ArtifactSensorTest, BeginsAndEndsRootsThatLieInOneAnotherTogether) {

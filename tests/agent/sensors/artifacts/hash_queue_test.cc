@@ -111,7 +111,7 @@ class HashQueueTest : public testing::Test {
 
   const tests::TempFolder folder_;
   const std::shared_ptr<const Root> root_ = OpenRoot(folder_.path(), {}).value();
-  const tests::SystemClock clock_;
+  tests::SystemClock clock_;
   tests::ThreadExecutor executor_;
   CheckpointShelf shelf_;
 };

@@ -1,0 +1,117 @@
+"""Full disks of agent and server: told, nothing lost, and work goes on by itself once there is room.
+
+Needs root and a mount namespace of its own, so that its small file systems are nobody else's and end with it.
+"""
+
+import ctypes
+import errno
+import os
+import subprocess
+import unittest
+
+import fleet
+
+CLONE_NEWNS = 0x20000  # linux/sched.h
+MS_REC, MS_PRIVATE = 0x4000, 0x40000  # linux/mount.h
+
+
+def leave_shared_mounts():
+    """Why there is no mount namespace for this process, or nothing."""
+    if os.geteuid() != 0:
+        return "mounting needs root"
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(CLONE_NEWNS) != 0:
+        return "there is no mount namespace to be had: " + os.strerror(ctypes.get_errno())
+    if libc.mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None) != 0:
+        return "mounts can't be made private: " + os.strerror(ctypes.get_errno())
+    return ""
+
+
+class DiskFull(fleet.EndToEnd):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        problem = leave_shared_mounts()
+        if problem:
+            raise unittest.SkipTest(problem)
+
+    def setUp(self):
+        super().setUp()
+        self.models = self.make_folder("models")
+        self.add_model("first")
+
+    def add_model(self, name):
+        fleet.write_file(os.path.join(self.models, name), fleet.gguf(name))
+
+    def mount(self, *names):
+        folder = self.make_folder(*names)
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m,mode=0700", "tmpfs", folder],
+                              capture_output=True, check=False)
+        if done.returncode != 0:
+            self.skipTest("a tmpfs can't be mounted: " + done.stderr.decode().strip())
+        self.addCleanup(subprocess.run, ["umount", "-l", folder], check=False)
+        return folder
+
+    def fill(self, folder):
+        filler = os.path.join(folder, "filler")
+        with open(filler, "wb", buffering=0) as out:
+            for size in (1 << 20, 1 << 12, 1):
+                try:
+                    while True:
+                        out.write(bytes(size))
+                except OSError as error:
+                    self.assertEqual(errno.ENOSPC, error.errno)
+        return filler
+
+    def stored(self, served):
+        return {name for name, row in served.by_name().items() if row["digest_state"] == "verified"}
+
+    def test_an_agent_without_room_says_so_and_goes_on_when_there_is_some(self):
+        served = self.make_fleet()
+        state = self.mount("agent-disk")
+        agent = served.add_agent([self.models], state_folder=os.path.join(state, "state"))
+        fleet.wait_for(lambda: self.stored(served) == {"first"}, "the first delivery")
+        filler = self.fill(state)
+        # More than SQLite's write-ahead log has room for without growing.
+        names = {f"model-{number}" for number in range(400)}
+        for name in names:
+            self.add_model(name)
+        fleet.wait_for(lambda: "full" in agent.status().get("journal", ""), "the full disk in the status")
+        self.assertIn("full", agent.log())
+        self.assertTrue(agent.is_running)
+        doctor = agent.weighmaster("doctor")
+        self.assertEqual(1, doctor.returncode)
+        self.assertRegex(doctor.stdout.decode(), "PROBLEM journal .*full")
+
+        os.remove(filler)
+        fleet.wait_for(lambda: self.stored(served) == names | {"first"}, "everything being stored", 60)
+        agent.wait_until_delivered()
+        self.assertNotIn("full", agent.status()["journal"])
+        self.assertNotIn("gap", served.ask("findings", "--all"))
+
+    def test_agents_keep_what_a_server_without_room_does_not_take(self):
+        data = self.mount("server-disk")
+        served = self.make_fleet(data=os.path.join(data, "server"))
+        agent = served.add_agent([self.models])
+        fleet.wait_for(lambda: self.stored(served) == {"first"}, "the first delivery")
+        filler = self.fill(data)
+        names = {f"model-{number}" for number in range(400)}
+        for name in names:
+            self.add_model(name)
+        fleet.wait_for(lambda: "nothing is acknowledged until it can be written" in served.server.log(),
+                       "the full disk in the server's log")
+        self.assertRegex(agent.status()["journal"], "^[1-9][0-9]* batches wait")
+        self.assertTrue(served.server.is_running)
+        self.assertLess(len(self.stored(served)), len(names))
+
+        os.remove(filler)
+        fleet.wait_for(lambda: self.stored(served) == names | {"first"}, "everything being stored", 60)
+        agent.wait_until_delivered()
+        self.assertIn("the store can be written again", served.server.log())
+        findings = served.ask("findings", "--all")
+        for rule in ("gap", "clone", "equivocation", "broken_chain"):
+            self.assertNotIn(rule, findings)
+
+
+if __name__ == "__main__":
+    unittest.main()

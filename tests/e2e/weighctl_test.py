@@ -1,0 +1,71 @@
+"""What weighctl says when it can't do its work: one line each, and an exit code."""
+
+import os
+import unittest
+
+import fleet
+
+
+class Weighctl(fleet.EndToEnd):
+    def setUp(self):
+        super().setUp()
+        self.fleet = self.make_fleet()
+
+    def assert_fails(self, words, *command, code=1):
+        done = self.fleet.weighctl(*command)
+        self.assertEqual(code, done.returncode, done)
+        self.assertEqual(b"", done.stdout)
+        self.assertTrue(done.stderr.startswith(b"weighctl: "))
+        self.assert_one_line(done.stderr.decode(), *words)
+
+    def login(self, token_file, ca_file=None):
+        return ["login", "--server", self.fleet.address,
+                "--ca-file", ca_file or os.path.join(self.fleet.data, "ca.pem"),
+                "--token-file", token_file]
+
+    def test_failures_have_one_line_each(self):
+        self.assert_fails(["does not know", "login"], *self.login(self.bad_token()))
+        self.assert_fails(["No such file"], *self.login(self.path("nowhere")))
+        self.assert_fails(["there is no endpoint"], "revoke", "0" * 32)
+        self.assert_fails(["hexadecimal"], "where", "not-a-digest")
+        self.assert_fails(["there is no command \"frobnicate\""], "frobnicate", code=2)
+        self.assert_fails(["there is no option --wrong"], "inventory", "--wrong", code=2)
+        self.assert_fails(["FILE is missing"], "policy", "lint", code=2)
+        self.assert_fails(["is no bundle"], "policy", "publish", self.bad_token())
+        self.assert_fails(["--valid-for"], "tokens", "create", "--valid-for", "soon")
+
+        other = fleet.Fleet(self.make_folder("other"))
+        self.assert_fails([self.fleet.address, "is not the server"],
+                          *self.login(os.path.join(self.fleet.data, "admin.token"),
+                                      os.path.join(other.data, "ca.pem")))
+        # All that failed left the login as it was.
+        self.assertIn("0 endpoints.", self.fleet.ask("endpoints"))
+
+        os.chmod(self.fleet.profile, 0o644)
+        self.assert_fails(["can be read by others", "chmod 600"], "endpoints")
+        os.chmod(self.fleet.profile, 0o600)
+        self.fleet.server.stop()
+        self.assert_fails([self.fleet.address, "refused"], "endpoints")
+        os.remove(self.fleet.profile)
+        self.assert_fails(["not logged in", "weighctl login"], "inventory")
+
+    def bad_token(self):
+        path = self.path("bad.token")
+        with open(path, "w", encoding="utf-8") as out:
+            out.write("wma1." + "A" * 43 + "\n")
+        return path
+
+    def test_lint_says_all_that_is_wrong_with_its_place(self):
+        document = self.path("policy.yaml")
+        with open(document, "w", encoding="utf-8") as out:
+            out.write("policy: broken\nrules:\n  - id: a\n    then: forbid\n"
+                      "  - id: b\n    when: {licence: mit}\n    then: warn\n")
+        done = self.fleet.weighctl("policy", "lint", document)
+        self.assertEqual(1, done.returncode)
+        self.assertRegex(done.stderr.decode(), rf"{document}:4:\d+: error: .*forbid")
+        self.assertRegex(done.stderr.decode(), rf"{document}:6:\d+: error: .*licence")
+        self.assertIn(b"2 errors", done.stdout)
+
+
+if __name__ == "__main__":
+    unittest.main()

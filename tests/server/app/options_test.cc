@@ -1,0 +1,36 @@
+#include "server/app/options.h"
+
+#include <gtest/gtest.h>
+
+namespace weighmaster::server::app {
+namespace {
+
+TEST(ServerOptions, AreACommandWithItsValues) {
+  const Options init = ParseOptions({"init", "--data", "/d", "--address", "a:1"});
+  ASSERT_TRUE(std::holds_alternative<InitOptions>(init.command));
+  EXPECT_FALSE(init.exit_code.has_value());
+  EXPECT_EQ(std::get<InitOptions>(init.command).data_folder, "/d");
+  EXPECT_EQ(std::get<InitOptions>(init.command).address, "a:1");
+  const Options serve = ParseOptions({"serve", "--listen", "a:1", "--data", "/d"});
+  ASSERT_TRUE(std::holds_alternative<ServeOptions>(serve.command));
+  EXPECT_EQ(std::get<ServeOptions>(serve.command).listen, "a:1");
+  EXPECT_FALSE(ParseOptions({"serve", "--data", "/d"}).exit_code.has_value());
+}
+
+TEST(ServerOptions, WrongUsageIsTwo) {
+  for (const std::vector<std::string>& words : {std::vector<std::string>{},
+                                                {"start"},
+                                                {"init"},
+                                                {"serve"},
+                                                {"init", "--data", "/d"},
+                                                {"serve", "--data"},
+                                                {"serve", "--data", "/d", "--address", "a:1"},
+                                                {"init", "--data", "/d", "--listen", "a:1"}}) {
+    EXPECT_EQ(ParseOptions(words).exit_code, 2);
+  }
+  EXPECT_EQ(ParseOptions({"--help"}).exit_code, 0);
+  EXPECT_EQ(ParseOptions({"serve", "--version"}).exit_code, 0);
+}
+
+}  // namespace
+}  // namespace weighmaster::server::app
