@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -29,7 +30,13 @@ class BareRows {
   struct Rows {
     std::string insert;
     std::vector<Row> rows;
+    bool first = false;
   };
+
+  static Row ReadRow(const sqlite::Statement& select, std::string_view kinds);
+  static void BindRow(const Row& row, sqlite::Statement& insert);
+  static void Insert(sqlite::Database& database, const Rows& table, std::size_t begin,
+                     std::size_t end);
 
   std::vector<Rows> tables_;
 };

@@ -19,7 +19,7 @@ using Arguments = std::vector<std::string>;
 // walk TREE CAGE_PROGRAM PAIRS: second walks over a tree by the sensor, beside find(1).
 int Walk(const Arguments& arguments);
 // ingest FOLDER PAIRS EVENTS: signed batches to a stored commit, beside bare inserts of the same
-// rows; then on to so many events in one store.
+// rows, and beside the same into a store that holds so many events already.
 int Ingest(const Arguments& arguments);
 // where FOLDER RUNS: the question for one digest over a million sightings.
 int Where(const Arguments& arguments);

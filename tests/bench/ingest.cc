@@ -1,5 +1,4 @@
 #include <filesystem>
-#include <optional>
 #include <vector>
 
 #include "tests/bench/bare_rows.h"
@@ -61,31 +60,27 @@ int Ingest(const Arguments& arguments) {
   const std::string folder = arguments[0] + "/ingest";
   const int pairs = std::stoi(arguments[1]);
   const std::size_t events = std::stoull(arguments[2]);
-  std::optional<FillingFleet> fleet;
+  std::filesystem::remove_all(folder);
+  std::filesystem::create_directories(folder);
+  FillingFleet large(folder + "/large.db");
+  std::size_t stored = 0;
+  for (; stored < events; stored += kEventsInARound) large.Round();
   for (int pair = 0; pair < pairs; ++pair) {
-    fleet.reset();
-    std::filesystem::remove_all(folder);
-    std::filesystem::create_directories(folder);
-    fleet.emplace(folder + "/store.db");
-    CopyStore(folder + "/store.db", folder + "/before.db");
-    CopyStore(folder + "/store.db", folder + "/bare.db");
-    const std::uint64_t commits_before = fleet->commits();
-    const double ingest = fleet->Round();
-    const BareRows rows(folder + "/store.db", folder + "/before.db");
-    const double bare =
-        rows.SecondsToInsert(folder + "/bare.db", fleet->commits() - commits_before);
-    std::printf("{\"events\": %zu, \"rows\": %zu, \"ingest\": %.6f, \"bare\": %.6f}\n",
-                kEventsInARound, rows.size(), ingest, bare);
+    const std::string path = folder + "/" + std::to_string(pair);
+    FillingFleet fresh(path + "-store.db");
+    CopyStore(path + "-store.db", path + "-before.db");
+    CopyStore(path + "-store.db", path + "-bare.db");
+    const std::uint64_t commits_before = fresh.commits();
+    const double ingest = fresh.Round();
+    const BareRows rows(path + "-store.db", path + "-before.db");
+    const double bare = rows.SecondsToInsert(path + "-bare.db", fresh.commits() - commits_before);
+    const double late = large.Round();
+    std::printf(
+        "{\"events\": %zu, \"rows\": %zu, \"ingest\": %.6f, \"bare\": %.6f, "
+        "\"late\": %.6f, \"stored\": %zu}\n",
+        kEventsInARound, rows.size(), ingest, bare, late, stored);
     std::fflush(stdout);
   }
-  for (std::size_t stored = kEventsInARound; stored < events;) {
-    const double seconds = fleet->Round();
-    stored += kEventsInARound;
-    std::printf("{\"stored\": %zu, \"events\": %zu, \"ingest\": %.6f}\n", stored, kEventsInARound,
-                seconds);
-    std::fflush(stdout);
-  }
-  fleet.reset();
   std::filesystem::remove_all(folder);
   return 0;
 }

@@ -73,7 +73,7 @@ class LookingAgent {
 
  private:
   const tests::TempFolder state_;
-  const posix::SystemClock clock_;
+  posix::SystemClock clock_;
   openssl::SystemRandom random_;
   const std::unique_ptr<agent::cage::Cage> cage_;
   std::unique_ptr<sqlite::Database> database_;

@@ -1,0 +1,201 @@
+"""The rows of the endpoint."""
+
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+import time
+
+import files
+import measure
+import processes
+
+TREE_FILES = 200_000
+TREE_MODELS = 500
+CHECKOUT_FILES = 50_000
+BUILD_STEPS = 12
+IDLE_WINDOW_SECONDS = 10
+
+
+def hashing(bench):
+    folder = bench.in_memory("hashing")
+    large = os.path.join(folder, "large.gguf")
+    halves = [os.path.join(folder, name) for name in ("one.gguf", "two.gguf")]
+    files.write_gguf(large, 2048 * files.MIB, 0)
+    for path in halves:
+        files.write_gguf(path, 1024 * files.MIB, path)
+    scan = [os.path.join(bench.bin, "weighmaster"), "scan", "--json"]
+
+    def speeds(gigabytes, took):
+        return [gigabytes / each.seconds for each in took]
+
+    size = 2048 * files.MIB / 1e9
+    ours, openssl = measure.in_turn(
+        bench.pairs, lambda: measure.time_of(scan + [large]),
+        lambda: measure.time_of(["openssl", "dgst", "-sha256", large]))
+    both, one = measure.in_turn(
+        bench.pairs, lambda: measure.time_of(scan + halves),
+        lambda: measure.time_of(scan + halves[:1]))
+    shutil.rmtree(folder)
+    costs = [theirs.processor_seconds / mine.processor_seconds
+             for mine, theirs in zip(ours, openssl, strict=True)]
+    return [
+        measure.compared("hashing one large file, warm cache", speeds(size, ours),
+                         speeds(size, openssl), "`openssl dgst -sha256`", "GB/s", at_least=0.95,
+                         note="`weighmaster scan` of a 2 GiB GGUF file as a whole: started, "
+                              "recognised, parsed in the cage, hashed, judged; told by processor "
+                              "time, which other work on the machine disturbs less, the ratio is "
+                              f"{measure.spread(costs)}"),
+        measure.compared("the same, two files of 1 GiB at once", speeds(size, both),
+                         speeds(size / 2, one), "one of them", "GB/s", at_least=1.7,
+                         note=f"on {os.cpu_count()} processors"),
+    ]
+
+
+def walk(bench):
+    tree = os.path.join(bench.in_memory("walk"), "tree")
+    files.write_tree(tree, TREE_FILES, TREE_MODELS)
+    time.sleep(3)  # younger files are looked at twice
+    lines = processes.all_lines([bench.program, "walk", tree,
+                                 os.path.join(bench.bin, "weighmaster-cage"), str(bench.pairs)])
+    shutil.rmtree(tree)
+    return [measure.compared(
+        "walking a tree with nothing new in it", [line["walk"] for line in lines[1:]],
+        [line["find"] for line in lines[1:]], "`find TREE -printf '%s %T@\\n'`", "s", at_most=1.5,
+        note=f"{lines[0]['files']:,} files on a tmpfs, {TREE_MODELS} models among them; the sensor, "
+             "the known sightings and the inventory of an agent, without a budget")]
+
+
+class SettledEndpoint:
+    """A server and an agent that has seen everything and has a policy of 100,000 digests in force."""
+
+    def __init__(self, bench, name, more_roots=()):
+        folder = os.path.join(bench.disk, name)
+        shutil.rmtree(folder, ignore_errors=True)
+        self.server = processes.Server(bench.bin, folder)
+        models = os.path.join(folder, "models")
+        files.write_models(models, TREE_MODELS)
+        self.server.start()
+        self.agent = processes.Agent(self.server, os.path.join(folder, "agent"),
+                                     [models, *more_roots])
+        try:
+            self._settle()
+        except measure.CouldNotRun:
+            self.stop()
+            raise
+
+    def _settle(self):
+        self.server.publish(self.server.sign(self._policy()))
+        measure.wait_until(self._all_hashed, 300, processes.INVENTORY, every=0.5)
+        measure.wait_until(lambda: self.server.ask_store(
+            "SELECT 1 FROM endpoints WHERE policy_version = 1"), 60, "the policy coming into force")
+        time.sleep(5)
+
+    def _all_hashed(self):
+        sql = "SELECT count(*) FROM sightings WHERE gone_us IS NULL AND artifact IS NOT NULL"
+        return self.server.ask_store(sql)[0] >= TREE_MODELS
+
+    def _policy(self):
+        with open(f"{self.server.folder}/denied.txt", "w", encoding="utf-8") as file:
+            for number in range(100_000):
+                file.write(hashlib.sha256(str(number).encode()).hexdigest() + "\n")
+        path = f"{self.server.folder}/policy.yaml"
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("policy: long-list\nlists: {denied: [{file: denied.txt}]}\n"
+                       "default: {then: allow}\n")
+        return path
+
+    def stop(self):
+        self.agent.stop()
+        self.server.stop()
+
+
+def idle(bench):
+    endpoint = SettledEndpoint(bench, "idle")
+    try:
+        agent = endpoint.agent.process.pid
+        pids = endpoint.agent.pids()
+        resident, shares = [], []
+        for _ in range(bench.pairs):
+            before = sum(map(processes.processor_seconds, pids))
+            time.sleep(IDLE_WINDOW_SECONDS)
+            spent = sum(map(processes.processor_seconds, pids)) - before
+            shares.append(100 * spent / IDLE_WINDOW_SECONDS)
+            resident.append((processes.resident_bytes(agent) + sum(
+                processes.resident_bytes(pid, "Pss") for pid in pids if pid != agent)) / 1e6)
+        alone = processes.resident_bytes(agent) / 1e6
+        summed = sum(map(processes.resident_bytes, pids)) / 1e6
+    finally:
+        endpoint.stop()
+    what = "agent, idle, 500 known artifacts, a 100,000-digest policy in force"
+    note = (f"the resident set of the agent ({alone:.1f} MB) and the proportional share (PSS) of its "
+            f"cage, {len(pids)} processes in all; with what they share counted in each, "
+            f"{summed:.1f} MB")
+    return [measure.absolute(f"{what}: resident", resident, "MB", 40, note),
+            measure.absolute(f"{what}: processor", shares, "% of one core", 0.5,
+                             f"windows of {IDLE_WINDOW_SECONDS} s, no walk in them")]
+
+
+class Work:
+    """A checkout of 50,000 files and a small C++ build with ninja."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        os.makedirs(folder)
+        self._make_repository()
+        with open(f"{folder}/build.ninja", "w", encoding="utf-8") as file:
+            file.write("rule cc\n  command = g++ -O1 -c $in -o $out\n")
+            for step in range(BUILD_STEPS):
+                with open(f"{folder}/unit{step}.cc", "w", encoding="utf-8") as unit:
+                    unit.write("#include <map>\n#include <regex>\n#include <string>\n"
+                               f"std::map<std::string, int> Count{step}(const std::string& t) {{\n"
+                               "  std::map<std::string, int> n;\n  std::regex word(\"[a-z]+\");\n"
+                               "  for (std::sregex_iterator i(t.begin(), t.end(), word), e; i != e;"
+                               " ++i) ++n[i->str()];\n  return n;\n}\n")
+                file.write(f"build unit{step}.o: cc unit{step}.cc\n")
+
+    def _git(self, *words, **options):
+        subprocess.run(["git", "-C", self.folder, *words], check=True, stdout=subprocess.DEVNULL,
+                       stderr=subprocess.DEVNULL, **options)
+
+    def _make_repository(self):
+        self._git("init", "--quiet")
+        blob = os.urandom(2048).hex()
+        commit = ["commit refs/heads/main\ncommitter B <b@example.org> 0 +0000\ndata 1\n.\n"]
+        for number in range(CHECKOUT_FILES):
+            text = f"{number} {blob[:500 + number % 3000]}\n"
+            commit.append(f"M 644 inline {number // 500}/{number}.txt\ndata {len(text)}\n{text}\n")
+        self._git("fast-import", "--quiet", input="".join(commit).encode())
+        self._git("read-tree", "refs/heads/main")
+
+    def seconds(self):
+        out = f"{self.folder}/out"
+        shutil.rmtree(out, ignore_errors=True)
+        for step in range(BUILD_STEPS):
+            if os.path.exists(f"{self.folder}/unit{step}.o"):
+                os.remove(f"{self.folder}/unit{step}.o")
+        return (measure.seconds_of(["git", "-C", self.folder, "checkout-index", "-a", "--prefix=out/"])
+                + measure.seconds_of(["ninja", "-C", self.folder, "--quiet"]))
+
+
+def beside(bench):
+    work = Work(os.path.join(bench.in_memory("work"), "tree"))
+    endpoint = SettledEndpoint(bench, "beside", [work.folder])
+    try:
+        work.seconds()
+
+        def alone():
+            endpoint.agent.signal(signal.SIGSTOP)
+            try:
+                return work.seconds()
+            finally:
+                endpoint.agent.signal(signal.SIGCONT)
+
+        ours, reference = measure.in_turn(bench.pairs, work.seconds, alone)
+    finally:
+        endpoint.stop()
+    return [measure.compared(
+        "a `ninja` build and a checkout of 50,000 files beside a settled agent", ours, reference,
+        "with the agent stopped (SIGSTOP)", "s", at_most=1.01,
+        note="below one of the agent's roots; no walk falls into it, as one comes every 15 minutes")]
