@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import shutil
 import unittest
 
@@ -95,9 +96,8 @@ class Walk(fleet.EndToEnd):
         self.fleet.publish(ALLOW_ALL)
         self.wait_for_verdict(bad, "allow")
         self.assertIn("version 2", self.agent.status()["policy"])
-        shown = self.fleet.weighctl("policy", "show")
-        self.assertIn(b"policy: open", shown.stdout)
-        self.assertIn(b"floor 1, in force on 1 of 1 endpoints", shown.stderr)
+        self.wait_until_shown("^Version 2, .* floor 1, in force on 1 of 1 endpoints")
+        self.assertIn("policy: open", self.fleet.ask("policy", "show"))
         self.assertIn("policy: strict", self.fleet.ask("policy", "show", "--version", "1"))
 
         # Back in content, forward in number: what the signer decides is what holds.
@@ -105,9 +105,13 @@ class Walk(fleet.EndToEnd):
         self.wait_for_verdict(bad, "deny")
         # A bundle that was published before is no way back: the newest stays in force.
         self.fleet.weighctl("policy", "publish", first_bundle)
-        self.assertRegex(self.fleet.weighctl("policy", "show").stderr.decode(),
-                         "^Version 3, .* floor 3, in force on 1 of 1 endpoints")
+        self.wait_until_shown("^Version 3, .* floor 3, in force on 1 of 1 endpoints")
         self.assertIn("version 3", self.agent.status()["policy"])
+
+    def wait_until_shown(self, pattern):
+        """The verdicts arrive before the event that a policy is in force."""
+        fleet.wait_for(lambda: re.search(pattern, self.fleet.weighctl("policy", "show").stderr.decode()),
+                       f'"policy show" saying {pattern}')
 
     def assert_local_answers(self, bad):
         status = self.agent.status()

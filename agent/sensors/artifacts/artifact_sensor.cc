@@ -195,19 +195,18 @@ void ArtifactSensor::Walk() {
   // Every root begins before any is looked at and ends after all have been: roots may lie in one
   // another, and what is below the inner one is below the outer one, too.
   for (const Target& target : targets) outbox_.Add(WalkStarted{{target.root->path}});
-  if (options_.min_size_bytes == 0) {
+  // Once everything has been sniffed, a walk meets few files that it does not know: one pass.
+  if (options_.min_size_bytes == 0 || walked_before_) {
     WalkPass(Pass::kEverything, targets);
   } else {
     WalkPass(Pass::kLarge, targets);
-    if (!walked_before_) {
-      for (const Target& target : targets) {
-        model::Coverage coverage = CoverageOf(*target.root, target.summary, target.files_failed, 0);
-        coverage.state = model::CoverageState::kPartly;
-        coverage.reason = model::CoverageReason::kSmallFilesPending;
-        outbox_.Add(CoverageSeen{std::move(coverage)});
-      }
-      outbox_.Flush();
+    for (const Target& target : targets) {
+      model::Coverage coverage = CoverageOf(*target.root, target.summary, target.files_failed, 0);
+      coverage.state = model::CoverageState::kPartly;
+      coverage.reason = model::CoverageReason::kSmallFilesPending;
+      outbox_.Add(CoverageSeen{std::move(coverage)});
     }
+    outbox_.Flush();
     WalkPass(Pass::kSmall, targets);
   }
   if (stop_.stop_requested()) return;
@@ -305,8 +304,9 @@ bool ArtifactSensor::Look(const std::shared_ptr<const Root>& root, const FoundFi
   if (!identity.has_value()) return identity.error().code() == base::ErrorCode::kNotFound;
   const FileStamp stamp{*std::move(identity), file.status.size_bytes, file.status.modified_ns,
                         file.status.changed_ns};
-  if (again == nullptr && TellIfKnown(root, {file.path}, stamp, file.status.links)) return true;
+  // What is no model is by far the most: it is known in memory, and the inventory is not asked.
   if (sniffed_.Contains(stamp)) return true;
+  if (again == nullptr && TellIfKnown(root, {file.path}, stamp, file.status.links)) return true;
   if (again == nullptr && AwaitsAnotherLook({file.path}, stamp)) {
     ++models_seen_;
     outbox_.Add(ModelStillThere{{file.path}});
