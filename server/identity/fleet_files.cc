@@ -5,8 +5,8 @@
 
 #include "policy/base/bytes.h"
 #include "policy/base/limits.h"
-#include "server/identity/private_file.h"
 #include "third_party/openssl/certificate.h"
+#include "third_party/posix/files.h"
 #include "weighmaster/v1/trust.pb.h"
 
 namespace weighmaster::server::identity {
@@ -90,8 +90,8 @@ Status CreateFleet(const std::string& folder, const NewFleet& fleet, base::Rando
                                  fleet.now + kFleetLifetime));
   WM_ASSIGN_OR_RETURN(const std::string tls_pem, MakeTlsCertificate(keys, ca_pem, fleet));
 
-  WM_RETURN_IF_ERROR(MakePrivateFolder(folder));
-  WM_RETURN_IF_ERROR(MakePrivateFolder(folder + "/offline-keys"));
+  WM_RETURN_IF_ERROR(posix::MakePrivateFolder(folder));
+  WM_RETURN_IF_ERROR(posix::MakePrivateFolder(folder + "/offline-keys"));
   const std::pair<std::string_view, std::string> files[] = {
       {"/ca.key", keys.ca.ToPem()},
       {"/ca.pem", ca_pem},
@@ -103,7 +103,7 @@ Status CreateFleet(const std::string& folder, const NewFleet& fleet, base::Rando
       {"/root.signed", signed_root},  // the last one: with it the fleet is whole
   };
   for (const auto& [name, content] : files) {
-    auto written = WriteNewPrivateFile(folder + std::string(name), content);
+    auto written = posix::WriteNewFile(folder + std::string(name), content, 0600);
     if (!written.has_value()) {
       return std::move(written.error())
           .While("making a fleet in " + folder + " (an existing one is never overwritten)");
@@ -116,10 +116,10 @@ Result<FleetFiles> LoadFleet(const std::string& folder) {
   WM_ASSIGN_OR_RETURN(PrivateKey ca_key, PrivateKey::FromFile(folder + "/ca.key"));
   WM_ASSIGN_OR_RETURN(const PrivateKey tls_key, PrivateKey::FromFile(folder + "/tls.key"));
   WM_ASSIGN_OR_RETURN(PrivateKey ack_key, PrivateKey::FromFile(folder + "/ack.key"));
-  WM_ASSIGN_OR_RETURN(std::string ca_pem, ReadSmallFile(folder + "/ca.pem", kMaxPemBytes));
-  WM_ASSIGN_OR_RETURN(std::string tls_pem, ReadSmallFile(folder + "/tls.pem", kMaxPemBytes));
+  WM_ASSIGN_OR_RETURN(std::string ca_pem, posix::ReadFile(folder + "/ca.pem", kMaxPemBytes));
+  WM_ASSIGN_OR_RETURN(std::string tls_pem, posix::ReadFile(folder + "/tls.pem", kMaxPemBytes));
   WM_ASSIGN_OR_RETURN(const std::string root_bytes,
-                      ReadSmallFile(folder + "/root.signed", base::limits::kMaxRootBytes));
+                      posix::ReadFile(folder + "/root.signed", base::limits::kMaxRootBytes));
   v1::SignedRoot message;
   if (!message.ParseFromString(root_bytes)) {
     return base::FailedPrecondition(folder + "/root.signed is no signed root document");

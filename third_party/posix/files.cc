@@ -100,6 +100,11 @@ base::Status ReplaceFile(const std::string& path, std::string_view content, mode
   return SyncFolderOf(path);
 }
 
+base::Status WriteNewFile(const std::string& path, std::string_view content, mode_t mode) {
+  WM_RETURN_IF_ERROR(WriteDurably(path, content, mode));
+  return SyncFolderOf(path);
+}
+
 base::Status MakePrivateFolder(const std::string& path) {
   const mode_t old_mask = ::umask(077);
   std::error_code error;

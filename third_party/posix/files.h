@@ -24,6 +24,9 @@ base::Result<std::string> ReadFileBelow(const std::string& folder, const std::st
 // new one.
 base::Status ReplaceFile(const std::string& path, std::string_view content, mode_t mode);
 
+// A new file, durable with its name when this returns. ALREADY_EXISTS when it is there.
+base::Status WriteNewFile(const std::string& path, std::string_view content, mode_t mode);
+
 // Makes the folder, and those above it, with mode 0700. One that is there already must be this
 // user's and nobody else's to read: FAILED_PRECONDITION.
 base::Status MakePrivateFolder(const std::string& path);

@@ -59,6 +59,14 @@ TEST(ReplaceFile, GoesOnOverWhatACrashLeftBehind) {
   EXPECT_EQ(ReadFile(folder / "a", 100).value(), "whole");
 }
 
+TEST(WriteNewFile, NeverTouchesOneThatIsThere) {
+  const tests::TempFolder folder;
+  ASSERT_TRUE(WriteNewFile(folder / "a", "first", 0600).has_value());
+  EXPECT_EQ(WriteNewFile(folder / "a", "second", 0600).error().code(), ErrorCode::kAlreadyExists);
+  EXPECT_EQ(ReadFile(folder / "a", 100).value(), "first");
+  EXPECT_EQ(ModeOf(folder / "a"), 0600U);
+}
+
 TEST(MakePrivateFolder, MakesFoldersForTheirOwnerAlone) {
   const tests::TempFolder folder;
   ASSERT_TRUE(MakePrivateFolder(folder / "a/b").has_value());
