@@ -150,9 +150,10 @@ base::Status Fill(const Endpoint& endpoint, const Connection& connection, BIO& i
   if (!connection.Wait(POLLIN)) return Silent(endpoint);
   const ssize_t size = ::recv(connection.fd(), piece.data(), piece.size(), 0);
   if (size == 0) {
-    return base::FailedPrecondition(
-        endpoint.text +
-        " closed the connection during the TLS handshake; it may not speak TLS at all");
+    // A server that is being stopped does this as well as one that speaks no TLS.
+    return base::Unavailable(endpoint.text +
+                             " closed the connection during the TLS handshake; it is stopping, or "
+                             "does not speak TLS");
   }
   if (size < 0) return ConnectError(endpoint, errno);
   WM_CHECK(BIO_write(&incoming, piece.data(), static_cast<int>(size)) == size);

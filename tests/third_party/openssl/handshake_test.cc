@@ -185,6 +185,18 @@ TEST_F(DiagnoseTlsTest, SaysWhenTheServerDoesNotSpeakTls) {
   EXPECT_NE(diagnosis.error().message().find("does not speak TLS"), std::string::npos);
 }
 
+TEST_F(DiagnoseTlsTest, TakesAServerThatHangsUpForOneThatIsStopping) {
+  const OneShotServer server([](int fd) {
+    // What has been sent is read first: closing with unread bytes would reset the connection.
+    std::array<char, 4096> request{};
+    static_cast<void>(::read(fd, request.data(), request.size()));
+  });
+  const auto diagnosis = DiagnoseTls(server.address(), kTimeout);
+  ASSERT_FALSE(diagnosis);
+  EXPECT_EQ(diagnosis.error().code(), base::ErrorCode::kUnavailable);
+  EXPECT_NE(diagnosis.error().message().find("closed the connection"), std::string::npos);
+}
+
 TEST_F(DiagnoseTlsTest, GivesUpOnASilentServerAtItsDeadline) {
   const OneShotServer server([](int fd) {
     std::array<char, 4096> request{};
