@@ -1,4 +1,3 @@
-#include <linux/ioprio.h>
 #include <sched.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -7,6 +6,15 @@
 #include "agent/os/priority.h"
 
 namespace weighmaster::agent::os {
+namespace {
+
+// ioprio_set(2). Its header, <linux/ioprio.h>, is not C++ in every kernel of Debian 12: it has a
+// parameter named "class".
+constexpr int kIoPriorityWhoProcess = 1;
+constexpr int kIoPriorityClassIdle = 3;
+constexpr int kIoPriorityClassShift = 13;
+
+}  // namespace
 
 void EnterBackground() {
   const struct sched_param none = {};
@@ -15,8 +23,8 @@ void EnterBackground() {
     constexpr int kLowest = 19;
     static_cast<void>(::setpriority(PRIO_PROCESS, 0, kLowest));
   }
-  static_cast<void>(
-      ::syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IOPRIO_PRIO_VALUE(IOPRIO_CLASS_IDLE, 0)));
+  static_cast<void>(::syscall(SYS_ioprio_set, kIoPriorityWhoProcess, 0,
+                              kIoPriorityClassIdle << kIoPriorityClassShift));
 }
 
 }  // namespace weighmaster::agent::os
