@@ -32,22 +32,21 @@ function(weighmaster_test name)
   set_tests_properties(${name} PROPERTIES LABELS ${TEST_LABEL} TIMEOUT ${TEST_TIMEOUT})
 endfunction()
 
-#   weighmaster_fuzzer(gguf SOURCES gguf_fuzzer.cc CORPUS corpus/gguf DEPENDS weighmaster::agent_formats)
+#   weighmaster_fuzzer(gguf weighmaster::agent_formats)
 #
-# With WEIGHMASTER_FUZZ a libFuzzer program; otherwise the same entry point replays its corpus as an
-# ordinary test.
+# makes weighmaster_gguf_fuzzer of gguf_fuzzer.cc and what follows the name. With WEIGHMASTER_FUZZ it
+# is a libFuzzer program; otherwise the same entry point replays corpus/gguf as an ordinary test.
 function(weighmaster_fuzzer name)
-  cmake_parse_arguments(FUZZ "" "CORPUS" "SOURCES;DEPENDS" ${ARGN})
   set(target weighmaster_${name}_fuzzer)
-  add_executable(${target} ${FUZZ_SOURCES})
-  target_link_libraries(${target} PRIVATE ${FUZZ_DEPENDS} weighmaster::options)
+  add_executable(${target} ${name}_fuzzer.cc)
+  target_link_libraries(${target} PRIVATE ${ARGN} weighmaster::options)
   target_include_directories(${target} PRIVATE ${CMAKE_SOURCE_DIR})
   set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   if(WEIGHMASTER_FUZZ)
     target_link_options(${target} PRIVATE -fsanitize=fuzzer)
   else()
     target_sources(${target} PRIVATE ${CMAKE_SOURCE_DIR}/tests/fuzz/replay_main.cc)
-    add_test(NAME fuzz_${name} COMMAND ${target} ${CMAKE_CURRENT_SOURCE_DIR}/${FUZZ_CORPUS})
+    add_test(NAME fuzz_${name} COMMAND ${target} ${CMAKE_CURRENT_SOURCE_DIR}/corpus/${name})
     set_tests_properties(fuzz_${name} PROPERTIES LABELS fuzz TIMEOUT 120)
   endif()
 endfunction()
