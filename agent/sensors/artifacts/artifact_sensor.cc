@@ -261,7 +261,8 @@ void ArtifactSensor::Visit(Pass pass, Target& target, const FoundFile& file) {
     // It is there, and what it was is all that can be said of it.
     if (seams_.known.HasModelAt({file.path})) outbox_.Add(ModelStillThere{{file.path}});
   }
-  Rest(pass, formats::kSniffHeadBytes);
+  // A file that is known costs next to nothing; the folder's rest speaks for all of them.
+  if (const std::uint64_t bytes = std::exchange(bytes_sniffed_, 0); bytes > 0) Rest(pass, bytes);
 }
 
 void ArtifactSensor::FinishWalk(const std::vector<Target>& targets) {
@@ -300,12 +301,13 @@ void ArtifactSensor::LookAgain(const Unsettled& file) {
 
 bool ArtifactSensor::Look(const std::shared_ptr<const Root>& root, const FoundFile& file,
                           const Again* again) {
+  // What is no model is by far the most: it is known in memory, and neither the file system is
+  // asked for its identity nor the inventory for its state.
+  if (sniffed_.Contains(file.status)) return true;
   base::Result<model::FileIdentity> identity = root->identity.Identify(file.folder, file.name);
   if (!identity.has_value()) return identity.error().code() == base::ErrorCode::kNotFound;
   const FileStamp stamp{*std::move(identity), file.status.size_bytes, file.status.modified_ns,
                         file.status.changed_ns};
-  // What is no model is by far the most: it is known in memory, and the inventory is not asked.
-  if (sniffed_.Contains(stamp)) return true;
   if (again == nullptr && TellIfKnown(root, {file.path}, stamp, file.status.links)) return true;
   if (again == nullptr && AwaitsAnotherLook({file.path}, stamp)) {
     ++models_seen_;
@@ -343,6 +345,7 @@ bool ArtifactSensor::Sniff(const std::shared_ptr<const Root>& root, const FoundF
   const std::size_t tail_size = std::min<std::uint64_t>(tail.size(), stamp.size_bytes);
   const auto head_read = os::ReadAt(fd, 0, head.data(), head.size());
   const auto tail_read = os::ReadAt(fd, stamp.size_bytes - tail_size, tail.data(), tail_size);
+  bytes_sniffed_ += head.size() + tail_size;
   if (!head_read.has_value() || !tail_read.has_value()) return false;
   Candidate candidate;
   candidate.settled = IsSettled(stamp);
@@ -350,12 +353,12 @@ bool ArtifactSensor::Sniff(const std::shared_ptr<const Root>& root, const FoundF
       formats::Sniff(base::ByteView(head.data(), *head_read),
                      base::ByteView(tail.data(), *tail_read), stamp.size_bytes);
   if (candidate.sighting.facts.format == model::Format::kUnknown) {
-    NoModel({file.path}, stamp, candidate.settled);
+    NoModel({file.path}, opened->status, candidate.settled);
     return true;
   }
   candidate.root = root;
   candidate.fd = std::move(opened->fd);
-  candidate.links = opened->status.links;
+  candidate.status = opened->status;
   candidate.sighting.path = {file.path};
   candidate.sighting.identity = stamp.identity;
   candidate.sighting.size_bytes = stamp.size_bytes;
@@ -398,8 +401,8 @@ bool ArtifactSensor::TellIfKnown(const std::shared_ptr<const Root>& root, const 
   return true;
 }
 
-void ArtifactSensor::NoModel(const model::Path& path, const FileStamp& stamp, bool settled) {
-  if (settled) sniffed_.Insert(stamp);
+void ArtifactSensor::NoModel(const model::Path& path, const os::FileStatus& status, bool settled) {
+  if (settled) sniffed_.Insert(status);
   if (seams_.known.HasModelAt(path)) outbox_.Add(ModelGone{path, false});
 }
 
@@ -410,7 +413,8 @@ void ArtifactSensor::ParseCandidates() {
   for (Candidate& candidate : candidates) {
     // Links of one file are parsed once.
     const auto link = links_.find(candidate.stamp.identity.bytes);
-    if (candidate.links > 1 && link != links_.end() && link->second.first == candidate.stamp) {
+    if (candidate.status.links > 1 && link != links_.end() &&
+        link->second.first == candidate.stamp) {
       TellParsed(std::move(candidate), link->second.second, true);
       continue;
     }
@@ -429,11 +433,11 @@ void ArtifactSensor::ParseCandidates() {
 }
 
 void ArtifactSensor::TellParsed(Candidate candidate, model::Facts facts, bool inspected) {
-  if (candidate.links > 1 && inspected && links_.size() < limits::kMaxHardLinkedFiles) {
+  if (candidate.status.links > 1 && inspected && links_.size() < limits::kMaxHardLinkedFiles) {
     links_[candidate.stamp.identity.bytes] = {candidate.stamp, facts};
   }
   if (facts.format == model::Format::kUnknown) {
-    NoModel(candidate.sighting.path, candidate.stamp, candidate.settled);
+    NoModel(candidate.sighting.path, candidate.status, candidate.settled);
     return;
   }
   ++models_seen_;
@@ -452,7 +456,7 @@ void ArtifactSensor::TellParsed(Candidate candidate, model::Facts facts, bool in
   job.root = std::move(candidate.root);
   job.stamp = std::move(candidate.stamp);
   job.sighting = std::move(candidate.sighting);
-  job.links = candidate.links;
+  job.links = candidate.status.links;
   job.settled = keep;
   job.attempt = candidate.attempt;
   Enqueue(std::move(job));

@@ -119,9 +119,9 @@ class ArtifactSensor {
   struct Candidate {
     std::shared_ptr<const Root> root;
     os::Fd fd;
+    os::FileStatus status;
     FileStamp stamp;
     model::Sighting sighting;
-    std::uint64_t links = 1;
     bool settled = true;
     bool tell = true;  // false: told already, in this very state
     int attempt = 1;
@@ -142,7 +142,7 @@ class ArtifactSensor {
   bool TellIfKnown(const std::shared_ptr<const Root>& root, const model::Path& path,
                    const FileStamp& stamp, std::uint64_t links);
   bool AwaitsAnotherLook(const model::Path& path, const FileStamp& stamp) const;
-  void NoModel(const model::Path& path, const FileStamp& stamp, bool settled);
+  void NoModel(const model::Path& path, const os::FileStatus& status, bool settled);
   void ParseCandidates();
   void TellParsed(Candidate candidate, model::Facts facts, bool inspected);
   bool Rest(Pass pass, std::uint64_t bytes);
@@ -174,6 +174,7 @@ class ArtifactSensor {
   std::unordered_map<std::string, std::pair<FileStamp, model::Facts>> links_;
   std::unordered_map<std::uint32_t, std::string> owners_;
   std::vector<Candidate> candidates_;
+  std::uint64_t bytes_sniffed_ = 0;  // since the last Rest()
   base::BootTime rested_at_;
   bool walked_before_ = false;
 

@@ -1,28 +1,27 @@
 #include "agent/sensors/artifacts/sniffed_files.h"
 
+#include <array>
 #include <cstring>
-#include <string>
 
 #include "policy/base/limits.h"
 #include "third_party/openssl/sha256.h"
 
 namespace weighmaster::agent::sensors {
 
-void SniffedFiles::Insert(const FileStamp& stamp) {
+void SniffedFiles::Insert(const os::FileStatus& status) {
   if (keys_.size() >= base::limits::kMaxSniffedFiles) keys_.clear();
-  keys_.insert(Key(stamp));
+  keys_.insert(Key(status));
 }
 
-std::uint64_t SniffedFiles::Key(const FileStamp& stamp) const {
-  std::string input = stamp.identity.bytes;
-  const auto append = [&input](auto value) {
-    input.append(reinterpret_cast<const char*>(&value), sizeof value);
-  };
-  append(salt_);
-  append(stamp.size_bytes);
-  append(stamp.modified_ns);
-  append(stamp.changed_ns);
-  const model::Sha256 digest = openssl::Sha256Of(base::AsBytes(input));
+std::uint64_t SniffedFiles::Key(const os::FileStatus& status) const {
+  const std::array<std::uint64_t, 6> input = {salt_,
+                                              status.device,
+                                              status.inode,
+                                              status.size_bytes,
+                                              static_cast<std::uint64_t>(status.modified_ns),
+                                              static_cast<std::uint64_t>(status.changed_ns)};
+  const model::Sha256 digest = openssl::Sha256Of(
+      base::ByteView(reinterpret_cast<const std::uint8_t*>(input.data()), sizeof input));
   std::uint64_t key = 0;
   std::memcpy(&key, digest.bytes.data(), sizeof key);
   return key;
