@@ -50,72 +50,79 @@ FindingChange Resolve(std::string_view rule, const model::Id& endpoint, std::str
 // What the events of a stored batch say.
 class EventRules {
  public:
-  EventRules(const BatchWrite& batch, std::vector<FindingChange>& out)
-      : endpoint_(batch.endpoint), at_(batch.received), chain_(batch.header.chain), out_(out) {}
+  EventRules(const BatchWrite& batch, bool any_open, std::vector<FindingChange>& out)
+      : endpoint_(batch.endpoint),
+        at_(batch.received),
+        chain_(batch.header.chain),
+        any_open_(any_open),
+        out_(out) {}
 
   void operator()(const model::SightingAppeared& event) { Risky(event.sighting); }
   void operator()(const model::SightingChanged& event) { Risky(event.sighting); }
   void operator()(const model::SightingGone& event) {
-    const std::string key = KeyOf(event.path);
-    out_.push_back(Resolve(kRiskyModel, endpoint_, key, at_));
-    out_.push_back(Resolve(kDeniedModel, endpoint_, key, at_));
+    ResolveAt(kRiskyModel, event.path);
+    ResolveAt(kDeniedModel, event.path);
   }
   void operator()(const model::SightingJudged& event) {
-    const std::string key = KeyOf(event.path);
-    if (event.verdict.outcome != model::Outcome::kDeny) {
-      out_.push_back(Resolve(kDeniedModel, endpoint_, key, at_));
-      return;
-    }
+    if (event.verdict.outcome != model::Outcome::kDeny) return ResolveAt(kDeniedModel, event.path);
     const bool blocked = event.verdict.step == model::JudgementStep::kBlocked;
-    out_.push_back(Open(kDeniedModel, endpoint_, key, event.path.ToDisplay(),
-                        blocked ? model::Severity::kCritical : model::Severity::kHigh,
-                        event.verdict.rule + ": " + event.verdict.reason, at_));
+    OpenAt(kDeniedModel, event.path, blocked ? model::Severity::kCritical : model::Severity::kHigh,
+           event.verdict.rule + ": " + event.verdict.reason);
   }
   void operator()(const model::PolicyApplied& event) {
-    out_.push_back(Resolve(kPolicyRefused, endpoint_, "", at_));
+    if (any_open_) out_.push_back(Resolve(kPolicyRefused, endpoint_, "", at_));
     if (!event.partly) return;
-    out_.push_back(Open(kPolicyRefused, endpoint_, "", "policy " + std::to_string(event.version),
-                        model::Severity::kMedium,
-                        "partly applied: the agent lacks " + event.missing_features, at_));
+    Add(Open(kPolicyRefused, endpoint_, "", "policy " + std::to_string(event.version),
+             model::Severity::kMedium, "partly applied: the agent lacks " + event.missing_features,
+             at_));
   }
   void operator()(const model::PolicyRefused& event) {
-    out_.push_back(Open(kPolicyRefused, endpoint_, "", "policy " + std::to_string(event.version),
-                        model::Severity::kHigh,
-                        std::string(model::PolicyRefusalName(event.refusal)) + ": " + event.detail,
-                        at_));
+    Add(Open(kPolicyRefused, endpoint_, "", "policy " + std::to_string(event.version),
+             model::Severity::kHigh,
+             std::string(model::PolicyRefusalName(event.refusal)) + ": " + event.detail, at_));
   }
   void operator()(const model::ChainStarted& event) {
     if (event.reason != model::ChainReason::kCannotRefill) return;
-    out_.push_back(Open(kGap, endpoint_, chain_.ToHex(), "chain " + event.old_chain.ToHex(),
-                        model::Severity::kMedium,
-                        "batches before a new chain can no longer be delivered by the endpoint",
-                        at_));
+    Add(Open(kGap, endpoint_, chain_.ToHex(), "chain " + event.old_chain.ToHex(),
+             model::Severity::kMedium,
+             "batches before a new chain can no longer be delivered by the endpoint", at_));
   }
   void operator()(const model::BodiesDropped& event) {
     const std::string priority(model::PriorityClassName(event.priority));
-    out_.push_back(Open(kBodiesDropped, endpoint_, priority, priority, model::Severity::kMedium,
-                        std::to_string(event.count) +
-                            " events were dropped at the endpoint's limit; their headers remain",
-                        at_));
+    Add(Open(kBodiesDropped, endpoint_, priority, priority, model::Severity::kMedium,
+             std::to_string(event.count) +
+                 " events were dropped at the endpoint's limit; their headers remain",
+             at_));
   }
   template <typename Other>
   void operator()(const Other&) {}
 
  private:
   void Risky(const model::Sighting& sighting) {
-    const std::string key = KeyOf(sighting.path);
     const auto worst = std::ranges::max_element(sighting.facts.risks, {}, &model::Risk::severity);
     if (worst == sighting.facts.risks.end() || worst->severity < model::Severity::kHigh) {
-      out_.push_back(Resolve(kRiskyModel, endpoint_, key, at_));
-      return;
+      return ResolveAt(kRiskyModel, sighting.path);
     }
-    out_.push_back(Open(kRiskyModel, endpoint_, key, sighting.path.ToDisplay(), worst->severity,
-                        worst->id + ": " + worst->message, at_));
+    OpenAt(kRiskyModel, sighting.path, worst->severity, worst->id + ": " + worst->message);
+  }
+
+  void OpenAt(std::string_view rule, const model::Path& path, model::Severity severity,
+              std::string detail) {
+    Add(Open(rule, endpoint_, KeyOf(path), path.ToDisplay(), severity, std::move(detail), at_));
+  }
+  // By far the most events would resolve what was never opened.
+  void ResolveAt(std::string_view rule, const model::Path& path) {
+    if (any_open_) out_.push_back(Resolve(rule, endpoint_, KeyOf(path), at_));
+  }
+  void Add(FindingChange opened) {
+    any_open_ = true;
+    out_.push_back(std::move(opened));
   }
 
   const model::Id endpoint_;
   const base::WallTime at_;
   const model::Id chain_;
+  bool any_open_;
   std::vector<FindingChange>& out_;
 };
 
@@ -125,7 +132,8 @@ std::string BatchName(const BatchWrite& batch) {
 
 }  // namespace
 
-std::vector<FindingChange> OfBatch(const BatchWrite& batch, const BatchOutcome& outcome) {
+std::vector<FindingChange> OfBatch(const BatchWrite& batch, const BatchOutcome& outcome,
+                                   bool any_open) {
   using Kind = BatchOutcome::Kind;
   std::vector<FindingChange> changes;
   const auto open = [&](std::string_view rule, std::string_view key, model::Severity severity) {
@@ -134,9 +142,9 @@ std::vector<FindingChange> OfBatch(const BatchWrite& batch, const BatchOutcome& 
   };
   switch (outcome.kind) {
     case Kind::kStored: {
-      EventRules rules(batch, changes);
+      EventRules rules(batch, any_open, changes);
       for (const auto& event : batch.events) {
-        if (event.has_value()) std::visit(rules, event->body);
+        if (event.has_value()) std::visit(rules, event->event.body);
       }
       break;
     }

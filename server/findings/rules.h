@@ -26,9 +26,10 @@ inline constexpr std::string_view kBodiesDropped = "bodies_dropped";
 inline constexpr std::string_view kPolicyRefused = "policy_refused";
 
 // store::FindingRules: what a batch with this outcome gives. Only the events of a stored batch
-// count; a repeat gives nothing, so nothing is counted twice.
+// count; a repeat gives nothing, so nothing is counted twice. Without `any_open` only what the
+// batch itself opens is resolved.
 std::vector<store::FindingChange> OfBatch(const store::BatchWrite& batch,
-                                          const store::BatchOutcome& outcome);
+                                          const store::BatchOutcome& outcome, bool any_open);
 
 // A batch that did not verify. `detail` is what failed.
 store::FindingChange OfBadBatch(const model::Id& endpoint, std::string detail, base::WallTime now);

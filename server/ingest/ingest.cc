@@ -17,13 +17,14 @@ namespace limits = base::limits;
 
 using Kind = store::BatchOutcome::Kind;
 
-std::vector<std::optional<model::Event>> ParseEvents(const wire::SealedBatch& batch) {
-  std::vector<std::optional<model::Event>> events;
+std::vector<std::optional<store::EventWrite>> ParseEvents(const wire::SealedBatch& batch) {
+  std::vector<std::optional<store::EventWrite>> events;
   events.reserve(batch.events.size());
   for (const wire::BatchEvent& sealed : batch.events) {
-    std::optional<model::Event>& event = events.emplace_back();
+    std::optional<store::EventWrite>& event = events.emplace_back();
     if (sealed.body.empty()) continue;
-    if (auto parsed = wire::ParseEvent(sealed.body); parsed.has_value()) event = *std::move(parsed);
+    auto parsed = wire::ParseEvent(sealed.body);
+    if (parsed.has_value()) event.emplace(*std::move(parsed));
   }
   return events;
 }

@@ -17,6 +17,7 @@
 #include "policy/model/verdict.h"
 #include "proto/wire/seal.h"
 #include "proto/wire/trust.h"
+#include "server/store/event_write.h"
 
 namespace weighmaster::server::store {
 
@@ -121,7 +122,7 @@ struct BatchWrite {
   wire::BatchHeader header;
   model::Sha256 digest;  // of the header
   // Parallel to batch.events; none where the body is gone or this version cannot read it.
-  std::vector<std::optional<model::Event>> events;
+  std::vector<std::optional<EventWrite>> events;
   base::WallTime received;
   base::Duration clock_offset{0};
 };
@@ -158,8 +159,9 @@ struct FindingChange {
 };
 
 // Turns a batch and its outcome into findings, inside the transaction that stores the batch. Pure.
-using FindingRules =
-    std::function<std::vector<FindingChange>(const BatchWrite&, const BatchOutcome&)>;
+// `any_open`: the endpoint has findings that could be resolved.
+using FindingRules = std::function<std::vector<FindingChange>(const BatchWrite&,
+                                                              const BatchOutcome&, bool any_open)>;
 
 struct FindingRow {
   std::uint64_t id = 0;

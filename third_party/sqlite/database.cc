@@ -165,6 +165,8 @@ base::Status Database::SetUp(const OpenOptions& options) {
       Execute(options.durable ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL"));
   WM_RETURN_IF_ERROR(Execute("PRAGMA foreign_keys=ON"));
   WM_RETURN_IF_ERROR(Execute("PRAGMA trusted_schema=OFF"));
+  // Else every savepoint copies the pages that it changes to a file in a public folder, /var/tmp.
+  WM_RETURN_IF_ERROR(Execute("PRAGMA temp_store=MEMORY"));
   return Execute("PRAGMA cache_size=-" + std::to_string(options.cache_kib));
 }
 

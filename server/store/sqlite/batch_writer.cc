@@ -51,14 +51,14 @@ struct DigestOf {
   }
 };
 
-const std::optional<model::Event>& EventAt(const BatchWrite& write, std::size_t place) {
-  static const std::optional<model::Event> kNone;
+const std::optional<EventWrite>& EventAt(const BatchWrite& write, std::size_t place) {
+  static const std::optional<EventWrite> kNone;
   return place < write.events.size() ? write.events[place] : kNone;
 }
 
 const model::ChainStarted* ChainStartOf(const BatchWrite& write) {
-  const std::optional<model::Event>& first = EventAt(write, 0);
-  return first.has_value() ? std::get_if<model::ChainStarted>(&first->body) : nullptr;
+  const std::optional<EventWrite>& first = EventAt(write, 0);
+  return first.has_value() ? std::get_if<model::ChainStarted>(&first->event.body) : nullptr;
 }
 
 std::uint64_t DroppedIn(const wire::BatchHeader& header) {
@@ -71,7 +71,8 @@ std::uint64_t DroppedIn(const wire::BatchHeader& header) {
 
 Result<BatchOutcome> BatchWriter::Write(const BatchWrite& write) {
   WM_ASSIGN_OR_RETURN(BatchOutcome outcome, Place(write));
-  for (const FindingChange& change : rules_(write, outcome)) {
+  WM_ASSIGN_OR_RETURN(const bool any_open, HasOpenFindings(database_, write.endpoint));
+  for (const FindingChange& change : rules_(write, outcome, any_open)) {
     WM_RETURN_IF_ERROR(ApplyFinding(database_, change));
   }
   return outcome;
@@ -332,14 +333,15 @@ Status BatchWriter::InsertEvents(const BatchWrite& write, const Sender& sender,
                                         "VALUES (?, ?, ?, ?, ?, ?, ?, ?)"));
   for (std::size_t i = 0; i < write.batch.events.size(); ++i) {
     const wire::BatchEvent& sealed = write.batch.events[i];
-    const std::optional<model::Event>& event = EventAt(write, i);
+    const std::optional<EventWrite>& event = EventAt(write, i);
     add.Bind(chain.id).Bind(Column(write.header.first_event + i));
     if (event.has_value()) {
       std::optional<std::int64_t> artifact;
-      if (const auto sha256 = std::visit(DigestOf{}, event->body)) {
+      const model::Event& read = event->event;
+      if (const auto sha256 = std::visit(DigestOf{}, read.body)) {
         WM_ASSIGN_OR_RETURN(artifact, projection_.Artifact(*sha256));
       }
-      add.Bind(kEventKinds[event->body.index()]).Bind(Column(event->wall)).Bind(artifact);
+      add.Bind(kEventKinds[read.body.index()]).Bind(Column(read.wall)).Bind(artifact);
     } else {
       add.Bind(std::int64_t{0}).BindNull().BindNull();
     }

@@ -21,6 +21,9 @@ class BatchWriter {
   // caller to roll back.
   base::Result<BatchOutcome> Write(const BatchWrite& write);
 
+  // To be called when a batch was rolled back.
+  void Forget() { projection_.Forget(); }
+
  private:
   struct Sender {
     std::int64_t endpoint = 0;

@@ -32,4 +32,12 @@ base::Status ApplyFinding(sqlite::Database& database, const FindingChange& chang
       .Run();
 }
 
+base::Result<bool> HasOpenFindings(sqlite::Database& database, const model::Id& endpoint) {
+  WM_ASSIGN_OR_RETURN(Statement find,
+                      database.Prepare("SELECT 1 FROM findings WHERE endpoint = (SELECT id FROM "
+                                       "endpoints WHERE endpoint_id = ?) AND resolved_us IS NULL "
+                                       "LIMIT 1"));
+  return find.Bind(endpoint.view()).Step();
+}
+
 }  // namespace weighmaster::server::store

@@ -9,4 +9,7 @@ namespace weighmaster::server::store {
 // resolved and is seen again is open again. One about an endpoint that is not there is passed over.
 base::Status ApplyFinding(sqlite::Database& database, const FindingChange& change);
 
+// Whether an endpoint has findings that are not resolved.
+base::Result<bool> HasOpenFindings(sqlite::Database& database, const model::Id& endpoint);
+
 }  // namespace weighmaster::server::store

@@ -1,25 +1,15 @@
 #include "server/store/sqlite/projection.h"
 
-#include <string>
+#include <cstring>
 #include <variant>
 
-#include "proto/wire/convert.h"
 #include "server/store/sqlite/rows.h"
-#include "weighmaster/v1/values.pb.h"
 
 namespace weighmaster::server::store {
 namespace {
 
 using base::Status;
 using sqlite::Statement;
-
-// The path has columns of its own.
-std::string SightingColumn(const model::Sighting& sighting) {
-  v1::Sighting message;
-  wire::ToProto(sighting, message);
-  message.clear_path();
-  return message.SerializeAsString();
-}
 
 // The endpoint may say any time at all.
 base::WallTime Corrected(base::WallTime wall, base::Duration offset) {
@@ -31,20 +21,34 @@ base::WallTime Corrected(base::WallTime wall, base::Duration offset) {
 }  // namespace
 
 Status Projection::Apply(std::int64_t endpoint, base::Duration clock_offset,
-                         const model::Event& event) {
-  const At at{endpoint, Corrected(event.wall, clock_offset)};
-  return std::visit([&](const auto& body) { return On(at, body); }, event.body);
+                         const EventWrite& write) {
+  const At at{endpoint, Corrected(write.event.wall, clock_offset), write};
+  return std::visit([&](const auto& body) { return On(at, body); }, write.event.body);
+}
+
+// A digest is spread well already.
+std::size_t Projection::Spread::operator()(const model::Sha256& digest) const {
+  std::size_t out = 0;
+  std::memcpy(&out, digest.bytes.data(), sizeof out);
+  return out;
 }
 
 base::Result<std::int64_t> Projection::Artifact(const model::Sha256& sha256) {
+  if (const auto known = artifacts_.find(sha256); known != artifacts_.end()) return known->second;
+  std::int64_t id = 0;
   WM_ASSIGN_OR_RETURN(Statement find,
                       database_.Prepare("SELECT id FROM artifacts WHERE sha256 = ?"));
   WM_ASSIGN_OR_RETURN(const bool found, find.Bind(sha256.view()).Step());
-  if (found) return find.Int(0);
-  WM_ASSIGN_OR_RETURN(Statement add,
-                      database_.Prepare("INSERT INTO artifacts (sha256) VALUES (?)"));
-  WM_RETURN_IF_ERROR(add.Bind(sha256.view()).Run());
-  return database_.LastInsertId();
+  if (found) {
+    id = find.Int(0);
+  } else {
+    WM_ASSIGN_OR_RETURN(Statement add,
+                        database_.Prepare("INSERT INTO artifacts (sha256) VALUES (?)"));
+    WM_RETURN_IF_ERROR(add.Bind(sha256.view()).Run());
+    id = database_.LastInsertId();
+  }
+  artifacts_.emplace(sha256, id);
+  return id;
 }
 
 Status Projection::On(const At& at, const model::SightingAppeared& event) {
@@ -58,67 +62,56 @@ Status Projection::On(const At& at, const model::SightingChanged& event) {
 // A sighting is one artifact at one path over one interval. A digest that becomes known continues
 // the interval; another digest, or one that is unknown again, ends it and begins the next.
 Status Projection::Put(const At& at, const model::Sighting& sighting) {
-  const model::Sha256 path_key = PathKey(sighting.path);
   std::optional<std::int64_t> artifact;
   if (sighting.digest.sha256.has_value()) {
     WM_ASSIGN_OR_RETURN(artifact, Artifact(*sighting.digest.sha256));
   }
-  std::int64_t open_id = 0;
-  bool same_artifact = false;
-  {
-    WM_ASSIGN_OR_RETURN(Statement find,
-                        database_.Prepare("SELECT id, artifact FROM sightings WHERE endpoint = ? "
-                                          "AND path_sha256 = ? AND gone_us IS NULL"));
-    WM_ASSIGN_OR_RETURN(const bool found, find.Bind(at.endpoint).Bind(path_key.view()).Step());
-    if (found) {
-      open_id = find.Int(0);
-      same_artifact = find.IsNull(1) || (artifact.has_value() && find.Int(1) == *artifact);
-    }
-  }
-  if (open_id == 0) return OpenInterval(at, sighting, path_key, artifact);
-  if (!same_artifact) {
-    WM_ASSIGN_OR_RETURN(Statement close, database_.Prepare("UPDATE sightings SET gone_us = ?, "
-                                                           "gone_reason = NULL WHERE id = ?"));
-    WM_RETURN_IF_ERROR(close.Bind(Column(at.time)).Bind(open_id).Run());
-    return OpenInterval(at, sighting, path_key, artifact);
-  }
-  WM_ASSIGN_OR_RETURN(Statement update,
-                      database_.Prepare("UPDATE sightings SET artifact = ?, sighting = ?, "
-                                        "last_change_us = ? WHERE id = ?"));
-  const std::string bytes = SightingColumn(sighting);
-  return update.Bind(artifact).Bind(base::AsBytes(bytes)).Bind(Column(at.time)).Bind(open_id).Run();
+  WM_ASSIGN_OR_RETURN(const bool same_artifact, OpenOrContinue(at, sighting, artifact));
+  if (same_artifact) return {};
+  WM_RETURN_IF_ERROR(CloseInterval(at, std::nullopt));
+  WM_RETURN_IF_ERROR(OpenOrContinue(at, sighting, artifact));
+  return {};
 }
 
-Status Projection::OpenInterval(const At& at, const model::Sighting& sighting,
-                                const model::Sha256& path_key,
-                                std::optional<std::int64_t> artifact) {
+base::Result<bool> Projection::OpenOrContinue(const At& at, const model::Sighting& sighting,
+                                              std::optional<std::int64_t> artifact) {
   WM_ASSIGN_OR_RETURN(
-      Statement add,
+      Statement put,
       database_.Prepare("INSERT INTO sightings (endpoint, path_sha256, path, path_encoding, "
                         "path_display, artifact, sighting, first_seen_us, last_change_us) "
-                        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"));
-  const std::string bytes = SightingColumn(sighting);
-  return add.Bind(at.endpoint)
-      .Bind(path_key.view())
-      .Bind(base::AsBytes(sighting.path.bytes))
-      .Bind(EnumColumn(sighting.path.encoding))
-      .Bind(sighting.path.ToDisplay())
-      .Bind(artifact)
-      .Bind(base::AsBytes(bytes))
-      .Bind(Column(at.time))
-      .Bind(Column(at.time))
-      .Run();
+                        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) "
+                        "ON CONFLICT (endpoint, path_sha256) WHERE gone_us IS NULL DO UPDATE SET "
+                        "artifact = excluded.artifact, sighting = excluded.sighting, "
+                        "last_change_us = excluded.last_change_us "
+                        "WHERE artifact IS NULL OR artifact = excluded.artifact"));
+  WM_RETURN_IF_ERROR(put.Bind(at.endpoint)
+                         .Bind(at.write.path_sha256.view())
+                         .Bind(base::AsBytes(sighting.path.bytes))
+                         .Bind(EnumColumn(sighting.path.encoding))
+                         .Bind(at.write.path_display)
+                         .Bind(artifact)
+                         .Bind(base::AsBytes(at.write.blob))
+                         .Bind(Column(at.time))
+                         .Bind(Column(at.time))
+                         .Run());
+  return database_.Changes() == 1;
 }
 
-Status Projection::On(const At& at, const model::SightingGone& event) {
+Status Projection::CloseInterval(const At& at, std::optional<model::GoneReason> reason) {
+  std::optional<std::int64_t> reason_column;
+  if (reason.has_value()) reason_column = EnumColumn(*reason);
   WM_ASSIGN_OR_RETURN(Statement close,
                       database_.Prepare("UPDATE sightings SET gone_us = ?, gone_reason = ? WHERE "
                                         "endpoint = ? AND path_sha256 = ? AND gone_us IS NULL"));
   return close.Bind(Column(at.time))
-      .Bind(EnumColumn(event.reason))
+      .Bind(reason_column)
       .Bind(at.endpoint)
-      .Bind(PathKey(event.path).view())
+      .Bind(at.write.path_sha256.view())
       .Run();
+}
+
+Status Projection::On(const At& at, const model::SightingGone& event) {
+  return CloseInterval(at, event.reason);
 }
 
 Status Projection::On(const At& at, const model::SightingJudged& event) {
@@ -128,13 +121,10 @@ Status Projection::On(const At& at, const model::SightingJudged& event) {
                         "VALUES (?, ?, ?, ?, ?) ON CONFLICT (endpoint, path_sha256) DO UPDATE SET "
                         "outcome = excluded.outcome, verdict = excluded.verdict, "
                         "judged_us = excluded.judged_us"));
-  v1::Verdict message;
-  wire::ToProto(event.verdict, message);
-  const std::string bytes = message.SerializeAsString();
   return put.Bind(at.endpoint)
-      .Bind(PathKey(event.path).view())
+      .Bind(at.write.path_sha256.view())
       .Bind(EnumColumn(event.verdict.outcome))
-      .Bind(base::AsBytes(bytes))
+      .Bind(base::AsBytes(at.write.blob))
       .Bind(Column(at.time))
       .Run();
 }
@@ -146,7 +136,7 @@ Status Projection::On(const At& at, const model::CoverageChanged& event) {
                                           "AND root_sha256 = ?"));
     return forget.Bind(at.endpoint)
         .Bind(event.coverage.sensor)
-        .Bind(PathKey(event.coverage.root).view())
+        .Bind(at.write.path_sha256.view())
         .Run();
   }
   WM_ASSIGN_OR_RETURN(
@@ -156,15 +146,12 @@ Status Projection::On(const At& at, const model::CoverageChanged& event) {
                         "ON CONFLICT (endpoint, sensor, root_sha256) DO UPDATE SET "
                         "state = excluded.state, reason = excluded.reason, "
                         "coverage = excluded.coverage, changed_us = excluded.changed_us"));
-  v1::Coverage message;
-  wire::ToProto(event.coverage, message);
-  const std::string bytes = message.SerializeAsString();
   return put.Bind(at.endpoint)
       .Bind(event.coverage.sensor)
-      .Bind(PathKey(event.coverage.root).view())
+      .Bind(at.write.path_sha256.view())
       .Bind(EnumColumn(event.coverage.state))
       .Bind(EnumColumn(event.coverage.reason))
-      .Bind(base::AsBytes(bytes))
+      .Bind(base::AsBytes(at.write.blob))
       .Bind(Column(at.time))
       .Run();
 }

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <unordered_map>
 
 #include "server/store/values.h"
 #include "third_party/sqlite/database.h"
@@ -18,15 +20,20 @@ class Projection {
  public:
   explicit Projection(sqlite::Database& database) : database_(database) {}
 
-  base::Status Apply(std::int64_t endpoint, base::Duration clock_offset, const model::Event& event);
+  base::Status Apply(std::int64_t endpoint, base::Duration clock_offset, const EventWrite& write);
 
   // The small number of a digest, made when it is new.
   base::Result<std::int64_t> Artifact(const model::Sha256& sha256);
+
+  // To be called when something of the transaction was taken back: small numbers made in it do not
+  // stand any more.
+  void Forget() { artifacts_.clear(); }
 
  private:
   struct At {
     std::int64_t endpoint;
     base::WallTime time;  // of the event, corrected
+    const EventWrite& write;
   };
   // The alternatives of model::EventBody that change nothing here share the template.
   template <typename Other>
@@ -42,10 +49,18 @@ class Projection {
   base::Status On(const At& at, const model::AgentStarted& event);
 
   base::Status Put(const At& at, const model::Sighting& sighting);
-  base::Status OpenInterval(const At& at, const model::Sighting& sighting,
-                            const model::Sha256& path_key, std::optional<std::int64_t> artifact);
+  base::Status CloseInterval(const At& at, std::optional<model::GoneReason> reason);
+  // False when another artifact is open at this path.
+  base::Result<bool> OpenOrContinue(const At& at, const model::Sighting& sighting,
+                                    std::optional<std::int64_t> artifact);
+
+  struct Spread {
+    std::size_t operator()(const model::Sha256& digest) const;
+  };
 
   sqlite::Database& database_;
+  // Of this transaction: a model is told of several times in a row.
+  std::unordered_map<model::Sha256, std::int64_t, Spread> artifacts_;
 };
 
 }  // namespace weighmaster::server::store

@@ -54,7 +54,4 @@ base::Result<T> Stored(base::Result<T> parsed, std::string_view what) {
                         " that cannot be read: " + parsed.error().message());
 }
 
-// The key of a path: encodings must not run into each other.
-model::Sha256 PathKey(const model::Path& path);
-
 }  // namespace weighmaster::server::store

@@ -103,7 +103,7 @@ CREATE TABLE events (
   number INTEGER NOT NULL,
   kind INTEGER NOT NULL,
   wall_us INTEGER,
-  artifact INTEGER REFERENCES artifacts (id),
+  artifact INTEGER,
   salt BLOB,
   body BLOB,
   leaf BLOB,
@@ -134,7 +134,7 @@ CREATE TABLE sightings (
   path BLOB NOT NULL,
   path_encoding INTEGER NOT NULL,
   path_display TEXT NOT NULL,
-  artifact INTEGER REFERENCES artifacts (id),
+  artifact INTEGER,
   sighting BLOB NOT NULL,
   first_seen_us INTEGER NOT NULL,
   last_change_us INTEGER NOT NULL,
@@ -207,7 +207,12 @@ CREATE TABLE part_pieces (
 ) STRICT, WITHOUT ROWID;
 )sql";
 
-constexpr std::string_view kSteps[] = {kVersion1};
+// Whether an endpoint has any finding to resolve is asked once for each of its batches.
+constexpr std::string_view kVersion2 = R"sql(
+CREATE INDEX findings_open_by_endpoint ON findings (endpoint) WHERE resolved_us IS NULL;
+)sql";
+
+constexpr std::string_view kSteps[] = {kVersion1, kVersion2};
 
 }  // namespace
 

@@ -274,6 +274,7 @@ Result<BatchOutcome> SqliteStore::CommitOne(BatchWriter& writer, const BatchWrit
   }
   if (IsOfTheStore(outcome.error())) return outcome;
   WM_RETURN_IF_ERROR(database_->Execute("ROLLBACK TO batch"));
+  writer.Forget();
   WM_RETURN_IF_ERROR(database_->Execute("RELEASE batch"));
   BatchOutcome refused;
   refused.detail = "the batch cannot be stored: " + outcome.error().message();

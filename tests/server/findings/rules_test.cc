@@ -23,7 +23,7 @@ store::BatchWrite BatchOf(std::vector<model::EventBody> bodies) {
   for (model::EventBody& body : bodies) {
     model::Event event;
     event.body = std::move(body);
-    batch.events.push_back(std::move(event));
+    batch.events.emplace_back(store::EventWrite(std::move(event)));
   }
   return batch;
 }
@@ -36,7 +36,7 @@ BatchOutcome OutcomeOf(Kind kind) {
 
 std::vector<store::FindingChange> Opened(const store::BatchWrite& batch,
                                          Kind kind = Kind::kStored) {
-  auto changes = OfBatch(batch, OutcomeOf(kind));
+  auto changes = OfBatch(batch, OutcomeOf(kind), true);
   std::erase_if(changes, [](const store::FindingChange& change) { return change.resolve; });
   return changes;
 }
@@ -52,15 +52,34 @@ TEST(FindingRules, ADeniedModelIsOneFindingAPathUntilItIsAllowedOrGone) {
   EXPECT_EQ(Opened(judged(model::Outcome::kDeny))[0].dedupe_key, denied[0].dedupe_key);
   EXPECT_TRUE(Opened(judged(model::Outcome::kWarn)).empty());
 
-  const auto warned = OfBatch(judged(model::Outcome::kWarn), OutcomeOf(Kind::kStored));
+  const auto warned = OfBatch(judged(model::Outcome::kWarn), OutcomeOf(Kind::kStored), true);
   ASSERT_EQ(warned.size(), 1U);
   EXPECT_TRUE(warned[0].resolve);
   EXPECT_EQ(warned[0].dedupe_key, denied[0].dedupe_key);
   const auto gone = OfBatch(BatchOf({model::SightingGone{{"/m/a"}, model::GoneReason::kDeleted}}),
-                            OutcomeOf(Kind::kStored));
+                            OutcomeOf(Kind::kStored), true);
   EXPECT_TRUE(std::ranges::any_of(gone, [&](const store::FindingChange& change) {
     return change.resolve && change.dedupe_key == denied[0].dedupe_key;
   }));
+}
+
+TEST(FindingRules, WithNothingOpenABatchResolvesOnlyWhatItOpensItself) {
+  const auto judged = [](const char* path, model::Outcome outcome) {
+    return model::SightingJudged{{path}, std::nullopt, tests::TestVerdict(outcome)};
+  };
+  const auto allow = model::Outcome::kAllow;
+  const model::SightingGone gone{{"/m/a"}, model::GoneReason::kDeleted};
+  EXPECT_TRUE(OfBatch(BatchOf({judged("/m/a", allow), gone, model::PolicyApplied{}}),
+                      OutcomeOf(Kind::kStored), false)
+                  .empty());
+  const auto changes =
+      OfBatch(BatchOf({judged("/m/a", allow), judged("/m/b", model::Outcome::kDeny),
+                       judged("/m/b", allow)}),
+              OutcomeOf(Kind::kStored), false);
+  ASSERT_EQ(changes.size(), 2U);
+  EXPECT_FALSE(changes[0].resolve);
+  EXPECT_TRUE(changes[1].resolve);
+  EXPECT_EQ(changes[1].dedupe_key, changes[0].dedupe_key);
 }
 
 TEST(FindingRules, OnlyARiskOfAtLeastHighIsAFinding) {
@@ -85,8 +104,8 @@ TEST(FindingRules, EveryOutcomeThatIsAnAttackOrADefectIsAFindingAndNoOther) {
     ASSERT_EQ(opened.size(), 1U) << rule;
     EXPECT_EQ(opened[0].rule, rule);
   }
-  EXPECT_TRUE(OfBatch(batch, OutcomeOf(Kind::kGap)).empty());
-  EXPECT_TRUE(OfBatch(batch, OutcomeOf(Kind::kRepeated)).empty()) << "counted twice";
+  EXPECT_TRUE(OfBatch(batch, OutcomeOf(Kind::kGap), true).empty());
+  EXPECT_TRUE(OfBatch(batch, OutcomeOf(Kind::kRepeated), true).empty()) << "counted twice";
 }
 
 TEST(FindingRules, AGapIsAFindingOnlyWhenItCannotBeRefilled) {
@@ -108,7 +127,7 @@ TEST(FindingRules, ARefusedPolicyIsAFindingUntilOneIsAppliedWhole) {
   EXPECT_EQ(refused[0].rule, kPolicyRefused);
   EXPECT_EQ(refused[0].detail, "bad_signature: x");
   model::PolicyApplied applied;
-  const auto resolved = OfBatch(BatchOf({applied}), OutcomeOf(Kind::kStored));
+  const auto resolved = OfBatch(BatchOf({applied}), OutcomeOf(Kind::kStored), true);
   ASSERT_EQ(resolved.size(), 1U);
   EXPECT_TRUE(resolved[0].resolve);
   EXPECT_EQ(resolved[0].dedupe_key, refused[0].dedupe_key);

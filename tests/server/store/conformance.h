@@ -80,14 +80,15 @@ class StoreConformance : public ::testing::TestWithParam<MakePlace> {
     write.digest = wire::HeaderDigest(batch.header);
     for (const wire::BatchEvent& sealed : batch.events) {
       auto event = wire::ParseEvent(sealed.body);
-      write.events.push_back(event.has_value() ? std::optional(*std::move(event)) : std::nullopt);
+      write.events.push_back(event.has_value() ? std::optional<EventWrite>(*std::move(event))
+                                               : std::nullopt);
     }
     write.batch = std::move(batch);
     write.received = tests::kTestEpoch + std::chrono::seconds(5);
     return write;
   }
 
-  static std::vector<FindingChange> NoFindings(const BatchWrite&, const BatchOutcome&) {
+  static std::vector<FindingChange> NoFindings(const BatchWrite&, const BatchOutcome&, bool) {
     return {};
   }
 
@@ -546,8 +547,12 @@ TEST_P(StoreConformance, FindingsAreOneByKeyCountedResolvedAndOpenedAgain) {
 TEST_P(StoreConformance, FindingsAreStoredWithTheirBatch) {
   const model::Id endpoint = Enrol(1);
   tests::EndpointScript script(tests::TestKey(11), tests::TestId(0xc1));
-  const FindingRules rules = [](const BatchWrite& write, const BatchOutcome& outcome) {
+  std::vector<bool> told;
+  const FindingRules rules = [&told](const BatchWrite& write, const BatchOutcome& outcome,
+                                     bool any_open) {
+    told.push_back(any_open);
     FindingChange change;
+    change.resolve = any_open;
     change.dedupe_key = std::string(BatchOutcomeName(outcome.kind));
     change.rule = change.dedupe_key;
     change.endpoint = write.endpoint;
@@ -555,6 +560,15 @@ TEST_P(StoreConformance, FindingsAreStoredWithTheirBatch) {
   };
   Commit({Write(endpoint, script.Start())}, rules);
   EXPECT_EQ(queries_->ListFindings(false, {})->rows.at(0).rule, "stored");
+  const auto judged = [&] {
+    return Write(endpoint,
+                 script.Seal({model::SightingJudged{
+                     {"/m/a"}, std::nullopt, tests::TestVerdict(model::Outcome::kAllow)}}));
+  };
+  Commit({judged()}, rules);
+  EXPECT_TRUE(queries_->ListFindings(false, {})->rows.empty());
+  Commit({judged()}, rules);
+  EXPECT_EQ(told, (std::vector<bool>{false, true, false})) << "whether any is open, before each";
 }
 
 TEST_P(StoreConformance, PublishesUpwardsOnlyAndNeverWithAPartMissing) {
