@@ -18,8 +18,8 @@ class Subjects {
  public:
   virtual ~Subjects() = default;
   // Judges everything that is known by the Judge's policy, in bounded transactions with the loop
-  // free in between, and calls `done` on the loop. One at a time. Storage that fails is tried again
-  // until it does not.
+  // free in between, and calls `done` on the loop: before it returns where one transaction is
+  // enough. One at a time. Storage that fails is tried again until it does not.
   virtual void Rejudge(std::function<void(const RejudgeCounts&)> done) = 0;
 };
 

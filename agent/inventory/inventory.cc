@@ -421,7 +421,7 @@ base::Status Inventory::Update(const Row& row) {
 void Inventory::Rejudge(std::function<void(const decide::RejudgeCounts&)> done) {
   WM_CHECK(loop_.OnLoop() && !rejudging_.has_value());
   rejudging_ = Rejudging{std::move(done), {}, 0};
-  rejudge_timer_.Start(base::Duration(0), [this] { ContinueRejudging(); });
+  ContinueRejudging();
 }
 
 void Inventory::ContinueRejudging() {

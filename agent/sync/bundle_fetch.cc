@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "policy/base/limits.h"
 #include "weighmaster/v1/sync.pb.h"
 
 namespace weighmaster::agent::sync {
@@ -13,11 +14,11 @@ base::Status BundleFetch::OnOffer(wire::AgentChannel& channel, const v1::Offer& 
     WM_RETURN_IF_ERROR(policy_.ConsiderRoot(root));
   }
   if (!offer.has_bundle()) return {};
-  WM_ASSIGN_OR_RETURN(wire::SignedDocument bundle, wire::FromProto(offer.bundle()));
+  WM_ASSIGN_OR_RETURN(Offered offered, ReadOffer(offer));
   if (policy_.applying()) {
     // Perhaps by Resume(), which knows nothing of us.
     const bool waits_already = next_.has_value();
-    next_ = std::move(bundle);
+    next_ = std::move(offered);
     if (!waits_already) {
       policy_.WhenApplied([this, alive = std::weak_ptr<const bool>(alive_)] {
         if (!alive.expired()) TakeNext();
@@ -25,19 +26,33 @@ base::Status BundleFetch::OnOffer(wire::AgentChannel& channel, const v1::Offer& 
     }
     return {};
   }
-  return Take(std::move(bundle));
+  return Take(std::move(offered));
 }
 
-base::Status BundleFetch::Take(wire::SignedDocument bundle) {
+base::Result<BundleFetch::Offered> BundleFetch::ReadOffer(const v1::Offer& offer) {
+  Offered offered;
+  WM_ASSIGN_OR_RETURN(offered.bundle, wire::FromProto(offer.bundle()));
+  std::size_t bytes = 0;
+  for (const v1::PartChunk& part : offer.parts()) {
+    // What is not whole, or too much to be kept, is asked for like any other part.
+    if (part.offset() != 0 || part.total_bytes() != part.data().size()) continue;
+    bytes += part.data().size();
+    if (bytes > base::limits::kMaxOfferedPartsBytes) break;
+    offered.parts.emplace(part.sha256(), part.data());
+  }
+  return offered;
+}
+
+base::Status BundleFetch::Take(Offered offered) {
   bundle_.reset();
   missing_.clear();
-  WM_ASSIGN_OR_RETURN(decide::Considered considered, policy_.Consider(bundle));
+  WM_ASSIGN_OR_RETURN(decide::Considered considered, policy_.Consider(offered.bundle));
   if (considered.needs == decide::OfferNeeds::kNothing ||
       considered.needs == decide::OfferNeeds::kRefused) {
     writer_.reset();
     return {};
   }
-  bundle_ = std::move(bundle);
+  bundle_ = std::move(offered);
   missing_.assign(considered.missing.begin(), considered.missing.end());
   return FetchNext();
 }
@@ -50,6 +65,11 @@ base::Status BundleFetch::FetchNext() {
   if (!begun) {
     writer_.reset();
     WM_ASSIGN_OR_RETURN(writer_, policy_.Begin(part));
+  }
+  const auto brought = bundle_->parts.find(std::string(base::AsText(part.sha256.view())));
+  if (!begun && brought != bundle_->parts.end() && brought->second.size() == part.size_bytes) {
+    WM_RETURN_IF_ERROR(writer_->Append(brought->second));
+    return FinishPart();
   }
   return Request();
 }
@@ -97,22 +117,22 @@ base::Status BundleFetch::FinishPart() {
 base::Status BundleFetch::GiveUp(const std::string& detail) {
   writer_.reset();
   missing_.clear();
-  const wire::SignedDocument bundle = std::move(*bundle_);
+  const wire::SignedDocument bundle = std::move(bundle_->bundle);
   bundle_.reset();
   return policy_.RefuseForPart(bundle, detail);
 }
 
 base::Status BundleFetch::Apply() {
   writer_.reset();
-  const wire::SignedDocument bundle = std::move(*bundle_);
+  const wire::SignedDocument bundle = std::move(bundle_->bundle);
   bundle_.reset();
   return policy_.Apply(bundle, [] {});
 }
 
 void BundleFetch::TakeNext() {
-  wire::SignedDocument bundle = std::move(*next_);
+  Offered offered = std::move(*next_);
   next_.reset();
-  if (const auto taken = Take(std::move(bundle)); !taken.has_value()) on_error_(taken.error());
+  if (const auto taken = Take(std::move(offered)); !taken.has_value()) on_error_(taken.error());
 }
 
 void BundleFetch::End() {

@@ -2,8 +2,10 @@
 
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "agent/decide/policy_in_force.h"
 #include "policy/base/result.h"
@@ -18,9 +20,10 @@ class PartChunk;
 namespace weighmaster::agent::sync {
 
 // Takes a bundle from its offer to being in force: the root first, then the manifest, then the
-// parts that are missing, one chunk at a time. A newer offer takes the place of an older one; one
-// that comes while a bundle is being applied waits for that. What has arrived of a part outlives
-// its stream, so that the next one goes on from there.
+// parts that are missing: from the offer, where it brought them along, else one chunk at a time. A
+// newer offer takes the place of an older one; one that comes while a bundle is being applied waits
+// for that. What has arrived of a part outlives its stream, so that the next one goes on from
+// there.
 //
 // Loop-owned; the policy must outlive it. An Error from any call is the storage's or a breach of
 // the protocol: this stream has to end. A bundle that is refused is no error.
@@ -40,7 +43,14 @@ class BundleFetch {
   bool waiting() const { return channel_ != nullptr && bundle_.has_value() && writer_ != nullptr; }
 
  private:
-  base::Status Take(wire::SignedDocument bundle);
+  // A bundle as it was offered, with the parts that came with it by SHA-256.
+  struct Offered {
+    wire::SignedDocument bundle;
+    std::map<std::string, std::string> parts;
+  };
+
+  static base::Result<Offered> ReadOffer(const v1::Offer& offer);
+  base::Status Take(Offered offered);
   base::Status FetchNext();
   base::Status Request();
   base::Status FinishPart();
@@ -53,10 +63,10 @@ class BundleFetch {
   const std::shared_ptr<const bool> alive_ = std::make_shared<const bool>(true);
 
   wire::AgentChannel* channel_ = nullptr;       // of the latest offer, while it lives
-  std::optional<wire::SignedDocument> bundle_;  // whose parts are being fetched
+  std::optional<Offered> bundle_;               // whose parts are being fetched
   std::deque<wire::PartReference> missing_;     // of it; the first is in `writer_`
   std::unique_ptr<decide::PartWriter> writer_;  // may outlive bundle_ and stream
-  std::optional<wire::SignedDocument> next_;    // offered while another was being applied
+  std::optional<Offered> next_;                 // while another was being applied
 };
 
 }  // namespace weighmaster::agent::sync

@@ -65,6 +65,8 @@ inline constexpr std::chrono::seconds kKeepaliveInterval{60};
 inline constexpr std::chrono::seconds kKeepaliveTimeout{20};
 // One chunk of a bundle part.
 inline constexpr std::size_t kPartChunkBytes = 256 * kKiB;
+// Parts that an offer brings along, together. Larger ones are asked for by those who lack them.
+inline constexpr std::size_t kMaxOfferedPartsBytes = 16 * kKiB;
 // A clock further off than this is coverage on every interval, and a finding.
 inline constexpr std::chrono::minutes kMaxClockOffset{5};
 
@@ -210,6 +212,9 @@ inline constexpr std::chrono::seconds kContactFlushDelay{30};
 inline constexpr std::chrono::seconds kFarewellDelay{1};
 // Streams open at once, with or without a hello. One more is closed at once.
 inline constexpr std::size_t kMaxStreams = 50'000;
+// A new policy is offered to so many endpoints, and after the pause to the next: 3,200 a second.
+inline constexpr std::size_t kOffersAtOnce = 32;
+inline constexpr std::chrono::milliseconds kOffersPause{10};
 // Enrolment tokens.
 inline constexpr std::chrono::hours kMaxTokenValidity{90 * 24};
 inline constexpr std::uint32_t kMaxTokenUses = 100'000;

@@ -11,7 +11,8 @@ namespace weighmaster::server::fleet {
 
 namespace limits = base::limits;
 
-Fleet::Fleet(const Services& services) : services_(services), contacts_timer_(services.loop) {
+Fleet::Fleet(const Services& services)
+    : services_(services), contacts_timer_(services.loop), offers_timer_(services.loop) {
   services_.rollout.Subscribe([this] { OfferToAll(); });
 }
 
@@ -74,7 +75,19 @@ void Fleet::OnOver(Session& session) {
 }
 
 void Fleet::OfferToAll() {
-  for (const auto& [endpoint, session] : ready_) session->Offer();
+  offered_up_to_.reset();
+  OfferToNext();
+}
+
+void Fleet::OfferToNext() {
+  auto next = offered_up_to_.has_value() ? ready_.upper_bound(*offered_up_to_) : ready_.begin();
+  for (std::size_t offered = 0; next != ready_.end() && offered < limits::kOffersAtOnce; ++next) {
+    offered_up_to_ = next->first;
+    if (next->second->Offer()) ++offered;
+  }
+  if (next != ready_.end()) {
+    offers_timer_.Start(limits::kOffersPause, [this] { OfferToNext(); });
+  }
 }
 
 void Fleet::FlushContacts() {

@@ -42,7 +42,11 @@ class Fleet final : public Session::Owner {
   void OnContact(const store::Contact& contact) override;
   void OnOver(Session& session) override;
 
+  // A new policy goes out in groups (limits::kOffersAtOnce). Endpoints that all fetch it at the
+  // same time all have it at the end of that time; one group after the other, most have it much
+  // earlier and the last no later.
   void OfferToAll();
+  void OfferToNext();
   void FlushContacts();
 
   const Services services_;
@@ -55,6 +59,8 @@ class Fleet final : public Session::Owner {
   std::set<model::Id> revoked_;
   std::map<model::Id, store::Contact> contacts_;
   base::Timer contacts_timer_;
+  std::optional<model::Id> offered_up_to_;  // of ready_, in this round
+  base::Timer offers_timer_;
 };
 
 }  // namespace weighmaster::server::fleet

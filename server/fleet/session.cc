@@ -276,6 +276,12 @@ bool Session::Offer() {
   offered_version_ = policy->manifest.version;
   v1::ServerFrame frame;
   wire::ToProto(policy->document, *frame.mutable_offer()->mutable_bundle());
+  for (const store::BundlePart& part : policy->small_parts) {
+    v1::PartChunk& chunk = *frame.mutable_offer()->add_parts();
+    chunk.set_sha256(ToBytes(part.reference.sha256.view()));
+    chunk.set_data(part.content);
+    chunk.set_total_bytes(part.content.size());
+  }
   channel_->Send(frame);
   return true;
 }

@@ -59,6 +59,18 @@ Status CheckPart(store::BundlePart& part, const wire::BundleManifest& manifest) 
   return CheckContent(part);
 }
 
+// Those that may travel with the offer, as far as there is room.
+std::vector<store::BundlePart> SmallParts(const std::vector<store::BundlePart>& parts) {
+  std::vector<store::BundlePart> small;
+  std::size_t bytes = 0;
+  for (const store::BundlePart& part : parts) {
+    if (part.content.size() > limits::kMaxOfferedPartsBytes - bytes) continue;
+    bytes += part.content.size();
+    small.push_back(part);
+  }
+  return small;
+}
+
 }  // namespace
 
 Rollout::Rollout(base::Loop& loop, const base::Clock& clock, base::Executor& pool,
@@ -81,6 +93,13 @@ Status Rollout::Load(store::Queries& queries) {
   WM_ASSIGN_OR_RETURN(policy.manifest, wire::ParseManifest(bundle->document.bytes));
   policy.document = std::move(bundle->document);
   policy.manifest_sha256 = bundle->manifest_sha256;
+  std::vector<store::BundlePart> parts;
+  for (const wire::PartReference& part : policy.manifest.parts) {
+    if (part.size_bytes > limits::kMaxOfferedPartsBytes) continue;
+    WM_ASSIGN_OR_RETURN(store::PartPiece piece, queries.ReadPart(part.sha256, 0));
+    parts.push_back({part, std::move(piece.data)});
+  }
+  policy.small_parts = SmallParts(parts);
   current_ = std::make_shared<const PublishedPolicy>(std::move(policy));
   return {};
 }
@@ -169,6 +188,7 @@ void Rollout::Promote(const store::NewBundle& bundle) {
   policy.document = bundle.document;
   policy.manifest = bundle.manifest;
   policy.manifest_sha256 = openssl::Sha256Of(base::AsBytes(bundle.document.bytes));
+  policy.small_parts = SmallParts(bundle.parts);
   current_ = std::make_shared<const PublishedPolicy>(std::move(policy));
   if (listener_) listener_();
 }

@@ -21,6 +21,9 @@ struct PublishedPolicy {
   wire::SignedDocument document;
   wire::BundleManifest manifest;
   model::Sha256 manifest_sha256;
+  // Parts that are small enough to travel with the offer; together at most
+  // limits::kMaxOfferedPartsBytes.
+  std::vector<store::BundlePart> small_parts;
 };
 
 struct Publication {

@@ -97,6 +97,14 @@ void FakeServer::Offer(const wire::SignedDocument& bundle,
 void FakeServer::SendOffer() {
   v1::ServerFrame frame;
   wire::ToProto(*offered_, *frame.mutable_offer()->mutable_bundle());
+  if (brings_parts) {
+    for (const auto& [sha256, content] : parts_) {
+      v1::PartChunk& chunk = *frame.mutable_offer()->add_parts();
+      chunk.set_sha256(std::string(base::AsText(sha256.view())));
+      chunk.set_data(content);
+      chunk.set_total_bytes(content.size());
+    }
+  }
   Send(frame);
 }
 

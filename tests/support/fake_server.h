@@ -31,6 +31,7 @@ class FakeServer final : public wire::Connector {
   // ------------------------------------------------------------------------------------
   bool reachable = true;
   bool acknowledges = true;
+  bool brings_parts = false;  // with the offer, as the product's server does with small ones
   model::Id lineage = model::Id{{7}};  // of its store
   // Sees each frame first; true: it is dealt with.
   std::function<bool(const v1::AgentFrame&)> intercept;

@@ -346,6 +346,11 @@ TEST_F(SessionTest, BringsAnOfferedPolicyIntoForceWithinASecond) {
 }
 
 TEST_F(SessionTest, TakesAnOfferThatCameWhileAnEarlierRunsPolicyWasStillBeingJudged) {
+  // More than one transaction judges, so that judging takes a while.
+  for (std::size_t i = 0; i <= base::limits::kMaxSightingsPerTransaction; ++i) {
+    const sensors::Observation seen[] = {tests::Seen("/m/" + std::to_string(i), "good")};
+    ASSERT_TRUE(rooms_.inventory->Apply(seen).has_value());
+  }
   RunFor(seconds(1));
   const tests::OfferedPolicy first = MakePolicy({.version = 4, .denied_contents = {"bad"}});
   server_.Offer(first.bundle, first.parts);
@@ -364,6 +369,46 @@ TEST_F(SessionTest, TakesAnOfferThatCameWhileAnEarlierRunsPolicyWasStillBeingJud
   RunFor(seconds(20));
   EXPECT_EQ(rooms_.policy->version(), 5);
   EXPECT_EQ(server_.connections(), connections) << "on this very stream";
+}
+
+TEST_F(SessionTest, AsksForNoPartThatTheOfferBrought) {
+  RunFor(seconds(1));
+  const tests::OfferedPolicy offered = MakePolicy({.version = 4, .denied_contents = {"bad"}});
+  server_.brings_parts = true;
+  server_.Offer(offered.bundle, offered.parts);
+  RunFor(seconds(1));
+  EXPECT_EQ(rooms_.policy->version(), 4);
+  EXPECT_EQ(server_.part_requests(), 0);
+}
+
+TEST_F(SessionTest, AsksForPartsThatTheOfferBroughtInPiecesOrInExcess) {
+  RunFor(seconds(1));
+  const tests::OfferedPolicy offered = MakePolicy({.version = 4, .denied_contents = {"bad"}});
+  server_.intercept = [](const v1::AgentFrame& frame) { return frame.has_hello(); };
+  server_.Offer(offered.bundle, offered.parts);
+  server_.Cut(base::Unavailable("so that only the frame below offers it"));
+  server_.intercept = nullptr;
+  server_.Withdraw();
+  RunFor(minutes(1));
+  ASSERT_EQ(rooms_.policy->version(), 0);
+  v1::ServerFrame frame;
+  wire::ToProto(offered.bundle, *frame.mutable_offer()->mutable_bundle());
+  const auto bring = [&](std::string sha256, std::string data, std::uint64_t total_bytes) {
+    v1::PartChunk& chunk = *frame.mutable_offer()->add_parts();
+    chunk.set_sha256(std::move(sha256));
+    chunk.set_total_bytes(total_bytes);
+    chunk.set_data(std::move(data));
+  };
+  const auto& [sha256, content] = *offered.parts.begin();
+  bring(std::string(base::AsText(sha256.view())), content.substr(1), content.size());
+  const std::string excess(base::limits::kMaxOfferedPartsBytes, 'x');
+  bring(std::string(32, 'x'), excess, excess.size());
+  const auto& [other_sha256, other] = *offered.parts.rbegin();
+  bring(std::string(base::AsText(other_sha256.view())), other, other.size());
+  server_.Send(frame);
+  RunFor(seconds(1));
+  EXPECT_EQ(rooms_.policy->version(), 4);
+  EXPECT_GT(server_.part_requests(), 0);
 }
 
 TEST_F(SessionTest, FetchesTheRestOfAPartOnTheNextStream) {
@@ -443,13 +488,21 @@ TEST_F(SessionTest, KeepsItsPolicyWhenAPartCannotBeHad) {
 
 TEST_F(SessionTest, KeepsItsPolicyWhenAPartIsNotWhatItShouldBe) {
   RunFor(seconds(1));
-  tests::OfferedPolicy offered = MakePolicy({.version = 4, .denied_contents = {"bad"}});
-  offered.parts.at(offered.manifest.parts[0].sha256).back() ^= 1;
-  server_.Offer(offered.bundle, offered.parts);
-  RunFor(seconds(2));
-  EXPECT_EQ(rooms_.policy->version(), 0);
-  EXPECT_EQ(rooms_.ToldOf<model::PolicyRefused>().at(0).refusal,
-            model::PolicyRefusal::kPartMissing);
+  std::uint64_t version = 4;
+  for (const bool brought : {false, true}) {
+    tests::OfferedPolicy offered =
+        MakePolicy({.version = version, .denied_contents = {"bad" + std::to_string(version)}});
+    offered.parts.at(offered.manifest.parts[0].sha256).back() ^= 1;
+    server_.brings_parts = brought;
+    server_.Offer(offered.bundle, offered.parts);
+    RunFor(seconds(2));
+    EXPECT_EQ(rooms_.policy->version(), 0);
+    const auto told = rooms_.ToldOf<model::PolicyRefused>();
+    ASSERT_EQ(told.size(), version - 3);
+    EXPECT_EQ(told.back().refusal, model::PolicyRefusal::kPartMissing);
+    EXPECT_EQ(told.back().version, version);
+    ++version;
+  }
 }
 
 }  // namespace

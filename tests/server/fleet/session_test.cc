@@ -354,6 +354,54 @@ TEST_F(SessionTest, OffersEveryRootThatAnAgentLacksBeforeTheBundle) {
   EXPECT_EQ(next.Count(ServerFrame::kOffer), 1U);
 }
 
+TEST_F(SessionTest, AnOfferBringsSmallPartsAlongAndNoLargeOnes) {
+  ScriptedAgent agent(world_, 1);
+  agent.SayHello();
+  Run();
+  ASSERT_TRUE(world_.Publish(world_.Policy(1, 0, "small")).has_value());
+  ASSERT_EQ(agent.Count(ServerFrame::kOffer), 1U);
+  const auto& parts = agent.Last(ServerFrame::kOffer)->offer().parts();
+  ASSERT_EQ(parts.size(), 1);
+  EXPECT_EQ(parts[0].sha256(), Text(openssl::Sha256Of(base::AsBytes("small")).view()));
+  EXPECT_EQ(parts[0].offset(), 0U);
+  EXPECT_EQ(parts[0].total_bytes(), 5U);
+  EXPECT_EQ(parts[0].data(), "small");
+  server::rollout::Rollout restarted(world_.loop_, world_.loop_, world_.executor_, world_.executor_,
+                                     *world_.store_);
+  ASSERT_TRUE(restarted.Load(*world_.queries_).has_value());
+  ASSERT_EQ(restarted.current()->small_parts.size(), 1U);
+  EXPECT_EQ(restarted.current()->small_parts[0].content, "small");
+
+  const std::string large(base::limits::kMaxOfferedPartsBytes + 1, 'p');
+  ASSERT_TRUE(world_.Publish(world_.Policy(2, 0, large)).has_value());
+  ASSERT_EQ(agent.Count(ServerFrame::kOffer), 2U);
+  EXPECT_TRUE(agent.Last(ServerFrame::kOffer)->offer().parts().empty());
+}
+
+TEST_F(SessionTest, OffersANewPolicyToOneGroupAfterTheOther) {
+  constexpr std::size_t kEndpoints = 2 * base::limits::kOffersAtOnce + 1;
+  std::vector<std::unique_ptr<ScriptedAgent>> agents;
+  for (std::size_t i = 0; i < kEndpoints; ++i) {
+    const auto n = static_cast<std::uint8_t>(100 + i);
+    world_.Enrol(n);
+    agents.push_back(std::make_unique<ScriptedAgent>(world_, n));
+    agents.back()->SayHello();
+    Run();
+  }
+  const auto offered = [&] {
+    std::size_t count = 0;
+    for (const auto& agent : agents) count += agent->Count(ServerFrame::kOffer);
+    return count;
+  };
+  ASSERT_TRUE(world_.Publish(world_.Policy(1)).has_value());
+  EXPECT_EQ(offered(), base::limits::kOffersAtOnce);
+  world_.loop_.RunFor(base::limits::kOffersPause);
+  EXPECT_EQ(offered(), 2 * base::limits::kOffersAtOnce);
+  ASSERT_TRUE(world_.Publish(world_.Policy(2)).has_value());
+  world_.loop_.RunFor(std::chrono::seconds(1));
+  EXPECT_EQ(offered(), 2 * base::limits::kOffersAtOnce + kEndpoints) << "the newest to everybody";
+}
+
 TEST_F(SessionTest, ServesPartsInChunksAndWaitsForASlowPeer) {
   const std::string part(600'000, 'p');
   ASSERT_TRUE(world_.Publish(world_.Policy(1, 0, part)).has_value());
