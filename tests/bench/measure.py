@@ -70,17 +70,21 @@ class Took:
     processor_seconds: float  # of the program and all that it started
 
 
-def time_of(command):
-    """From a program's start to its end; its output is thrown away."""
+def time_of(*commands):
+    """From the start of one program, or of several side by side, to the end of the last; their output is
+    thrown away."""
     start = time.monotonic()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    said = process.stderr.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    took = Took(time.monotonic() - start, usage.ru_utime + usage.ru_stime)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode != 0:
-        raise CouldNotRun(f"{command[0]}: {said.decode(errors='replace').strip()}")
-    return took
+    processes = [subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+                 for command in commands]
+    processor_seconds = 0
+    for process, command in zip(processes, commands, strict=True):
+        said = process.stderr.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        processor_seconds += usage.ru_utime + usage.ru_stime
+        if process.returncode != 0:
+            raise CouldNotRun(f"{command[0]}: {said.decode(errors='replace').strip()}")
+    return Took(time.monotonic() - start, processor_seconds)
 
 
 def seconds_of(command):
