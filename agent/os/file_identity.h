@@ -22,6 +22,8 @@ class FileSystemIdentity {
   static base::Result<FileSystemIdentity> Of(int fd, const model::Id& boot_id);
 
   IdentityKind kind() const { return kind_; }
+  // The bytes that every identity on this file system begins with.
+  const std::string& prefix() const { return prefix_; }
 
   // Of a name in an open folder on this file system (no link followed), or, with an empty name, of
   // the open file itself.

@@ -7,12 +7,24 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <limits>
 #include <vector>
 
 #include "agent/os/open_file.h"
 
 namespace weighmaster::agent::os {
 namespace {
+
+// A file may claim any time at all; one that does not fit is the nearest that does.
+std::int64_t Nanoseconds(const struct timespec& time) {
+  std::int64_t ns = 0;
+  if (__builtin_mul_overflow(std::int64_t{time.tv_sec}, std::int64_t{1'000'000'000}, &ns) ||
+      __builtin_add_overflow(ns, std::int64_t{time.tv_nsec}, &ns)) {
+    using Limits = std::numeric_limits<std::int64_t>;
+    return time.tv_sec < 0 ? Limits::min() : Limits::max();
+  }
+  return ns;
+}
 
 FileStatus FromStat(const struct stat& st) {
   FileStatus status;
@@ -23,8 +35,8 @@ FileStatus FromStat(const struct stat& st) {
   status.inode = st.st_ino;
   status.links = st.st_nlink;
   status.size_bytes = static_cast<std::uint64_t>(st.st_size);
-  status.modified_ns = std::int64_t{st.st_mtim.tv_sec} * 1'000'000'000 + st.st_mtim.tv_nsec;
-  status.changed_ns = std::int64_t{st.st_ctim.tv_sec} * 1'000'000'000 + st.st_ctim.tv_nsec;
+  status.modified_ns = Nanoseconds(st.st_mtim);
+  status.changed_ns = Nanoseconds(st.st_ctim);
   status.owner = st.st_uid;
   return status;
 }

@@ -38,7 +38,10 @@ base::Result<BundleFetch::Offered> BundleFetch::ReadOffer(const v1::Offer& offer
     if (part.offset() != 0 || part.total_bytes() != part.data().size()) continue;
     bytes += part.data().size();
     if (bytes > base::limits::kMaxOfferedPartsBytes) break;
-    offered.parts.emplace(part.sha256(), part.data());
+    WM_ASSIGN_OR_RETURN(const model::Sha256 sha256,
+                        model::Sha256FromBytes(base::AsBytes(part.sha256())));
+    offered.parts.emplace(sha256, part.data());
+    if (offered.parts.size() == base::limits::kMaxBundleParts) break;
   }
   return offered;
 }
@@ -60,16 +63,18 @@ base::Status BundleFetch::Take(Offered offered) {
 base::Status BundleFetch::FetchNext() {
   if (missing_.empty()) return Apply();
   const wire::PartReference& part = missing_.front();
+  const auto brought = bundle_->parts.find(part.sha256);
+  if (brought != bundle_->parts.end() && brought->second.size() == part.size_bytes) {
+    writer_.reset();  // what an earlier stream brought of it is not needed
+    WM_ASSIGN_OR_RETURN(writer_, policy_.Begin(part));
+    WM_RETURN_IF_ERROR(writer_->Append(brought->second));
+    return FinishPart();
+  }
   const bool begun = writer_ != nullptr && writer_->sha256() == part.sha256 &&
                      writer_->size_bytes() == part.size_bytes;
   if (!begun) {
     writer_.reset();
     WM_ASSIGN_OR_RETURN(writer_, policy_.Begin(part));
-  }
-  const auto brought = bundle_->parts.find(std::string(base::AsText(part.sha256.view())));
-  if (!begun && brought != bundle_->parts.end() && brought->second.size() == part.size_bytes) {
-    WM_RETURN_IF_ERROR(writer_->Append(brought->second));
-    return FinishPart();
   }
   return Request();
 }

@@ -46,7 +46,7 @@ class BundleFetch {
   // A bundle as it was offered, with the parts that came with it by SHA-256.
   struct Offered {
     wire::SignedDocument bundle;
-    std::map<std::string, std::string> parts;
+    std::map<model::Sha256, std::string> parts;
   };
 
   static base::Result<Offered> ReadOffer(const v1::Offer& offer);

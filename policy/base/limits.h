@@ -212,8 +212,11 @@ inline constexpr std::chrono::seconds kContactFlushDelay{30};
 inline constexpr std::chrono::seconds kFarewellDelay{1};
 // Streams open at once, with or without a hello. One more is closed at once.
 inline constexpr std::size_t kMaxStreams = 50'000;
-// A new policy is offered to so many endpoints, and after the pause to the next: 3,200 a second.
-inline constexpr std::size_t kOffersAtOnce = 32;
+// A new policy is offered to a group of endpoints, then to the next: at least so many at a time,
+// and never in more groups than this, so that the last endpoint hears of it half a second after the
+// first.
+inline constexpr std::size_t kLeastOffersAtOnce = 32;
+inline constexpr std::size_t kOfferRounds = 50;
 inline constexpr std::chrono::milliseconds kOffersPause{10};
 // Enrolment tokens.
 inline constexpr std::chrono::hours kMaxTokenValidity{90 * 24};

@@ -7,6 +7,7 @@
 #include "server/app/server.h"
 #include "third_party/asio/asio_loop.h"
 #include "third_party/asio/signals.h"
+#include "third_party/posix/file_limit.h"
 #include "third_party/posix/system_clock.h"
 #include "third_party/spdlog/log.h"
 
@@ -34,6 +35,7 @@ int Init(const server::app::InitOptions& options) {
 }
 
 int Serve(const server::app::ServeOptions& options) {
+  posix::RaiseFileLimit();  // a connection is a file
   asio::AsioLoop loop;
   const posix::SystemClock clock;
   const asio::Signals signals(loop, asio::Signals::Termination(), [&loop](int) { loop.Stop(); });

@@ -1,5 +1,6 @@
 #include "server/fleet/fleet.h"
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -76,12 +77,13 @@ void Fleet::OnOver(Session& session) {
 
 void Fleet::OfferToAll() {
   offered_up_to_.reset();
+  offers_at_once_ = std::max(limits::kLeastOffersAtOnce, ready_.size() / limits::kOfferRounds);
   OfferToNext();
 }
 
 void Fleet::OfferToNext() {
   auto next = offered_up_to_.has_value() ? ready_.upper_bound(*offered_up_to_) : ready_.begin();
-  for (std::size_t offered = 0; next != ready_.end() && offered < limits::kOffersAtOnce; ++next) {
+  for (std::size_t offered = 0; next != ready_.end() && offered < offers_at_once_; ++next) {
     offered_up_to_ = next->first;
     if (next->second->Offer()) ++offered;
   }

@@ -42,9 +42,9 @@ class Fleet final : public Session::Owner {
   void OnContact(const store::Contact& contact) override;
   void OnOver(Session& session) override;
 
-  // A new policy goes out in groups (limits::kOffersAtOnce). Endpoints that all fetch it at the
-  // same time all have it at the end of that time; one group after the other, most have it much
-  // earlier and the last no later.
+  // A new policy goes out in groups, over limits::kOfferRounds pauses however many endpoints there
+  // are. What this server has to do for all of them at once would be done for all of them at the
+  // end; one group after the other, most are done much earlier.
   void OfferToAll();
   void OfferToNext();
   void FlushContacts();
@@ -59,7 +59,8 @@ class Fleet final : public Session::Owner {
   std::set<model::Id> revoked_;
   std::map<model::Id, store::Contact> contacts_;
   base::Timer contacts_timer_;
-  std::optional<model::Id> offered_up_to_;  // of ready_, in this round
+  std::optional<model::Id> offered_up_to_;  // of ready_, by the offers under way
+  std::size_t offers_at_once_ = 0;
   base::Timer offers_timer_;
 };
 

@@ -391,34 +391,35 @@ void Session::OnPartRequest(const v1::PartRequest& request) {
   ServeParts();
 }
 
+// One piece at a time: the reader serves all streams.
 void Session::ServeParts() {
-  while (state_ == State::kReady && !parts_wanted_.empty()) {
-    if (channel_->queued() + parts_under_way_ >= kMaxQueuedForParts) {
-      parts_timer_.Start(kPartsPause, [this] { ServeParts(); });
-      return;
-    }
-    const auto [sha256, offset] = parts_wanted_.front();
-    parts_wanted_.pop_front();
-    ++parts_under_way_;
-    const model::Sha256 wanted = sha256;
-    const std::uint64_t from = offset;
-    store::Ask(
-        services_.reader, services_.loop, alive_,
-        [&queries = services_.queries, wanted, from] { return queries.ReadPart(wanted, from); },
-        [this, wanted, from](Result<store::PartPiece> piece) {
-          --parts_under_way_;
-          if (state_ != State::kReady) return;
-          v1::ServerFrame frame;
-          v1::PartChunk& chunk = *frame.mutable_part_chunk();
-          chunk.set_sha256(ToBytes(wanted.view()));
-          chunk.set_offset(from);
-          if (piece.has_value()) {
-            chunk.set_data(std::move(piece->data));
-            chunk.set_total_bytes(piece->total_bytes);
-          }
-          channel_->Send(frame);
-        });
+  if (state_ != State::kReady || parts_wanted_.empty() || reading_part_) return;
+  if (channel_->queued() >= kMaxQueuedForParts) {
+    parts_timer_.Start(kPartsPause, [this] { ServeParts(); });
+    return;
   }
+  const auto [wanted, from] = parts_wanted_.front();
+  parts_wanted_.pop_front();
+  reading_part_ = true;
+  store::Ask(
+      services_.reader, services_.loop, alive_,
+      [&queries = services_.queries, sha256 = wanted, offset = from] {
+        return queries.ReadPart(sha256, offset);
+      },
+      [this, sha256 = wanted, offset = from](Result<store::PartPiece> piece) {
+        reading_part_ = false;
+        if (state_ != State::kReady) return;
+        v1::ServerFrame frame;
+        v1::PartChunk& chunk = *frame.mutable_part_chunk();
+        chunk.set_sha256(ToBytes(sha256.view()));
+        chunk.set_offset(offset);
+        if (piece.has_value()) {
+          chunk.set_data(std::move(piece->data));
+          chunk.set_total_bytes(piece->total_bytes);
+        }
+        channel_->Send(frame);
+        ServeParts();
+      });
 }
 
 }  // namespace weighmaster::server::fleet

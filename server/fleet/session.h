@@ -163,7 +163,7 @@ class Session final : public wire::ServerListener {
   std::uint64_t offered_version_ = 0;
 
   std::deque<std::pair<model::Sha256, std::uint64_t>> parts_wanted_;
-  std::size_t parts_under_way_ = 0;
+  bool reading_part_ = false;
   base::Timer parts_timer_;
 };
 

@@ -96,8 +96,9 @@ Status Rollout::Load(store::Queries& queries) {
   std::vector<store::BundlePart> parts;
   for (const wire::PartReference& part : policy.manifest.parts) {
     if (part.size_bytes > limits::kMaxOfferedPartsBytes) continue;
-    WM_ASSIGN_OR_RETURN(store::PartPiece piece, queries.ReadPart(part.sha256, 0));
-    parts.push_back({part, std::move(piece.data)});
+    // One that can't be read now is left out; whoever lacks it asks for it.
+    auto piece = queries.ReadPart(part.sha256, 0);
+    if (piece.has_value()) parts.push_back({part, std::move(piece->data)});
   }
   policy.small_parts = SmallParts(parts);
   current_ = std::make_shared<const PublishedPolicy>(std::move(policy));

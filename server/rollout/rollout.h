@@ -21,7 +21,7 @@ struct PublishedPolicy {
   wire::SignedDocument document;
   wire::BundleManifest manifest;
   model::Sha256 manifest_sha256;
-  // Parts that are small enough to travel with the offer; together at most
+  // Parts that travel with the offer, of those at hand; together at most
   // limits::kMaxOfferedPartsBytes.
   std::vector<store::BundlePart> small_parts;
 };

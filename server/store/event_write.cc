@@ -45,7 +45,6 @@ struct Fill {
  private:
   void Sighting(const model::Sighting& sighting) const {
     out.path_sha256 = PathKey(sighting.path);
-    out.path_display = sighting.path.ToDisplay();
     v1::Sighting message;
     wire::ToProto(sighting, message);
     message.clear_path();  // it has columns of its own

@@ -16,8 +16,7 @@ struct EventWrite {
   model::Event event;
   // Of the path (of a root, for coverage) that the event speaks of. All zeros: it speaks of none.
   model::Sha256 path_sha256;
-  std::string path_display;  // of a sighting
-  std::string blob;          // the serialised sighting without its path, verdict or coverage
+  std::string blob;  // the serialised sighting without its path, verdict or coverage
 };
 
 }  // namespace weighmaster::server::store

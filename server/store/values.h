@@ -159,7 +159,7 @@ struct FindingChange {
 };
 
 // Turns a batch and its outcome into findings, inside the transaction that stores the batch. Pure.
-// `any_open`: the endpoint has findings that could be resolved.
+// `any_open`: the endpoint has findings that are not resolved.
 using FindingRules = std::function<std::vector<FindingChange>(const BatchWrite&,
                                                               const BatchOutcome&, bool any_open)>;
 

@@ -16,16 +16,18 @@ TREE_MODELS = 500
 CHECKOUT_FILES = 50_000
 BUILD_STEPS = 12
 IDLE_WINDOW_SECONDS = 10
+HASHED_BYTES = 2048 * files.MIB
 
 
 def hashing(bench):
     folder = bench.in_memory("hashing")
-    cores = os.cpu_count()
+    cores = len(os.sched_getaffinity(0))
+    size = HASHED_BYTES // cores // files.MIB * files.MIB
     large = os.path.join(folder, "large.gguf")
     several = [os.path.join(folder, f"{number}.gguf") for number in range(cores)]
-    files.write_gguf(large, 2048 * files.MIB, 0)
+    files.write_gguf(large, HASHED_BYTES, 0)
     for path in several:
-        files.write_gguf(path, 1024 * files.MIB, path)
+        files.write_gguf(path, size, path)
 
     def ours(*paths):
         return lambda: measure.time_of([os.path.join(bench.bin, "weighmaster"), "scan", "--json", *paths])
@@ -33,24 +35,23 @@ def hashing(bench):
     def openssl(*paths):
         return lambda: measure.time_of(*(["openssl", "dgst", "-sha256", path] for path in paths))
 
-    def compared(what, size, mine, theirs, reference):
+    def compared(what, gigabytes, mine, theirs, reference):
         costs = [his.processor_seconds / my.processor_seconds
                  for my, his in zip(mine, theirs, strict=True)]
         busy = measure.spread([my.processor_seconds / my.seconds for my in mine])
         return measure.compared(
-            what, [size / my.seconds for my in mine], [size / his.seconds for his in theirs],
+            what, [gigabytes / my.seconds for my in mine], [gigabytes / his.seconds for his in theirs],
             reference, "GB/s", at_least=0.95,
             note="`weighmaster scan` as a whole: started, recognised, parsed in the cage, hashed, "
                  f"judged; {busy} processors busy of {cores}; told by processor time, which other work "
                  f"on the machine disturbs less, the ratio is {measure.spread(costs)}")
 
-    gigabyte = files.MIB * 1024 / 1e9
     one = measure.in_turn(bench.pairs, ours(large), openssl(large))
     all_cores = measure.in_turn(bench.pairs, ours(*several), openssl(*several))
     shutil.rmtree(folder)
     return [
-        compared("hashing one large file, warm cache", 2 * gigabyte, *one, "`openssl dgst -sha256`"),
-        compared(f"hashing {cores} files at once, one a processor", cores * gigabyte, *all_cores,
+        compared("hashing one large file, warm cache", HASHED_BYTES / 1e9, *one, "`openssl dgst -sha256`"),
+        compared(f"hashing {cores} files at once, one a processor", cores * size / 1e9, *all_cores,
                  f"{cores} `openssl dgst -sha256` side by side"),
     ]
 

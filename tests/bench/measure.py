@@ -76,14 +76,16 @@ def time_of(*commands):
     start = time.monotonic()
     processes = [subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
                  for command in commands]
-    processor_seconds = 0
+    processor_seconds, failure = 0, None
     for process, command in zip(processes, commands, strict=True):
         said = process.stderr.read()
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         processor_seconds += usage.ru_utime + usage.ru_stime
         if process.returncode != 0:
-            raise CouldNotRun(f"{command[0]}: {said.decode(errors='replace').strip()}")
+            failure = f"{command[0]}: {said.decode(errors='replace').strip()}"
+    if failure is not None:
+        raise CouldNotRun(failure)
     return Took(time.monotonic() - start, processor_seconds)
 
 

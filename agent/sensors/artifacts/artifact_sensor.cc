@@ -17,6 +17,8 @@ namespace limits = base::limits;
 
 // How much slower the pass over small files goes than the budget allows.
 constexpr int kSmallPassSlowness = 4;
+// Files that need not be opened between two looks at the budget.
+constexpr std::uint64_t kFilesBetweenRests = 256;
 // Candidates wait this long for their batch to fill.
 constexpr std::chrono::milliseconds kBatchWait{500};
 // Up to this size a file that may still be changing is hashed all the same, and again when it has
@@ -261,8 +263,11 @@ void ArtifactSensor::Visit(Pass pass, Target& target, const FoundFile& file) {
     // It is there, and what it was is all that can be said of it.
     if (seams_.known.HasModelAt({file.path})) outbox_.Add(ModelStillThere{{file.path}});
   }
-  // A file that is known costs next to nothing; the folder's rest speaks for all of them.
-  if (const std::uint64_t bytes = std::exchange(bytes_sniffed_, 0); bytes > 0) Rest(pass, bytes);
+  // A file that is known costs next to nothing, but there may be a million in one folder.
+  if (bytes_sniffed_ > 0 || ++files_since_rest_ >= kFilesBetweenRests) {
+    files_since_rest_ = 0;
+    Rest(pass, std::exchange(bytes_sniffed_, 0));
+  }
 }
 
 void ArtifactSensor::FinishWalk(const std::vector<Target>& targets) {
@@ -303,7 +308,7 @@ bool ArtifactSensor::Look(const std::shared_ptr<const Root>& root, const FoundFi
                           const Again* again) {
   // What is no model is by far the most: it is known in memory, and neither the file system is
   // asked for its identity nor the inventory for its state.
-  if (sniffed_.Contains(file.status)) return true;
+  if (sniffed_.Contains(root->identity.prefix(), file.status)) return true;
   base::Result<model::FileIdentity> identity = root->identity.Identify(file.folder, file.name);
   if (!identity.has_value()) return identity.error().code() == base::ErrorCode::kNotFound;
   const FileStamp stamp{*std::move(identity), file.status.size_bytes, file.status.modified_ns,
@@ -345,15 +350,15 @@ bool ArtifactSensor::Sniff(const std::shared_ptr<const Root>& root, const FoundF
   const std::size_t tail_size = std::min<std::uint64_t>(tail.size(), stamp.size_bytes);
   const auto head_read = os::ReadAt(fd, 0, head.data(), head.size());
   const auto tail_read = os::ReadAt(fd, stamp.size_bytes - tail_size, tail.data(), tail_size);
-  bytes_sniffed_ += head.size() + tail_size;
   if (!head_read.has_value() || !tail_read.has_value()) return false;
+  bytes_sniffed_ += *head_read + *tail_read;
   Candidate candidate;
   candidate.settled = IsSettled(stamp);
   candidate.sighting.facts.format =
       formats::Sniff(base::ByteView(head.data(), *head_read),
                      base::ByteView(tail.data(), *tail_read), stamp.size_bytes);
   if (candidate.sighting.facts.format == model::Format::kUnknown) {
-    NoModel({file.path}, opened->status, candidate.settled);
+    NoModel(*root, {file.path}, opened->status, candidate.settled);
     return true;
   }
   candidate.root = root;
@@ -401,8 +406,9 @@ bool ArtifactSensor::TellIfKnown(const std::shared_ptr<const Root>& root, const 
   return true;
 }
 
-void ArtifactSensor::NoModel(const model::Path& path, const os::FileStatus& status, bool settled) {
-  if (settled) sniffed_.Insert(status);
+void ArtifactSensor::NoModel(const Root& root, const model::Path& path,
+                             const os::FileStatus& status, bool settled) {
+  if (settled) sniffed_.Insert(root.identity.prefix(), status);
   if (seams_.known.HasModelAt(path)) outbox_.Add(ModelGone{path, false});
 }
 
@@ -437,7 +443,7 @@ void ArtifactSensor::TellParsed(Candidate candidate, model::Facts facts, bool in
     links_[candidate.stamp.identity.bytes] = {candidate.stamp, facts};
   }
   if (facts.format == model::Format::kUnknown) {
-    NoModel(candidate.sighting.path, candidate.status, candidate.settled);
+    NoModel(*candidate.root, candidate.sighting.path, candidate.status, candidate.settled);
     return;
   }
   ++models_seen_;

@@ -142,7 +142,8 @@ class ArtifactSensor {
   bool TellIfKnown(const std::shared_ptr<const Root>& root, const model::Path& path,
                    const FileStamp& stamp, std::uint64_t links);
   bool AwaitsAnotherLook(const model::Path& path, const FileStamp& stamp) const;
-  void NoModel(const model::Path& path, const os::FileStatus& status, bool settled);
+  void NoModel(const Root& root, const model::Path& path, const os::FileStatus& status,
+               bool settled);
   void ParseCandidates();
   void TellParsed(Candidate candidate, model::Facts facts, bool inspected);
   bool Rest(Pass pass, std::uint64_t bytes);
@@ -174,7 +175,9 @@ class ArtifactSensor {
   std::unordered_map<std::string, std::pair<FileStamp, model::Facts>> links_;
   std::unordered_map<std::uint32_t, std::string> owners_;
   std::vector<Candidate> candidates_;
-  std::uint64_t bytes_sniffed_ = 0;  // since the last Rest()
+  // Since the last Rest().
+  std::uint64_t bytes_sniffed_ = 0;
+  std::uint64_t files_since_rest_ = 0;
   base::BootTime rested_at_;
   bool walked_before_ = false;
 

@@ -2,26 +2,30 @@
 
 #include <array>
 #include <cstring>
+#include <string>
 
 #include "policy/base/limits.h"
 #include "third_party/openssl/sha256.h"
 
 namespace weighmaster::agent::sensors {
 
-void SniffedFiles::Insert(const os::FileStatus& status) {
+void SniffedFiles::Insert(const std::string& file_system, const os::FileStatus& status) {
   if (keys_.size() >= base::limits::kMaxSniffedFiles) keys_.clear();
-  keys_.insert(Key(status));
+  keys_.insert(Key(file_system, status));
 }
 
-std::uint64_t SniffedFiles::Key(const os::FileStatus& status) const {
-  const std::array<std::uint64_t, 6> input = {salt_,
-                                              status.device,
-                                              status.inode,
-                                              status.size_bytes,
-                                              static_cast<std::uint64_t>(status.modified_ns),
-                                              static_cast<std::uint64_t>(status.changed_ns)};
-  const model::Sha256 digest = openssl::Sha256Of(
-      base::ByteView(reinterpret_cast<const std::uint8_t*>(input.data()), sizeof input));
+std::uint64_t SniffedFiles::Key(const std::string& file_system,
+                                const os::FileStatus& status) const {
+  const std::array<std::uint64_t, 6> numbers = {salt_,
+                                                status.device,
+                                                status.inode,
+                                                status.size_bytes,
+                                                static_cast<std::uint64_t>(status.modified_ns),
+                                                static_cast<std::uint64_t>(status.changed_ns)};
+  std::string input(sizeof numbers, '\0');
+  std::memcpy(input.data(), numbers.data(), sizeof numbers);
+  input += file_system;
+  const model::Sha256 digest = openssl::Sha256Of(base::AsBytes(input));
   std::uint64_t key = 0;
   std::memcpy(&key, digest.bytes.data(), sizeof key);
   return key;

@@ -1,6 +1,5 @@
 #include "server/store/sqlite/projection.h"
 
-#include <cstring>
 #include <variant>
 
 #include "server/store/sqlite/rows.h"
@@ -24,13 +23,6 @@ Status Projection::Apply(std::int64_t endpoint, base::Duration clock_offset,
                          const EventWrite& write) {
   const At at{endpoint, Corrected(write.event.wall, clock_offset), write};
   return std::visit([&](const auto& body) { return On(at, body); }, write.event.body);
-}
-
-// A digest is spread well already.
-std::size_t Projection::Spread::operator()(const model::Sha256& digest) const {
-  std::size_t out = 0;
-  std::memcpy(&out, digest.bytes.data(), sizeof out);
-  return out;
 }
 
 base::Result<std::int64_t> Projection::Artifact(const model::Sha256& sha256) {
@@ -88,7 +80,7 @@ base::Result<bool> Projection::OpenOrContinue(const At& at, const model::Sightin
                          .Bind(at.write.path_sha256.view())
                          .Bind(base::AsBytes(sighting.path.bytes))
                          .Bind(EnumColumn(sighting.path.encoding))
-                         .Bind(at.write.path_display)
+                         .Bind(sighting.path.ToDisplay())
                          .Bind(artifact)
                          .Bind(base::AsBytes(at.write.blob))
                          .Bind(Column(at.time))

@@ -1,8 +1,8 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
-#include <unordered_map>
 
 #include "server/store/values.h"
 #include "third_party/sqlite/database.h"
@@ -54,13 +54,10 @@ class Projection {
   base::Result<bool> OpenOrContinue(const At& at, const model::Sighting& sighting,
                                     std::optional<std::int64_t> artifact);
 
-  struct Spread {
-    std::size_t operator()(const model::Sha256& digest) const;
-  };
-
   sqlite::Database& database_;
-  // Of this transaction: a model is told of several times in a row.
-  std::unordered_map<model::Sha256, std::int64_t, Spread> artifacts_;
+  // Of this transaction: a model is told of several times in a row. Ordered, because endpoints may
+  // name any digest at all, and so could make a hash table slow.
+  std::map<model::Sha256, std::int64_t> artifacts_;
 };
 
 }  // namespace weighmaster::server::store

@@ -182,6 +182,7 @@ CREATE TABLE findings (
   count INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX findings_open ON findings (id) WHERE resolved_us IS NULL;
+CREATE INDEX findings_open_by_endpoint ON findings (endpoint) WHERE resolved_us IS NULL;
 
 CREATE TABLE bundles (
   version INTEGER PRIMARY KEY,
@@ -207,12 +208,7 @@ CREATE TABLE part_pieces (
 ) STRICT, WITHOUT ROWID;
 )sql";
 
-// Whether an endpoint has any finding to resolve is asked once for each of its batches.
-constexpr std::string_view kVersion2 = R"sql(
-CREATE INDEX findings_open_by_endpoint ON findings (endpoint) WHERE resolved_us IS NULL;
-)sql";
-
-constexpr std::string_view kSteps[] = {kVersion1, kVersion2};
+constexpr std::string_view kSteps[] = {kVersion1};
 
 }  // namespace
 

@@ -405,10 +405,45 @@ TEST_F(SessionTest, AsksForPartsThatTheOfferBroughtInPiecesOrInExcess) {
   bring(std::string(32, 'x'), excess, excess.size());
   const auto& [other_sha256, other] = *offered.parts.rbegin();
   bring(std::string(base::AsText(other_sha256.view())), other, other.size());
+  std::set<std::string> asked;
+  server_.intercept = [&asked](const v1::AgentFrame& said) {
+    if (said.has_part_request()) asked.insert(said.part_request().sha256());
+    return false;
+  };
   server_.Send(frame);
   RunFor(seconds(1));
   EXPECT_EQ(rooms_.policy->version(), 4);
-  EXPECT_GT(server_.part_requests(), 0);
+  EXPECT_EQ(asked.size(), 2) << "the one in pieces and the one after the excess";
+}
+
+TEST_F(SessionTest, APartThatTheOfferBringsReplacesWhatAnEarlierStreamBroughtOfIt) {
+  RunFor(seconds(1));
+  const tests::OfferedPolicy offered = MakePolicy({.version = 4, .denied_contents = {"bad"}});
+  bool spoilt = false;
+  server_.intercept = [&](const v1::AgentFrame& frame) {
+    if (!frame.has_part_request() || spoilt) return false;
+    spoilt = true;
+    const std::string& sha256 = frame.part_request().sha256();
+    v1::ServerFrame chunk;
+    chunk.mutable_part_chunk()->set_sha256(sha256);
+    chunk.mutable_part_chunk()->set_data("?");
+    for (const auto& [digest, content] : offered.parts) {
+      if (sha256 == base::AsText(digest.view())) {
+        chunk.mutable_part_chunk()->set_total_bytes(content.size());
+      }
+    }
+    server_.Send(chunk);
+    return true;
+  };
+  server_.Offer(offered.bundle, offered.parts);
+  RunFor(seconds(1));
+  ASSERT_TRUE(spoilt);
+  const std::uint64_t asked = server_.part_requests();
+  server_.brings_parts = true;
+  server_.Cut(base::Unavailable("the network broke in the middle of a part"));
+  RunFor(minutes(1));
+  EXPECT_EQ(rooms_.policy->version(), 4);
+  EXPECT_EQ(server_.part_requests(), asked);
 }
 
 TEST_F(SessionTest, FetchesTheRestOfAPartOnTheNextStream) {

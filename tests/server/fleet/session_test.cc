@@ -379,7 +379,7 @@ TEST_F(SessionTest, AnOfferBringsSmallPartsAlongAndNoLargeOnes) {
 }
 
 TEST_F(SessionTest, OffersANewPolicyToOneGroupAfterTheOther) {
-  constexpr std::size_t kEndpoints = 2 * base::limits::kOffersAtOnce + 1;
+  constexpr std::size_t kEndpoints = 2 * base::limits::kLeastOffersAtOnce + 1;
   std::vector<std::unique_ptr<ScriptedAgent>> agents;
   for (std::size_t i = 0; i < kEndpoints; ++i) {
     const auto n = static_cast<std::uint8_t>(100 + i);
@@ -394,12 +394,13 @@ TEST_F(SessionTest, OffersANewPolicyToOneGroupAfterTheOther) {
     return count;
   };
   ASSERT_TRUE(world_.Publish(world_.Policy(1)).has_value());
-  EXPECT_EQ(offered(), base::limits::kOffersAtOnce);
+  EXPECT_EQ(offered(), base::limits::kLeastOffersAtOnce);
   world_.loop_.RunFor(base::limits::kOffersPause);
-  EXPECT_EQ(offered(), 2 * base::limits::kOffersAtOnce);
+  EXPECT_EQ(offered(), 2 * base::limits::kLeastOffersAtOnce);
   ASSERT_TRUE(world_.Publish(world_.Policy(2)).has_value());
   world_.loop_.RunFor(std::chrono::seconds(1));
-  EXPECT_EQ(offered(), 2 * base::limits::kOffersAtOnce + kEndpoints) << "the newest to everybody";
+  EXPECT_EQ(offered(), 2 * base::limits::kLeastOffersAtOnce + kEndpoints)
+      << "the newest to everybody";
 }
 
 TEST_F(SessionTest, ServesPartsInChunksAndWaitsForASlowPeer) {

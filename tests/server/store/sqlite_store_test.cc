@@ -61,5 +61,46 @@ TEST(SqliteStore, ReadersSeeTheLastCommitWhileTheWriterWrites) {
   EXPECT_EQ(coverage->endpoints, 0U);
 }
 
+class SqliteStoreOnDisk : public StoreConformance {
+ protected:
+  // A file that only this test's statements break.
+  DiskPlace& place() { return static_cast<DiskPlace&>(*place_); }
+};
+
+TEST_P(SqliteStoreOnDisk, WhatWasTakenBackWithABatchIsNotRememberedForTheNext) {
+  const model::Id endpoint = Enrol(1);
+  tests::EndpointScript script(tests::TestKey(11), tests::TestId(0xc1));
+  Commit({Write(endpoint, script.Start())});
+  {
+    const auto other = sqlite::Database::Open(place().path());
+    ASSERT_TRUE((*other)
+                    ->Execute("CREATE TRIGGER refuse BEFORE INSERT ON sightings "
+                              "WHEN NEW.path_display = '/m/refused' "
+                              "BEGIN SELECT RAISE(ABORT, 'refused by the test'); END")
+                    .has_value());
+  }
+  const auto seen = [](const char* path, int content) {
+    return model::EventBody(model::SightingAppeared{tests::TestSighting(path, content)});
+  };
+  const auto refused = script.Seal({seen("/m/refused", 1)});
+  const auto outcomes = Commit({Write(endpoint, refused)});
+  EXPECT_EQ(outcomes.at(0).kind, Kind::kRefused);
+  // Another endpoint names a new model, and then the one whose number was taken back.
+  const model::Id second = Enrol(2);
+  tests::EndpointScript others(tests::TestKey(12), tests::TestId(0xc2));
+  Commit({Write(endpoint, refused), Write(second, others.Start()),
+          Write(second, others.Seal({seen("/m/b", 2), seen("/m/a", 1)}))});
+  for (const auto& [content, path] : {std::pair(1, "/m/a"), std::pair(2, "/m/b")}) {
+    SightingQuery where;
+    where.sha256 = tests::TestDigest(content);
+    const auto found = queries_->ListSightings(where);
+    ASSERT_TRUE(found.has_value());
+    ASSERT_EQ(found->rows.size(), 1U);
+    EXPECT_EQ(found->rows[0].sighting.path.bytes, path);
+  }
+}
+INSTANTIATE_TEST_SUITE_P(Sqlite, SqliteStoreOnDisk,
+                         ::testing::Values([] { return std::make_unique<DiskPlace>(); }));
+
 }  // namespace
 }  // namespace weighmaster::server::store
