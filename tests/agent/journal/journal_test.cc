@@ -5,7 +5,11 @@
 
 #include <algorithm>
 #include <chrono>
+#include <map>
 #include <set>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "tests/agent/journal/journal_fixture.h"
 
@@ -13,7 +17,6 @@ namespace weighmaster::agent::journal {
 namespace {
 
 using model::PriorityClass;
-using testing::Contains;
 using testing::ElementsAre;
 
 TEST(Journal, BeginsAChainWhoseFirstBatchHoldsTheFirstEventAlone) {
@@ -143,28 +146,95 @@ TEST(Journal, KeepsTheHeadWhenEveryBatchWasRetired) {
   EXPECT_EQ(fixture.journal->Knows(1, model::Sha256{}).value(), Knowledge::kForeign);
 }
 
-TEST(Journal, DropsTheLeastValuableBodiesFirstAndSaysSo) {
-  Limits limits;
-  limits.max_bytes = 4000;
-  JournalFixture fixture(limits);
-  ASSERT_TRUE(fixture.journal->StartChain("started", 0).has_value());
-  const auto fill = [&](PriorityClass priority) {
-    ASSERT_TRUE(fixture.Append(priority, std::string(300, 'b')).has_value());
-    fixture.SealAll();
-  };
-  fill(PriorityClass::kActivity);   // 2
-  fill(PriorityClass::kInventory);  // 3
-  fill(PriorityClass::kActivity);   // 4
-  fill(PriorityClass::kVerdict);    // 5
-  for (int i = 0; i < 11; ++i) fill(PriorityClass::kControl);
+// A journal with room for a dozen batches, each with one event of 300 bytes, whose class begins it.
+class SmallJournal : public JournalFixture {
+ public:
+  SmallJournal() : JournalFixture(Few()) {
+    WM_CHECK(journal->StartChain("started", 0).has_value());
+  }
 
-  EXPECT_THAT(fixture.BodiesOf(2), ElementsAre());
-  EXPECT_THAT(fixture.BodiesOf(4), ElementsAre());
-  EXPECT_THAT(fixture.AllBodies(), Contains("dropped activity 2"));
-  const auto headers = fixture.VerifiedHeaders(1);
-  EXPECT_EQ(headers.back().dropped.at(PriorityClass::kActivity), 2);
-  EXPECT_EQ(fixture.journal->Count()->dropped_events, headers.back().dropped.size() + 1)
-      << "two of activity and one of each other class that was dropped";
+  static std::string BodyOf(PriorityClass priority) {
+    std::string body(model::PriorityClassName(priority));
+    body.resize(300, '.');
+    return body;
+  }
+  // The number of its batch.
+  std::uint64_t Fill(PriorityClass priority) {
+    WM_CHECK(Append(priority, BodyOf(priority)).has_value());
+    SealAll();
+    return ++filled_;
+  }
+  // More control until bodies are dropped for it; what was dropped so far, as headers tell it.
+  std::map<PriorityClass, std::uint64_t> Press() {
+    const std::uint64_t before = journal->Count()->dropped_events;
+    for (int i = 0; i < 12 && journal->Count()->dropped_events == before; ++i) {
+      WM_CHECK(Append(PriorityClass::kControl, BodyOf(PriorityClass::kControl)).has_value());
+      SealAll();
+    }
+    return VerifiedHeaders(1).back().dropped;
+  }
+  std::size_t Kept(PriorityClass priority) {
+    return static_cast<std::size_t>(std::ranges::count(AllBodies(), BodyOf(priority)));
+  }
+  std::vector<std::string> DropsTold() {
+    std::vector<std::string> told;
+    for (std::string& body : AllBodies()) {
+      if (body.starts_with("dropped ")) told.push_back(std::move(body));
+    }
+    return told;
+  }
+
+ private:
+  static Limits Few() {
+    Limits limits;
+    limits.max_bytes = 4000;
+    return limits;
+  }
+  std::uint64_t filled_ = 1;
+};
+
+TEST(Journal, DropsTheLeastValuableBodiesFirstAndSaysSo) {
+  SmallJournal journal;
+  // The most valuable are the oldest, so that age alone would drop them first.
+  const std::vector<PriorityClass> classes = {PriorityClass::kVerdict, PriorityClass::kInventory,
+                                              PriorityClass::kActivity};
+  for (const PriorityClass priority : classes) {
+    for (int i = 0; i < 2; ++i) journal.Fill(priority);
+  }
+  using Drops = std::map<PriorityClass, std::uint64_t>;
+  EXPECT_EQ(journal.Press(), (Drops{{PriorityClass::kActivity, 2}}));
+  EXPECT_EQ(journal.Kept(PriorityClass::kActivity), 0);
+  EXPECT_EQ(journal.Kept(PriorityClass::kInventory), 2);
+  EXPECT_EQ(journal.Kept(PriorityClass::kVerdict), 2);
+  EXPECT_THAT(journal.DropsTold(), ElementsAre("dropped activity 2"));
+
+  EXPECT_EQ(journal.Press(),
+            (Drops{{PriorityClass::kActivity, 2}, {PriorityClass::kInventory, 2}}));
+  EXPECT_EQ(journal.Kept(PriorityClass::kInventory), 0);
+  EXPECT_EQ(journal.Kept(PriorityClass::kVerdict), 2);
+
+  const Drops all = {
+      {PriorityClass::kActivity, 2}, {PriorityClass::kInventory, 2}, {PriorityClass::kVerdict, 2}};
+  EXPECT_EQ(journal.Press(), all);
+  EXPECT_EQ(journal.Kept(PriorityClass::kVerdict), 0);
+  EXPECT_THAT(journal.DropsTold(),
+              ElementsAre("dropped activity 2", "dropped inventory 2", "dropped verdict 2"));
+  EXPECT_EQ(journal.journal->Count()->dropped_events, 6);
+
+  const std::size_t control = journal.Kept(PriorityClass::kControl);
+  EXPECT_EQ(journal.Press(), all) << "nothing is left that may be dropped";
+  EXPECT_EQ(journal.Kept(PriorityClass::kControl), control + 12);
+}
+
+TEST(Journal, DropsTheOldestBodiesOfAClassAndNoMoreThanItMust) {
+  SmallJournal journal;
+  std::vector<std::uint64_t> numbers;
+  for (int i = 0; i < 4; ++i) numbers.push_back(journal.Fill(PriorityClass::kActivity));
+  EXPECT_EQ(journal.Press().at(PriorityClass::kActivity), 2);
+  EXPECT_THAT(journal.BodiesOf(numbers[0]), ElementsAre());
+  EXPECT_THAT(journal.BodiesOf(numbers[1]), ElementsAre());
+  EXPECT_THAT(journal.BodiesOf(numbers[2]), ElementsAre(journal.BodyOf(PriorityClass::kActivity)));
+  EXPECT_THAT(journal.BodiesOf(numbers[3]), ElementsAre(journal.BodyOf(PriorityClass::kActivity)));
 }
 
 TEST(Journal, NeverDropsControl) {
