@@ -4,7 +4,10 @@
 
 #include <algorithm>
 #include <chrono>
+#include <map>
 #include <set>
+#include <string>
+#include <vector>
 
 #include "tests/agent/policies.h"
 #include "tests/agent/rooms.h"
@@ -21,7 +24,7 @@ using tests::MakePolicy;
 
 class SessionTest : public testing::Test {
  protected:
-  SessionTest() {
+  explicit SessionTest(journal::Limits limits = {}) : rooms_(limits) {
     EXPECT_TRUE(rooms_.policy->InstallRoot(tests::MakeTestFleet().signed_root).has_value());
     StartSession();
   }
@@ -538,6 +541,107 @@ TEST_F(SessionTest, KeepsItsPolicyWhenAPartIsNotWhatItShouldBe) {
     EXPECT_EQ(told.back().version, version);
     ++version;
   }
+}
+
+// A laptop that is away for days with a journal too small for what happens on it.
+class FullJournalTest : public SessionTest {
+ protected:
+  static constexpr int kFiles = 6;
+  static constexpr std::size_t kMaxBytes = 32 * 1024;
+
+  FullJournalTest() : SessionTest(Small()) {}
+
+  // One walk that finds other contents than the one before it.
+  base::Status Walk(int hour) {
+    std::vector<sensors::Observation> seen;
+    seen.emplace_back(tests::WalkStarted("/m"));
+    for (int file = 0; file < kFiles; ++file) {
+      seen.emplace_back(tests::Seen(PathOf(file), ContentOf(file, hour)));
+    }
+    seen.emplace_back(tests::WalkFinished("/m"));
+    return rooms_.inventory->Apply(seen);
+  }
+  static std::string PathOf(int file) { return "/m/" + std::to_string(file); }
+  static std::string ContentOf(int file, int hour) {
+    return std::to_string(file) + " at " + std::to_string(hour);
+  }
+
+  // Events that the server's headers promise and whose bodies never came, by class.
+  std::map<model::PriorityClass, std::uint64_t> Missing() {
+    std::map<model::PriorityClass, std::uint64_t> missing;
+    for (const auto& batch : Stored()) {
+      const std::uint64_t lost = batch.header.event_count - batch.bodies.size();
+      if (lost > 0) missing[batch.header.priority] += lost;
+    }
+    return missing;
+  }
+  // What the events say that reached the server.
+  std::map<model::PriorityClass, std::uint64_t> DropsTold() {
+    std::map<model::PriorityClass, std::uint64_t> told;
+    for (const std::string& body : server_.Bodies()) {
+      const auto event = wire::ParseEvent(body);
+      EXPECT_TRUE(event.has_value()) << event.error().ToString();
+      const auto* drops = std::get_if<model::BodiesDropped>(&event->body);
+      if (drops != nullptr) told[drops->priority] += drops->count;
+    }
+    return told;
+  }
+  const std::vector<tests::FakeServer::Stored>& Stored() {
+    return server_.chains().at(rooms_.journal->head().chain);
+  }
+
+ private:
+  static journal::Limits Small() {
+    journal::Limits limits;
+    limits.max_bytes = kMaxBytes;
+    return limits;
+  }
+};
+
+TEST_F(FullJournalTest, GoesOnScanningForDaysWithoutAServerAndThenTellsWhatItDropped) {
+  ASSERT_TRUE(Walk(0).has_value());
+  RunFor(minutes(1));
+  ASSERT_EQ(Unacknowledged(), 0);
+  ASSERT_EQ(Missing().size(), 0);
+
+  server_.reachable = false;
+  server_.Cut(base::Unavailable("gone"));
+  constexpr int kHours = 5 * 24;
+  for (int hour = 1; hour <= kHours; ++hour) {
+    const auto walked = Walk(hour);
+    ASSERT_TRUE(walked.has_value()) << "hour " << hour << ": " << walked.error().ToString();
+    RunFor(std::chrono::hours(1));
+    ASSERT_LE(rooms_.journal->Count()->bytes, kMaxBytes);
+    if (hour == kHours / 2) Restart();
+  }
+  EXPECT_TRUE(DropsTold().empty());
+  server_.reachable = true;
+  RunFor(base::limits::kLastRetryDelay + minutes(1));
+
+  // One chain without a hole, from its first batch to its last; the server itself complains of a
+  // signature, number or predecessor.
+  ASSERT_EQ(Unacknowledged(), 0);
+  ASSERT_EQ(server_.chains().size(), 1);
+  EXPECT_EQ(Stored().size(), rooms_.journal->head().number);
+  EXPECT_EQ(Stored().back().header_digest, rooms_.journal->head().header_digest);
+
+  const auto missing = Missing();
+  ASSERT_GT(missing.at(model::PriorityClass::kInventory), 0);
+  EXPECT_FALSE(missing.contains(model::PriorityClass::kControl));
+  EXPECT_EQ(DropsTold(), missing);
+  EXPECT_EQ(Stored().back().header.dropped, missing);
+
+  // What lies there now is told as ever.
+  for (int file = 0; file < kFiles; ++file) {
+    const auto known = rooms_.inventory->Find({PathOf(file)});
+    ASSERT_TRUE(known.has_value() && known->has_value());
+    EXPECT_EQ((*known)->sighting.facts.name, ContentOf(file, kHours));
+  }
+  ASSERT_TRUE(Walk(kHours + 1).has_value());
+  RunFor(minutes(1));
+  EXPECT_EQ(Unacknowledged(), 0);
+  EXPECT_EQ(Missing(), missing) << "nothing more is lost";
+  EXPECT_EQ(Stored().back().header.dropped, missing);
 }
 
 }  // namespace
