@@ -5,13 +5,17 @@
 
 #include <fstream>
 #include <iterator>
+#include <set>
 #include <string>
+#include <variant>
 
+#include "agent/decide/vault_record.h"
 #include "proto/wire/convert.h"
 #include "proto/wire/merkle.h"
 #include "tests/golden/values.h"
 #include "tests/support/keys.h"
 #include "weighmaster/v1/batch.pb.h"
+#include "weighmaster/v1/sync.pb.h"
 #include "weighmaster/v1/trust.pb.h"
 
 namespace weighmaster::tests {
@@ -59,13 +63,31 @@ TEST(GoldenV1, SameEventsStillMakeTheSameHeader) {
   EXPECT_EQ(batch->header, ReadGolden("header.bin"));
 }
 
-TEST(GoldenV1, EventsOfABatchAreStillRead) {
-  const auto batch = ReadDocument<v1::SealedBatch>("batch.bin");
-  for (const wire::BatchEvent& event : batch.events) {
-    const auto parsed = wire::ParseEvent(event.body);
-    ASSERT_TRUE(parsed) << parsed.error().ToString();
-    EXPECT_EQ(wire::SerialiseEvent(*parsed), event.body);
+TEST(GoldenV1, LaterBatchesFollowAndAreMadeTheSame) {
+  model::Sha256 previous = wire::HeaderDigest(ReadGolden("header.bin"));
+  for (const GoldenBatch& made : GoldenLaterBatches()) {
+    const auto batch = ReadDocument<v1::SealedBatch>(made.name + ".bin");
+    const auto header = wire::VerifyBatch(batch, EndpointKey());
+    ASSERT_TRUE(header) << made.name << ": " << header.error().ToString();
+    EXPECT_EQ(header->previous, previous) << made.name;
+    EXPECT_EQ(batch.header, made.batch.header) << made.name;
+    previous = wire::HeaderDigest(batch.header);
   }
+}
+
+TEST(GoldenV1, EventsOfEveryKindAreStillRead) {
+  std::set<std::size_t> kinds;
+  for (const char* name :
+       {"batch.bin", "batch_control.bin", "batch_changed.bin", "batch_judged.bin"}) {
+    const auto batch = ReadDocument<v1::SealedBatch>(name);
+    for (const wire::BatchEvent& event : batch.events) {
+      const auto parsed = wire::ParseEvent(event.body);
+      ASSERT_TRUE(parsed) << parsed.error().ToString();
+      EXPECT_EQ(wire::SerialiseEvent(*parsed), event.body);
+      kinds.insert(parsed->body.index());
+    }
+  }
+  EXPECT_EQ(kinds.size(), std::variant_size_v<model::EventBody>) << "a kind has no golden event";
 }
 
 TEST(GoldenV1, OneEventIsProvedBesideTheHeaderOfABatchThatLostAnother) {
@@ -108,6 +130,56 @@ TEST(GoldenV1, TokenIsReadAndMadeTheSame) {
   EXPECT_EQ(token->address, GoldenToken().address);
   EXPECT_EQ(token->secret, GoldenToken().secret);
   EXPECT_EQ(wire::FormatToken(*token) + "\n", text);
+}
+
+TEST(GoldenV1, HelloVerifiesAndIsMadeTheSame) {
+  v1::SignedHello document;
+  ASSERT_TRUE(document.ParseFromString(ReadGolden("signed_hello.bin")));
+  const auto signature = openssl::SignatureFromBytes(base::AsBytes(document.signature()));
+  ASSERT_TRUE(signature);
+  EXPECT_TRUE(
+      EndpointKey().Verify(wire::DomainDigest(wire::kDomainHello, document.hello()), *signature));
+  EXPECT_EQ(GoldenHello(), document.hello());
+  v1::Hello hello;
+  ASSERT_TRUE(hello.ParseFromString(document.hello()));
+  EXPECT_TRUE(hello.GetReflection()->GetUnknownFields(hello).empty());
+  EXPECT_EQ(hello.machine().hostname(), "lovelace");
+  EXPECT_EQ(hello.head().number(), 7U);
+}
+
+TEST(GoldenV1, RulesAreReadAndMadeTheSame) {
+  const std::string bytes = ReadGolden("rules.bin");
+  const auto rules = wire::ParseRules(bytes);
+  ASSERT_TRUE(rules) << rules.error().ToString();
+  EXPECT_EQ(*rules, GoldenRules());
+  EXPECT_EQ(wire::SerialiseRules(GoldenRules()), bytes);
+}
+
+TEST(GoldenV1, ListsAreSearchedAndMadeTheSame) {
+  const std::string bytes = ReadGolden("lists.bin");
+  const auto view = model::DigestListsView::Parse(base::AsBytes(bytes));
+  ASSERT_TRUE(view) << view.error().ToString();
+  const model::DigestLists lists = GoldenLists();
+  const auto holds = [&](model::ListKind kind, const std::vector<model::Sha256>& digests) {
+    EXPECT_EQ(view->count(kind), digests.size()) << model::ListKindName(kind);
+    for (const model::Sha256& digest : digests) EXPECT_TRUE(view->Contains(kind, digest));
+  };
+  holds(model::ListKind::kBlocked, lists.blocked);
+  holds(model::ListKind::kDenied, lists.denied);
+  holds(model::ListKind::kApproved, lists.approved);
+  EXPECT_EQ(base::AsText(model::EncodeDigestLists(lists)), bytes);
+}
+
+TEST(GoldenV1, VaultRecordsAreReadAndMadeTheSame) {
+  const auto expect = [](const char* name, const agent::decide::VaultRecord& record) {
+    const std::string text = ReadGolden(name);
+    const auto read = agent::decide::ParseVaultRecord(text);
+    ASSERT_TRUE(read) << read.error().ToString();
+    EXPECT_EQ(*read, record) << name;
+    EXPECT_EQ(agent::decide::FormatVaultRecord(record), text) << name;
+  };
+  expect("in_force.txt", GoldenVaultRecord());
+  expect("in_force_nothing.txt", {});
 }
 
 }  // namespace

@@ -1,17 +1,20 @@
 // Writes the golden files of the current version into a new folder. Run by hand, once for each
-// version: signatures are random, and a file that was released is never edited.
+// version, or to take one file more into a version: signatures are random, and a file that was
+// released is never edited.
 
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <string>
 
+#include "agent/decide/vault_record.h"
 #include "policy/base/check.h"
 #include "proto/wire/convert.h"
 #include "proto/wire/merkle.h"
 #include "tests/golden/values.h"
 #include "tests/support/keys.h"
 #include "weighmaster/v1/batch.pb.h"
+#include "weighmaster/v1/sync.pb.h"
 #include "weighmaster/v1/trust.pb.h"
 
 namespace weighmaster::tests {
@@ -38,6 +41,22 @@ class Folder {
   std::filesystem::path path_;
 };
 
+void WriteHello(const Folder& folder) {
+  v1::SignedHello hello;
+  hello.set_hello(GoldenHello());
+  const openssl::Signature signature =
+      TestKey(10).Sign(wire::DomainDigest(wire::kDomainHello, hello.hello())).value();
+  hello.set_signature(std::string(base::AsText(base::ByteView(signature))));
+  folder.Write("signed_hello.bin", hello.SerializeAsString());
+}
+
+void WritePolicy(const Folder& folder) {
+  folder.Write("rules.bin", wire::SerialiseRules(GoldenRules()));
+  folder.Write("lists.bin", base::AsText(model::EncodeDigestLists(GoldenLists())));
+  folder.Write("in_force.txt", agent::decide::FormatVaultRecord(GoldenVaultRecord()));
+  folder.Write("in_force_nothing.txt", agent::decide::FormatVaultRecord({}));
+}
+
 void WriteGolden(const Folder& folder) {
   CountingRandom salts;
   const openssl::PrivateKey& endpoint = TestKey(10);
@@ -58,6 +77,11 @@ void WriteGolden(const Folder& folder) {
       "signed_acknowledgement.bin",
       wire::MakeAcknowledgement(GoldenAcknowledgement(), ServerKey()));
   folder.Write("token.txt", wire::FormatToken(GoldenToken()) + "\n");
+  for (const GoldenBatch& later : GoldenLaterBatches()) {
+    folder.WriteProto<v1::SealedBatch>((later.name + ".bin").c_str(), later.batch);
+  }
+  WriteHello(folder);
+  WritePolicy(folder);
 }
 
 }  // namespace

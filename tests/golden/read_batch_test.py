@@ -14,7 +14,8 @@ import read_batch
 GOLDEN = pathlib.Path(__file__).resolve().parent
 V1 = GOLDEN / "v1"
 SPKI = V1 / "endpoint_key.spki"
-BATCHES = ["batch", "batch_one_body_dropped", "batch_header_only"]
+BATCHES = ["batch", "batch_one_body_dropped", "batch_header_only", "batch_control", "batch_changed",
+           "batch_judged"]
 
 
 def run(batch):

@@ -3,6 +3,9 @@
 #include <string>
 #include <vector>
 
+#include "agent/decide/vault.h"
+#include "policy/model/digest_lists.h"
+#include "policy/model/rules.h"
 #include "proto/wire/seal.h"
 #include "proto/wire/trust.h"
 
@@ -12,10 +15,22 @@ namespace weighmaster::tests {
 std::vector<std::string> GoldenBodies();
 wire::ChainPosition GoldenPosition();
 wire::SealContext GoldenContext();
+// The batches after that one in its chain, a class each: an event of every kind that it lacks.
+struct GoldenBatch {
+  std::string name;
+  wire::SealedBatch batch;
+};
+std::vector<GoldenBatch> GoldenLaterBatches();
 wire::Root GoldenRoot();
 wire::BundleManifest GoldenManifest();
 wire::Acknowledgement GoldenAcknowledgement();
 wire::EnrolmentToken GoldenToken();
+// A serialised Hello with every field, as it is signed.
+std::string GoldenHello();
+// Every kind of condition and every operator.
+model::RuleSet GoldenRules();
+model::DigestLists GoldenLists();
+agent::decide::VaultRecord GoldenVaultRecord();
 
 // Salts that count up from 0x10, so that a batch's leaves are the same in every run.
 class CountingRandom final : public base::Random {
