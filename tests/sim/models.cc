@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "policy/base/limits.h"
 #include "policy/model/digest_lists.h"
 #include "policy/model/rules.h"
 #include "proto/wire/convert.h"
@@ -26,6 +27,25 @@ bool IsDenied(std::uint64_t version, int content) {
 
 std::string WarnedLicense(std::uint64_t version) {
   return LicenseOf(static_cast<int>(version % 3));
+}
+
+// Digests that no content has. Every other version has so many that its lists are past what an
+// offer brings along, and every fourth so many that they take two chunks: those are asked for.
+std::size_t Fillers(std::uint64_t version) {
+  if (version % 4 == 0) return base::limits::kPartChunkBytes / model::Sha256::kBytes + 100;
+  if (version % 2 == 0) return base::limits::kMaxOfferedPartsBytes / model::Sha256::kBytes + 100;
+  return 0;
+}
+
+// Differs between versions, so that each part is fetched anew.
+model::Sha256 Filler(std::uint64_t version, std::size_t n) {
+  model::Sha256 digest;
+  digest.bytes.fill(0xff);
+  for (std::size_t i = 0; i < 8; ++i) {
+    digest.bytes[8 + i] = static_cast<std::uint8_t>(n >> (8 * (7 - i)));
+    digest.bytes[16 + i] = static_cast<std::uint8_t>(version >> (8 * i));
+  }
+  return digest;
 }
 
 void AddPart(server::rollout::Publication& publication, wire::BundleManifest& manifest,
@@ -62,6 +82,8 @@ server::rollout::Publication MakePublication(std::uint64_t version, base::WallTi
   for (int content = 0; content < kContents; ++content) {
     if (IsDenied(version, content)) lists.denied.push_back(DigestOf(content));
   }
+  const std::size_t fillers = Fillers(version);
+  for (std::size_t n = 0; n < fillers; ++n) lists.denied.push_back(Filler(version, n));
   model::RuleSet rules;
   rules.policy_name = "simulated " + std::to_string(version);
   model::Rule rule;

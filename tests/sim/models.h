@@ -15,7 +15,8 @@ model::Sighting MakeSighting(const model::Path& path, int content, bool hashed);
 bool IsContent(const model::Sighting& sighting, int content);
 
 // Policy version n denies contents that n divides, by digest, and warns of those of a licence that
-// n chooses. Signed by the test fleet's policy key; its floor is two versions below.
+// n chooses. Signed by the test fleet's policy key; its floor is two versions below. The lists of
+// every other version are too long to come with an offer, those of every fourth for one chunk.
 server::rollout::Publication MakePublication(std::uint64_t version, base::WallTime now);
 
 // What that policy says of a hashed sighting of this content, told without the engine.

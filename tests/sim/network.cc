@@ -148,6 +148,10 @@ void Network::Deliver(const std::shared_ptr<Link>& link, bool to_server, const s
     if (link->server == nullptr) return;
     v1::AgentFrame frame;
     WM_CHECK(frame.ParseFromString(bytes));
+    if (frame.has_part_request()) {
+      ++part_requests_;
+      if (frame.part_request().offset() > 0) ++part_requests_within_;
+    }
     link->server->OnFrame(frame);
   } else {
     if (link->agent == nullptr) return;

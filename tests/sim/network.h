@@ -45,6 +45,9 @@ class Network {
 
   std::uint64_t frames_lost() const { return frames_lost_; }
   std::uint64_t frames_doubled() const { return frames_doubled_; }
+  // Of those that arrived.
+  std::uint64_t part_requests() const { return part_requests_; }
+  std::uint64_t part_requests_within() const { return part_requests_within_; }  // past the first
 
  private:
   friend class SimConnector;
@@ -70,6 +73,8 @@ class Network {
   std::set<std::shared_ptr<Link>> links_;
   std::uint64_t frames_lost_ = 0;
   std::uint64_t frames_doubled_ = 0;
+  std::uint64_t part_requests_ = 0;
+  std::uint64_t part_requests_within_ = 0;
 };
 
 }  // namespace weighmaster::sim

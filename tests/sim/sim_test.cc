@@ -22,6 +22,9 @@ TEST(Simulation, LosesNothingDoublesNothingAndKeepsEveryPromise) {
                                   : FromEnvironment("WEIGHMASTER_SIM_SEEDS", 200);
   std::uint64_t published = 0;
   std::uint64_t lost = 0;
+  std::uint64_t doubled = 0;
+  std::uint64_t asked = 0;
+  std::uint64_t asked_within = 0;
   std::uint64_t deaths = 0;
   for (std::uint64_t seed = first; seed < first + count; ++seed) {
     World world(seed);
@@ -30,6 +33,9 @@ TEST(Simulation, LosesNothingDoublesNothingAndKeepsEveryPromise) {
     }
     published += world.published();
     lost += world.frames_lost();
+    doubled += world.frames_doubled();
+    asked += world.part_requests();
+    asked_within += world.part_requests_within();
     deaths += world.server_deaths() + world.agent_deaths();
     if (HasFailure()) break;
   }
@@ -37,6 +43,9 @@ TEST(Simulation, LosesNothingDoublesNothingAndKeepsEveryPromise) {
   if (count > 1 && !HasFailure()) {
     EXPECT_GT(published, count);
     EXPECT_GT(lost, count);
+    EXPECT_GT(doubled, count);
+    EXPECT_GT(asked, count) << "parts of policies, and not only those that came with an offer";
+    EXPECT_GT(asked_within, count) << "parts that take more than one chunk";
     EXPECT_GT(deaths, count);
   }
 }
