@@ -5,9 +5,13 @@
 #include <cstdlib>
 #include <filesystem>
 #include <string>
+#include <utility>
+#include <vector>
 
+#include "policy/base/limits.h"
 #include "tests/server/store/conformance.h"
 #include "third_party/sqlite/database.h"
+#include "weighmaster/v1/batch.pb.h"
 
 namespace weighmaster::server::store {
 namespace {
@@ -63,7 +67,7 @@ TEST(SqliteStore, ReadersSeeTheLastCommitWhileTheWriterWrites) {
 
 class SqliteStoreOnDisk : public StoreConformance {
  protected:
-  // A file that only this test's statements break.
+  // The file, for what no public call can do to it.
   DiskPlace& place() { return static_cast<DiskPlace&>(*place_); }
 };
 
@@ -101,6 +105,177 @@ TEST_P(SqliteStoreOnDisk, WhatWasTakenBackWithABatchIsNotRememberedForTheNext) {
 }
 INSTANTIATE_TEST_SUITE_P(Sqlite, SqliteStoreOnDisk,
                          ::testing::Values([] { return std::make_unique<DiskPlace>(); }));
+
+// No query of the product reads evidence, so it is looked for in the file, as whoever investigates
+// would.
+class SqliteEvidence : public StoreConformance {
+ protected:
+  struct Kept {
+    model::Id chain;
+    std::uint64_t number = 0;
+    model::Sha256 digest;
+    QuarantineReason reason = {};
+    std::string bytes;
+    bool operator==(const Kept&) const = default;
+  };
+
+  SqliteEvidence() {
+    auto opened = sqlite::Database::Open(static_cast<const DiskPlace&>(*place_).path());
+    EXPECT_TRUE(opened.has_value()) << opened.error().ToString();
+    file_ = *std::move(opened);
+  }
+
+  // What a quarantined batch must look like in the file.
+  static Kept Expected(const wire::SealedBatch& batch, QuarantineReason reason) {
+    const auto header = wire::ParseHeader(batch.header);
+    EXPECT_TRUE(header.has_value());
+    v1::SealedBatch message;
+    wire::ToProto(batch, message);
+    return {header->chain, header->number, wire::HeaderDigest(batch.header), reason,
+            message.SerializeAsString()};
+  }
+
+  // In the order in which they came.
+  std::vector<Kept> EvidenceOf(const model::Id& endpoint) {
+    auto find = file_->Prepare(
+        "SELECT chain_id, number, header_digest, reason, sealed_batch FROM quarantined_batches "
+        "WHERE endpoint = (SELECT id FROM endpoints WHERE endpoint_id = ?) ORDER BY id");
+    EXPECT_TRUE(find.has_value()) << find.error().ToString();
+    find->Bind(endpoint.view());
+    std::vector<Kept> all;
+    while (find->Step().value()) {
+      all.push_back(
+          {model::IdFromBytes(find->Blob(0)).value(), static_cast<std::uint64_t>(find->Int(1)),
+           model::Sha256FromBytes(find->Blob(2)).value(),
+           static_cast<QuarantineReason>(find->Int(3)), std::string(base::AsText(find->Blob(4)))});
+    }
+    return all;
+  }
+
+  // The header and the signature of the batch of this number that is stored in its chain.
+  std::pair<std::string, std::string> InChain(const model::Id& chain, std::int64_t number) {
+    auto find = file_->Prepare(
+        "SELECT b.header, b.signature FROM batches b JOIN chains c ON c.id = b.chain "
+        "WHERE c.chain_id = ? AND b.number = ?");
+    EXPECT_TRUE(find.has_value()) << find.error().ToString();
+    find->Bind(chain.view()).Bind(number);
+    if (!find->Step().value()) return {};
+    return {std::string(base::AsText(find->Blob(0))), std::string(base::AsText(find->Blob(1)))};
+  }
+
+  std::unique_ptr<sqlite::Database> file_;
+};
+INSTANTIATE_TEST_SUITE_P(SqliteOnDisk, SqliteEvidence,
+                         ::testing::Values([] { return std::make_unique<DiskPlace>(); }));
+
+TEST_P(SqliteEvidence, HoldsBothSidesOfAnEquivocationWholeAndEachOnce) {
+  const model::Id endpoint = Enrol(1);
+  tests::EndpointScript script(tests::TestKey(11), tests::TestId(0xc1));
+  CommitOne(endpoint, script.Start());
+  const wire::ChainPosition before = script.position();
+  const auto truth = script.Seal({model::SightingAppeared{tests::TestSighting("/m/a", 1)}});
+  script.position() = before;
+  const auto lie = script.Seal({model::SightingAppeared{tests::TestSighting("/m/b", 2)}});
+  script.position() = before;
+  const auto other = script.Seal({model::SightingAppeared{tests::TestSighting("/m/c", 3)}});
+  CommitOne(endpoint, truth);
+  for (const auto& batch : {lie, other, lie, truth, other}) CommitOne(endpoint, batch);
+
+  const std::vector<Kept> expected = {Expected(lie, QuarantineReason::kEquivocation),
+                                      Expected(other, QuarantineReason::kEquivocation)};
+  EXPECT_EQ(EvidenceOf(endpoint), expected);
+  const auto [header, signature] = InChain(tests::TestId(0xc1), 2);
+  EXPECT_EQ(header, truth.header);
+  EXPECT_EQ(signature, base::AsText(base::ByteView(truth.signature)));
+
+  // It convicts by itself: what was kept is the endpoint's own signature.
+  v1::SealedBatch message;
+  ASSERT_TRUE(message.ParseFromString(EvidenceOf(endpoint).at(0).bytes));
+  const auto kept = wire::FromProto(message);
+  ASSERT_TRUE(kept.has_value()) << kept.error().ToString();
+  EXPECT_TRUE(wire::VerifyBatch(*kept, tests::TestKey(11).public_key()).has_value());
+}
+
+TEST_P(SqliteEvidence, HoldsWhatNamesAnotherPredecessor) {
+  const model::Id endpoint = Enrol(1);
+  tests::EndpointScript script(tests::TestKey(11), tests::TestId(0xc1));
+  const wire::ChainPosition begin = script.position();
+  const auto no_start = script.Seal({model::BodiesDropped{}});
+  EXPECT_EQ(CommitOne(endpoint, no_start), Kind::kBrokenChain);
+  script.position() = begin;
+  CommitOne(endpoint, script.Start());
+  const wire::ChainPosition honest = script.position();
+  script.position().previous = tests::TestDigest(7);
+  const auto elsewhere = script.Seal({model::BodiesDropped{}});
+  script.position() = honest;
+  script.position().next_event = 9;
+  const auto skipping = script.Seal({model::BodiesDropped{}});
+  for (const auto& batch : {elsewhere, skipping, elsewhere}) {
+    EXPECT_EQ(CommitOne(endpoint, batch), Kind::kBrokenChain);
+  }
+  const std::vector<Kept> expected = {Expected(no_start, QuarantineReason::kBrokenChain),
+                                      Expected(elsewhere, QuarantineReason::kBrokenChain),
+                                      Expected(skipping, QuarantineReason::kBrokenChain)};
+  EXPECT_EQ(EvidenceOf(endpoint), expected);
+}
+
+TEST_P(SqliteEvidence, HoldsWhatARevokedKeySigned) {
+  const model::Id endpoint = Enrol(1);
+  tests::EndpointScript script(tests::TestKey(11), tests::TestId(0xc1));
+  CommitOne(endpoint, script.Start());
+  ASSERT_TRUE(store_->Revoke(endpoint, "lost", tests::kTestEpoch).has_value());
+  const auto later = script.Seal({model::SightingAppeared{tests::TestSighting("/m/a", 1)}});
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(CommitOne(endpoint, later), Kind::kQuarantined);
+  const std::vector<Kept> expected = {Expected(later, QuarantineReason::kRevokedKey)};
+  EXPECT_EQ(EvidenceOf(endpoint), expected);
+}
+
+TEST_P(SqliteEvidence, HoldsTheCloneAndAllThatEitherChainSaysAfterwards) {
+  const model::Id endpoint = Enrol(1);
+  tests::EndpointScript one(tests::TestKey(11), tests::TestId(0xc1));
+  tests::EndpointScript two(tests::TestKey(11), tests::TestId(0xc2), 2);
+  CommitOne(endpoint, one.Start());
+  const auto clone = two.Start();
+  const auto after = one.Seal({model::BodiesDropped{}});
+  EXPECT_EQ(CommitOne(endpoint, clone), Kind::kClone);
+  EXPECT_EQ(CommitOne(endpoint, after), Kind::kQuarantined);
+  const std::vector<Kept> expected = {Expected(clone, QuarantineReason::kClone),
+                                      Expected(after, QuarantineReason::kEndpoint)};
+  EXPECT_EQ(EvidenceOf(endpoint), expected);
+}
+
+TEST_P(SqliteEvidence, HoldsNoMoreOfAnEndpointThanTheLimitAndStillThatOfOthers) {
+  const model::Id full = Enrol(1);
+  const model::Id other = Enrol(2);
+  ASSERT_TRUE(file_
+                  ->Execute("WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE "
+                            "i < " +
+                            std::to_string(base::limits::kMaxQuarantinedBatches - 1) +
+                            ") INSERT INTO quarantined_batches (endpoint, chain_id, number, "
+                            "header_digest, reason, sealed_batch, received_us) "
+                            "SELECT (SELECT min(id) FROM endpoints), x'00', i, x'00', 3, x'00', 0 "
+                            "FROM n")
+                  .has_value());
+  auto count = file_->Prepare("SELECT count(*) FROM quarantined_batches");
+  ASSERT_TRUE(count.has_value());
+  const auto kept = [&] {
+    EXPECT_TRUE(count->Step().value());
+    const std::int64_t rows = count->Int(0);
+    EXPECT_FALSE(count->Step().value());
+    return static_cast<std::size_t>(rows);
+  };
+  ASSERT_EQ(kept(), base::limits::kMaxQuarantinedBatches - 1);
+
+  tests::EndpointScript script(tests::TestKey(11), tests::TestId(0xc1));
+  EXPECT_EQ(CommitOne(full, script.Seal({model::BodiesDropped{}})), Kind::kBrokenChain);
+  EXPECT_EQ(kept(), base::limits::kMaxQuarantinedBatches) << "up to the limit";
+  tests::EndpointScript again(tests::TestKey(11), tests::TestId(0xc2));
+  EXPECT_EQ(CommitOne(full, again.Seal({model::BodiesDropped{}})), Kind::kBrokenChain);
+  EXPECT_EQ(kept(), base::limits::kMaxQuarantinedBatches) << "and not past it";
+  tests::EndpointScript third(tests::TestKey(12), tests::TestId(0xc3));
+  EXPECT_EQ(CommitOne(other, third.Seal({model::BodiesDropped{}})), Kind::kBrokenChain);
+  EXPECT_EQ(EvidenceOf(other).size(), 1U);
+}
 
 }  // namespace
 }  // namespace weighmaster::server::store
