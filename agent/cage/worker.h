@@ -1,12 +1,10 @@
 #pragma once
 
-#include <linux/filter.h>
 #include <sys/types.h>
 
-#include <cstdint>
 #include <string>
-#include <vector>
 
+#include "agent/cage/confinement.h"
 #include "policy/base/result.h"
 
 namespace weighmaster::agent::cage {
@@ -18,17 +16,6 @@ enum class WorkerExit : int {
   kOutOfMemory = 2,    // RLIMIT_AS, as a rule
   kAnswerTooLong = 3,  // more facts than limits::kMaxCageAnswerBytes hold
   kNotConfined = 4,    // the kernel refused a limit or the filter; no byte was read
-};
-
-// The system calls that a worker may make once it has its file, as the kernel's own program. Built
-// once by the zygote, because compiling it costs more than most files do.
-using FilterProgram = std::vector<sock_filter>;
-base::Result<FilterProgram> BuildFilter();
-
-struct WorkerLimits {
-  std::uint32_t cpu_seconds = 0;
-  std::uint64_t address_space_bytes = 0;  // 0: no limit
-  const FilterProgram* filter = nullptr;  // null: none
 };
 
 // The life of a forked worker: `socket` is its only connection. Gives up everything else, waits for

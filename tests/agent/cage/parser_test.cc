@@ -5,10 +5,16 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <memory>
+#include <sstream>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "agent/os/open_file.h"
@@ -55,6 +61,54 @@ class CageTest : public testing::Test {
   const tests::TempFolder folder_;
   std::vector<os::Fd> files_;
 };
+
+// A line of /proc/PID/status by its name, without blanks.
+std::string StatusLine(const std::string& process, const std::string& name) {
+  std::ifstream in(process + "/status");
+  std::string word;
+  while (in >> word) {
+    std::string rest;
+    std::getline(in, rest);
+    if (word == name + ":")
+      return rest.substr(std::min(rest.size(), rest.find_first_not_of("\t ")));
+  }
+  return {};
+}
+
+// The folders in /proc of a cage's workers.
+std::vector<std::string> WorkersOf(pid_t cage) {
+  std::vector<std::string> workers;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+    const std::string path = entry.path().string();
+    if (StatusLine(path, "PPid") == std::to_string(cage)) workers.push_back(path);
+  }
+  return workers;
+}
+
+// Soft and hard, as /proc/PID/limits shows them.
+std::string LimitOf(const std::string& process, const std::string& name) {
+  std::ifstream in(process + "/limits");
+  std::string line;
+  while (std::getline(in, line)) {
+    if (line.rfind(name, 0) != 0) continue;
+    std::istringstream words(line.substr(name.size()));
+    std::string soft;
+    std::string hard;
+    words >> soft >> hard;
+    return soft + " " + hard;
+  }
+  return {};
+}
+
+// Asks again until it is so, for a minute.
+bool Becomes(const std::function<bool()>& true_now) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::minutes(1);
+  while (!true_now()) {
+    if (std::chrono::steady_clock::now() > deadline) return false;
+    std::this_thread::yield();
+  }
+  return true;
+}
 
 bool HasMalformed(const model::Facts& facts, const std::string& evidence) {
   for (const model::Risk& risk : facts.risks) {
@@ -190,6 +244,53 @@ TEST_F(CageTest, HoldsNothingButItsSocketAndNoPrivilege) {
   const auto facts = cage->ParseBatch(std::vector{Gguf("a", "A")});
   ASSERT_TRUE(facts.has_value());
   EXPECT_EQ((*facts)[0].name, "A");
+}
+
+TEST_F(CageTest, HoldsAWorkerToItsLimits) {
+  const auto cage = Launch(DefaultCageSpec(kProgram));
+  // One is forked ahead of the first file; nothing tells when it has shut itself in.
+  std::string worker;
+  ASSERT_TRUE(Becomes([&] {
+    for (const std::string& path : WorkersOf(cage->pid())) {
+      if (LimitOf(path, "Max open files") == "5 5") worker = path;
+    }
+    return !worker.empty();
+  }));
+#ifdef WEIGHMASTER_SANITIZED
+  const std::string address_space = "unlimited unlimited";
+#else
+  const std::string address_space = "1073741824 1073741824";
+#endif
+  EXPECT_TRUE(Becomes([&] { return LimitOf(worker, "Max address space") == address_space; }));
+  EXPECT_EQ(LimitOf(worker, "Max cpu time"), "30 30");
+  EXPECT_EQ(LimitOf(worker, "Max file size"), "0 0");
+  EXPECT_EQ(LimitOf(worker, "Max core file size"), "0 0");
+  EXPECT_EQ(LimitOf(worker, "Max processes"), "0 0");
+}
+
+TEST_F(CageTest, FiltersTheSystemCallsOfAWorkerThatHasAFile) {
+#ifdef WEIGHMASTER_SANITIZED
+  GTEST_SKIP() << "sanitizers make system calls that the filter kills for";
+#endif
+  const auto cage = Launch(DefaultCageSpec(kProgram));
+  const CageFile file = LongPickle("long", 4'000'000);
+  const pid_t zygote = cage->pid();
+  // A container may have put filters on this process and all of its children.
+  const int filters = std::stoi(StatusLine("/proc/self", "Seccomp_filters"));
+  std::atomic<bool> seen = false;
+  // It parses until somebody has looked.
+  std::thread parsing([&] {
+    while (!seen) EXPECT_TRUE(cage->ParseBatch(std::vector{file}).has_value());
+  });
+  seen = Becomes([&] {
+    for (const std::string& path : WorkersOf(zygote)) {
+      if (StatusLine(path, "Seccomp_filters") == std::to_string(filters + 1)) return true;
+    }
+    return false;
+  });
+  EXPECT_TRUE(seen);
+  seen = true;
+  parsing.join();
 }
 
 TEST_F(CageTest, GivesEveryFixtureTheFactsThatItsFormatPromises) {
