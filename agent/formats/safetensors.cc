@@ -340,16 +340,74 @@ void CheckHeader(HeaderReader& header, std::uint64_t data_begin, std::uint64_t d
   }
 }
 
+// Whether a text begins a safetensors header and nothing else: `{"__metadata__":{`, or a name whose
+// value is an object that begins with a tensor's field.
+enum class HeaderSign : std::uint8_t {
+  kNone,
+  kCutOff,  // like one as far as it goes
+  kShown,
+};
+
+class HeaderSignReader {
+ public:
+  explicit HeaderSignReader(std::string_view text) : rest_(text) {}
+
+  HeaderSign Read();
+
+ private:
+  // Each takes what it is named for, or says in sign_ why not.
+  bool Take(char c);
+  bool TakeText(std::string_view& text);
+  bool Stop() {
+    sign_ = rest_.empty() ? HeaderSign::kCutOff : HeaderSign::kNone;
+    return false;
+  }
+
+  std::string_view rest_;
+  HeaderSign sign_ = HeaderSign::kShown;
+};
+
+bool HeaderSignReader::Take(char c) {
+  rest_.remove_prefix(std::min(rest_.size(), rest_.find_first_not_of(" \n\r\t")));
+  if (rest_.empty() || rest_.front() != c) return Stop();
+  rest_.remove_prefix(1);
+  return true;
+}
+
+bool HeaderSignReader::TakeText(std::string_view& text) {
+  if (!Take('"')) return false;
+  const std::string_view from = rest_;
+  while (!rest_.empty() && rest_.front() != '"') {
+    if (static_cast<unsigned char>(rest_.front()) < 0x20) return Stop();
+    rest_.remove_prefix(rest_.front() == '\\' ? std::min<std::size_t>(2, rest_.size()) : 1);
+  }
+  text = from.substr(0, from.size() - rest_.size());
+  return Take('"');
+}
+
+HeaderSign HeaderSignReader::Read() {
+  constexpr std::string_view kFields[] = {"dtype", "shape", "data_offsets"};
+  std::string_view name;
+  std::string_view field;
+  const bool object = Take('{') && TakeText(name) && Take(':') && Take('{');
+  if (!object || name == "__metadata__" || !TakeText(field) || !Take(':')) return sign_;
+  const bool known = std::find(std::begin(kFields), std::end(kFields), field) != std::end(kFields);
+  return known ? HeaderSign::kShown : HeaderSign::kNone;
+}
+
 }  // namespace
 
 bool LooksLikeSafetensors(base::ByteView head, std::uint64_t file_size) {
   if (head.size() <= kLengthBytes + 1 || head[kLengthBytes] != '{') return false;
   const std::uint64_t length = HeaderLength(head);
-  if (length < 2 || length > base::limits::kMaxHeaderBytes) return false;
-  const std::uint8_t second = head[kLengthBytes + 1];
-  if (second == '"') return true;
-  const bool blank_or_empty = second == '}' || second == ' ' || second == '\n' || second == '\t';
-  return blank_or_empty && length + kLengthBytes <= file_size;
+  const bool allowed = length >= 2 && length <= base::limits::kMaxHeaderBytes;
+  if (allowed && length + kLengthBytes <= file_size) {
+    constexpr std::string_view kSeconds = "\"} \n\t";
+    return kSeconds.find(static_cast<char>(head[kLengthBytes + 1])) != std::string_view::npos;
+  }
+  // The length lies, or the file was cut off: only what the header says can tell.
+  const HeaderSign sign = HeaderSignReader(base::AsText(head.subspan(kLengthBytes))).Read();
+  return sign == HeaderSign::kShown || (allowed && sign == HeaderSign::kCutOff);
 }
 
 model::Facts ParseSafetensors(ByteSource& source, WorkBudget& budget) {

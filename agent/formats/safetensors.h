@@ -5,8 +5,10 @@
 
 namespace weighmaster::agent::formats {
 
-// Whether the bytes begin a safetensors file: a length that the format allows, then a JSON object
-// that lies within the file, or that at least begins like one where the file was cut off.
+// Whether the bytes begin a safetensors file: a length that the format allows, then what begins a
+// JSON object that lies within the file. Where the length leads out of the file or is one that the
+// format forbids, the object itself has to show that it is such a header, by its first name; one
+// that the file was cut off in, as far as it goes.
 bool LooksLikeSafetensors(base::ByteView head, std::uint64_t file_size);
 
 // https://github.com/huggingface/safetensors, with the checks of its own reader: a header of at

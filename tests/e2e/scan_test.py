@@ -120,7 +120,8 @@ class Scan(fleet.EndToEnd):
         start = time.monotonic()
         rows = self.rows("--policy", self.policy, hostile)
         self.assertLess(time.monotonic() - start, 10)
-        for name in ("many.gguf", "cut.gguf"):
+        self.assertEqual("safetensors", rows["lying.safetensors"]["format"])
+        for name in ("many.gguf", "cut.gguf", "lying.safetensors"):
             self.assertEqual(("deny", "damaged"), (rows[name]["verdict"], rows[name]["rule"]))
             self.assertIn("malformed", {risk["id"] for risk in rows[name]["risks"]})
         self.assertEqual(("deny", "runs-code"),

@@ -84,6 +84,51 @@ TEST(Safetensors, SaysThatTheHeaderWasCutOff) {
   ExpectMalformed(bytes, "a header of");
 }
 
+// Nothing but the length is wrong: whoever trusts it reads, or allocates, far out of the file.
+TEST(Safetensors, IsKnownByItsHeaderWhenTheLengthLies) {
+  for (const std::uint64_t length :
+       {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{5'000}, std::uint64_t{100'000'000},
+        std::uint64_t{100'000'001}, std::uint64_t{1} << 62, ~std::uint64_t{0}}) {
+    for (const char* const header :
+         {R"({"__metadata__":{"format":"pt"},"a":)", R"({"__metadata__" : {})",
+          R"({"a":{"dtype":"F32","shape":[)", R"({ "a\"b" : {"shape":[],"dtype")",
+          "{\n  \"a\": {\n    \"data_offsets\": [0, 4]"}) {
+      const base::Bytes bytes = tests::ByteWriter().U64(length).Text(header).Take();
+      EXPECT_EQ(SniffBytes(bytes), Format::kSafetensors) << length << header;
+      CountedSource source(bytes);
+      const model::Facts facts = Parse(source);
+      EXPECT_EQ(facts.format, Format::kSafetensors) << length << header;
+      EXPECT_TRUE(HasRisk(facts, "malformed", Severity::kHigh)) << length << header;
+      EXPECT_LE(source.bytes_read(), 4 * bytes.size());
+    }
+  }
+}
+
+TEST(Safetensors, IsNoTextThatALengthBeforeItDoesNotFit) {
+  for (const std::uint64_t length : {std::uint64_t{5'000}, std::uint64_t{1} << 62}) {
+    for (const char* const text :
+         {R"({"a":7})", R"({"a":"b"})", R"({"a":{"b":1}})", R"({"a":{"dtypes":"F32"}})",
+          R"({"__metadata__":7})", R"({"dtype":"F32","shape":[]})", R"({"a" "b"})", R"({})",
+          R"({"a":[{"dtype":"F32"}]})", "{\"a\nb\":{\"dtype\":\"F32\"", "{garbage",
+          "{\"\x01\xff"}) {
+      const base::Bytes bytes = tests::ByteWriter().U64(length).Text(text).Take();
+      EXPECT_EQ(SniffBytes(bytes), Format::kUnknown) << length << text;
+    }
+  }
+}
+
+// A download that was broken off early is still one; with a length that lies it may be anything.
+TEST(Safetensors, IsKnownWhereverItWasCutOff) {
+  const std::string_view header = R"({"a \"quoted\" name":{"dtype":)";
+  for (std::size_t size = 2; size < header.size(); ++size) {
+    const auto cut = [&](std::uint64_t length) {
+      return SniffBytes(tests::ByteWriter().U64(length).Text(header.substr(0, size)).Take());
+    };
+    EXPECT_EQ(cut(5'000), Format::kSafetensors) << size;
+    EXPECT_EQ(cut(100'000'001), Format::kUnknown) << size;
+  }
+}
+
 TEST(Safetensors, IsNotTakenForOneByALengthAlone) {
   EXPECT_EQ(SniffBytes(base::AsBytes(std::string_view("\x10\0\0\0\0\0\0\0{garbage", 16))),
             Format::kUnknown);
