@@ -18,8 +18,13 @@ enum class WorkerExit : int {
   kNotConfined = 4,    // the kernel refused a limit or the filter; no byte was read
 };
 
+// What a worker's answer begins with. Facts of a file that is no model after all are no bytes, and
+// a packet of no bytes can't be told from a worker that has gone.
+inline constexpr char kAnswerMark = '=';
+
 // The life of a forked worker: `socket` is its only connection. Gives up everything else, waits for
-// one descriptor, shuts itself in, parses, sends one serialised weighmaster.v1.Facts, and ends.
+// one descriptor, shuts itself in, parses, sends kAnswerMark and one serialised
+// weighmaster.v1.Facts, and ends.
 [[noreturn]] void RunWorker(int socket, pid_t zygote, const WorkerLimits& limits);
 
 // In a child of its own: whether this kernel grants all of the confinement.

@@ -45,8 +45,8 @@ void ParseAndAnswer(std::uint64_t size) {
   FileSource source(kWorkerFile, size);
   v1::Facts facts;
   wire::ToProto(formats::Parse(source), facts);
-  const std::string answer = facts.SerializeAsString();
-  if (answer.size() > base::limits::kMaxCageAnswerBytes) Exit(WorkerExit::kAnswerTooLong);
+  const std::string answer = kAnswerMark + facts.SerializeAsString();
+  if (answer.size() > 1 + base::limits::kMaxCageAnswerBytes) Exit(WorkerExit::kAnswerTooLong);
   ssize_t n = -1;
   do {
     n = ::write(kWorkerSocket, answer.data(), answer.size());

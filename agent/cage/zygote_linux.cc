@@ -183,18 +183,22 @@ base::Result<bool> Zygote::TakeRequest() {
 }
 
 base::Status Zygote::TakeAnswer(Worker& worker) {
+  constexpr std::size_t kMost = 1 + base::limits::kMaxCageAnswerBytes;  // with its mark
   // One byte more than it may be, so that a longer one shows.
-  std::string bytes(base::limits::kMaxCageAnswerBytes + 1, '\0');
+  std::string bytes(kMost + 1, '\0');
   const ssize_t n = ::recv(worker.socket.get(), bytes.data(), bytes.size(), MSG_DONTWAIT);
   const std::uint64_t id = worker.id;
-  if (n > static_cast<ssize_t>(base::limits::kMaxCageAnswerBytes)) {
+  if (n > static_cast<ssize_t>(kMost)) {
     End(worker);
     return Answer(id, local::v1::PARSE_OUTCOME_BAD_ANSWER, {}, "its answer was too long");
   }
   if (n > 0) {
     End(worker);
-    bytes.resize(static_cast<std::size_t>(n));
-    return Answer(id, local::v1::PARSE_OUTCOME_DONE, bytes, {});
+    if (bytes.front() != kAnswerMark) {
+      return Answer(id, local::v1::PARSE_OUTCOME_BAD_ANSWER, {}, "its answer was none");
+    }
+    const auto facts = std::string_view(bytes).substr(1, static_cast<std::size_t>(n) - 1);
+    return Answer(id, local::v1::PARSE_OUTCOME_DONE, facts, {});
   }
   AwaitEnd(worker.pid);
   const int status = End(worker);

@@ -7,6 +7,7 @@ import select
 import subprocess
 import time
 import unittest
+import zipfile
 
 import fleet
 
@@ -126,6 +127,13 @@ class Scan(fleet.EndToEnd):
             self.assertIn("malformed", {risk["id"] for risk in rows[name]["risks"]})
         self.assertEqual(("deny", "runs-code"),
                          (rows["system.pkl"]["verdict"], rows["system.pkl"]["rule"]))
+
+    def test_what_only_begins_like_a_model_is_none(self):
+        folder = self.make_folder("documents")
+        with zipfile.ZipFile(os.path.join(folder, "letter.docx"), "w") as document:
+            document.writestr("word/document.xml", "<document/>" * 10_000)
+        fleet.write_file(os.path.join(folder, "numbers.txt"), b"I1\n" * 30_000)
+        self.assertEqual({}, self.rows(folder))
 
     def test_the_progress_bar_is_for_terminals_only(self):
         self.assertEqual(b"", self.scan(self.models).stderr)

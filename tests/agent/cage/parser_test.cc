@@ -138,10 +138,15 @@ TEST_F(CageTest, ParsesEachFileOfABatchInItsPlace) {
 
 TEST_F(CageTest, AnswersForWhatIsNoModelAfterAll) {
   const auto cage = Launch(DefaultCageSpec(kProgram));
-  const auto facts = cage->ParseBatch(
-      std::vector{Open("text", base::AsBytes("plain text"), model::Format::kGguf)});
+  // Sniffed as an archive, like each office document, and found to hold no model.
+  tests::ZipFileMember member;
+  member.name = "word/document.xml";
+  const base::Bytes document = tests::ZipFile({member});
+  const auto facts =
+      cage->ParseBatch(std::vector{Open("text", base::AsBytes("plain text"), model::Format::kGguf),
+                                   Open("document", document, model::Format::kPyTorchZip)});
   ASSERT_TRUE(facts.has_value());
-  ASSERT_EQ(facts->size(), 1U);
+  EXPECT_EQ(*facts, (std::vector<model::Facts>(2)));
 }
 
 TEST_F(CageTest, LosesOnlyTheFileThatTakesTooLong) {
