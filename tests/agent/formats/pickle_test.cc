@@ -204,11 +204,23 @@ TEST(Pickle, TellsOfDataBehindTheLastStream) {
       HasRisk(ParseText(Proto4("N.") + "not a pickle"), "trailing_data", Severity::kMedium));
 }
 
+// A list that holds itself, and tuples that hold it: what Python itself writes for such values, and
+// loads again. Nothing in it breaks a rule.
 TEST(Pickle, EndsOnACyclicMemo) {
-  // A list that holds itself, and tuples that hold each other, over and over.
-  const std::string body =
-      "]\x94h" + std::string(1, '\0') + "a" + "h" + std::string(1, '\0') + "\x85\x94h\x01\x86\x94.";
-  EXPECT_EQ(ParseText(Proto4(body)).format, Format::kPickle);
+  const std::string get_0("h\0", 2);
+  const std::string cycle = "]\x94" + get_0 + "a" + get_0 + "\x85\x94h\x01\x86\x94";
+  const model::Facts facts = ParseText(Proto4(cycle + "."));
+  EXPECT_EQ(facts.format, Format::kPickle);
+  ASSERT_EQ(facts.risks.size(), 1U);
+  EXPECT_TRUE(HasRisk(facts, "pickle_format", Severity::kInfo));
+  // Neither does it hide what comes behind it, by way of the memo too, nor make up for a value that
+  // was never remembered.
+  const model::Facts behind = ParseText(Proto4(cycle + kSystem + "\x94" + "0h\x03" + kCall + "."));
+  EXPECT_TRUE(HasRisk(behind, kExecutes, Severity::kCritical));
+  EXPECT_EQ(FindRisk(behind, "pickle_unknown_call"), nullptr);
+  EXPECT_TRUE(HasRisk(ParseText(Proto4("]\x94h\x01"
+                                       "a.")),
+                      "malformed", Severity::kHigh));
 }
 
 TEST(Pickle, PaysNothingForExponentialNesting) {
