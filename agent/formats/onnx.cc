@@ -314,7 +314,6 @@ void OnnxReader::CountDimensions(const WireField& dims, std::uint64_t& elements)
   if (dims.type == WireType::kVarint) return Multiply(dims.value, elements);
   if (dims.type != WireType::kBytes || !cursor_.Seek(dims.begin)) return;
   while (cursor_.offset() < dims.end) {  // packed
-    cursor_.budget().Take(work::kWireVarint);
     const auto extent = ReadVarint(cursor_);
     if (!extent.has_value()) return;
     Multiply(*extent, elements);
@@ -357,6 +356,7 @@ void OnnxReader::ReadExternal(const WireField& entry) {
 
 void OnnxReader::ReadMetadata(const WireField& entry) {
   const auto [key, value] = Entry(entry, kMaxFactBytes + 4);
+  cursor_.budget().Take(value.size() * work::kTextByte);
   if (key == "license") facts_.license = CleanText(value);
   if (key == "model_name") facts_.name = CleanText(value);
   if (key == "architecture" || key == "model_type") facts_.architecture = CleanText(value);

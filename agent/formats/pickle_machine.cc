@@ -676,6 +676,7 @@ void PickleMachine::CountTensor(std::string_view function, Value arguments) {
                         function == "_rebuild_tensor_v3" || function == "_rebuild_qtensor";
   if (!rebuilds) return;
   ++content_.tensors.count;
+  cursor_.budget().Take(work::kTensor);
   const auto storage = Item(arguments, 0);
   const auto size = Item(arguments, 2);
   if (!size.has_value() || size->kind != Kind::kTuple) {
@@ -684,6 +685,7 @@ void PickleMachine::CountTensor(std::string_view function, Value arguments) {
   }
   std::uint64_t elements = 1;
   for (std::size_t i = 0; Item(*size, i).has_value(); ++i) {
+    cursor_.budget().Take(work::kExtent);
     const Value extent = *Item(*size, i);
     const bool good = extent.kind == Kind::kInteger && extent.number >= 0;
     if (!good ||
@@ -727,6 +729,7 @@ bool PickleMachine::SkipArray(Value state) {
     if (key == "numpy_array_alignment_bytes") padded = value.kind == Kind::kInteger;
     if (key != "shape") continue;
     for (std::size_t j = 0; Item(value, j).has_value(); ++j) {
+      cursor_.budget().Take(work::kExtent);
       const auto extent = static_cast<std::uint64_t>(Item(value, j)->number);
       if (__builtin_mul_overflow(elements, extent, &elements)) return cursor_.Skip(~0ULL);
     }

@@ -3,8 +3,10 @@
 namespace weighmaster::agent::formats {
 
 std::optional<std::uint64_t> ReadVarint(Cursor& cursor) {
+  cursor.budget().Take(work::kWireVarint);
   std::uint64_t value = 0;
   for (unsigned shift = 0; shift < 70; shift += 7) {
+    cursor.budget().Take(work::kWireVarintByte);
     const auto byte = cursor.U8();
     if (!byte.has_value()) return std::nullopt;
     value |= shift < 64 ? std::uint64_t{*byte & 0x7fU} << shift : 0;

@@ -188,6 +188,7 @@ bool HeaderReader::ReadMetadata() {
 }
 
 void HeaderReader::KeepMetadata(std::string_view key, const std::string& value) {
+  budget_.Take(value.size() * work::kTextByte);
   if (key == "license" || key == "modelspec.license") {
     said_.license = CleanText(value);
   } else if (key == "name" || key == "modelspec.title") {
@@ -231,6 +232,7 @@ bool HeaderReader::ReadShape(Tensor& tensor) {
   std::size_t dimensions = 0;
   JsonToken token = json_.Next();
   for (; token == JsonToken::kUnsigned; token = json_.Next()) {
+    budget_.Take(work::kExtent);
     if (++dimensions > kMaxDimensions) return Refuse("too many dimensions");
     if (__builtin_mul_overflow(tensor.elements, json_.number(), &tensor.elements)) {
       return Refuse("a tensor of too many elements");

@@ -35,6 +35,14 @@ std::uint64_t WorkFor(Parser parser, base::ByteView bytes) {
   return base::limits::kMaxParseWork - budget.left();
 }
 
+// A field of protobuf whose value has a length; `tag` is its number and kind.
+std::string Field(const std::string& tag, const std::string& value) {
+  std::string length;
+  std::size_t left = value.size();
+  for (; left >= 0x80; left >>= 7) length += static_cast<char>(0x80 | (left & 0x7f));
+  return tag + length + static_cast<char>(left) + value;
+}
+
 std::string Tensors(std::size_t count) {
   std::string header = "{";
   for (std::size_t i = 0; i < count; ++i) {
@@ -108,6 +116,27 @@ TEST(WorkBudget, MakesAFileThatSpendsItOpaque) {
       {"base64", ParsePickle, payload + Repeat("U\x10gAJjb3MKc3lzdGVt0", 100'000) + "N."},
       {"no mark", ParsePickle, Repeat("I1\n0", 1'000'000)},
       {"fields", ParseOnnx, Repeat("\x08\x07", 1'000'000)},
+      {"extents", ParsePickle,
+       payload + "ctorch._utils\n_rebuild_tensor_v2\n\x94(" + Repeat("K\x01", 64) +
+           "t\x94(NNh\x01t\x94" + Repeat("h" + std::string(1, '\0') + "h\x02R0", 5'000) + "N."},
+      {"JSON extents", ParseSafetensors,
+       std::string(base::AsText(
+           tests::SafetensorsFile("{" +
+                                      Repeat(R"("":{"shape":[)" + Repeat("1,", 59) +
+                                                 R"(0],"dtype":"U8","data_offsets":[0,0]},)",
+                                             1'500) +
+                                      R"("__metadata__":{}})",
+                                  0)))},
+      {"metadata", ParseSafetensors,
+       std::string(base::AsText(tests::SafetensorsFile(
+           R"({"__metadata__":{)" + Repeat(R"("name":")" + std::string(1'000, 'n') + "\",", 200) +
+               R"("":""}})",
+           0)))},
+      {"varints", ParseOnnx,
+       Field("\x3a", Field("\x2a", Field("\x0a", Repeat(std::string(9, '\xff') + '\1', 60'000))))},
+      {"entries", ParseOnnx,
+       Repeat(Field("\x72", Field("\x0a", "license") + Field("\x12", std::string(500, '\1'))),
+              450)},
       {"members", ParsePyTorchZip,
        std::string(base::AsText(tests::ZipFile(std::vector<tests::ZipFileMember>(10'000))))},
   };
