@@ -10,7 +10,7 @@
 #include "policy/base/time.h"
 #include "proto/wire/trust.h"
 #include "server/rpc/calls.h"
-#include "tests/integration/pki.h"
+#include "tests/support/pki.h"
 
 namespace weighmaster::tests {
 

@@ -13,9 +13,9 @@
 #include "policy/base/limits.h"
 #include "server/rpc/server.h"
 #include "tests/integration/fake_fleet.h"
-#include "tests/integration/pki.h"
 #include "tests/integration/plain_server.h"
 #include "tests/support/live_loop.h"
+#include "tests/support/pki.h"
 #include "weighmaster/v1/sync.pb.h"
 
 namespace weighmaster::tests {
