@@ -25,6 +25,7 @@ Agent::Agent(asio::AsioLoop& loop, const base::Clock& clock, Settings settings)
     : loop_(loop),
       clock_(clock),
       settings_(std::move(settings)),
+      enrolment_client_(clock),
       install_root_(loop),
       rescan_(loop) {}
 
@@ -123,8 +124,8 @@ base::Status Agent::OpenSensors() {
 base::Status Agent::Start() {
   network_pool_ = std::make_unique<asio::ThreadPool>(2, "network");
   enrolling_ = std::make_unique<Enrolling>(
-      Enrolling::Rooms{loop_, *network_pool_, clock_, random_, *key_}, settings_.state_folder,
-      settings_.enrolment_token_file, machine_,
+      Enrolling::Rooms{loop_, *network_pool_, clock_, random_, *key_, enrolment_client_},
+      settings_.state_folder, settings_.enrolment_token_file, machine_,
       [this](const EnrolledIdentity& identity) { OnIdentity(identity); });
   answers_ = std::make_unique<Answers>(
       Answers::Rooms{*inventory_, *state_.journal, *policy_, *intake_, *sensor_, *enrolling_},
@@ -155,10 +156,8 @@ void Agent::OnIdentity(const EnrolledIdentity& identity) {
       return;
     }
   }
-  connector_ = std::make_unique<sync::GrpcConnector>(loop_, *network_pool_, clock_, [this] {
-    const EnrolledIdentity& now = *enrolling_->identity();
-    return sync::ConnectorOptions{now.address, now.ca_pem, now.certificate_pem, key_->ToPem()};
-  });
+  connector_ = std::make_unique<sync::GrpcConnector>(
+      loop_, *network_pool_, clock_, [this] { return enrolling_->connector_options(); });
   session_ = std::make_unique<sync::Session>(
       sync::Session::Rooms{loop_, clock_, random_, *connector_, *state_.journal, *state_.events,
                            *policy_, *key_},

@@ -22,6 +22,7 @@
 #include "agent/os/machine.h"
 #include "agent/sensors/artifacts/artifact_sensor.h"
 #include "agent/sync/grpc/connector.h"
+#include "agent/sync/grpc/enrolment_client.h"
 #include "agent/sync/session.h"
 #include "third_party/asio/asio_loop.h"
 #include "third_party/asio/thread_pool.h"
@@ -75,6 +76,7 @@ class Agent {
   std::unique_ptr<decide::PolicyVault> vault_;
   std::unique_ptr<decide::PolicyInForce> policy_;
   std::unique_ptr<journal::Sealer> sealer_;
+  const sync::GrpcEnrolmentClient enrolment_client_;
   std::unique_ptr<Enrolling> enrolling_;
   std::unique_ptr<asio::ThreadPool> network_pool_;
   std::unique_ptr<sync::GrpcConnector> connector_;

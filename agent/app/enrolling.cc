@@ -34,7 +34,6 @@ Enrolling::Enrolling(Rooms rooms, std::string state_folder, std::string token_fi
       token_file_(std::move(token_file)),
       machine_(std::move(machine)),
       on_identity_(std::move(on_identity)),
-      client_(rooms.clock),
       backoff_(rooms.random),
       timer_(rooms.loop) {}
 
@@ -46,6 +45,10 @@ void Enrolling::Start(std::optional<EnrolledIdentity> identity) {
   identity_ = std::move(identity);
   on_identity_(*identity_);
   CheckCertificate();
+}
+
+sync::ConnectorOptions Enrolling::OptionsOf(const EnrolledIdentity& identity) const {
+  return {identity.address, identity.ca_pem, identity.certificate_pem, rooms_.key.ToPem()};
 }
 
 // On the executor.
@@ -60,7 +63,7 @@ base::Result<EnrolledIdentity> Enrolling::Enrol() const {
   facts.set_os_release(base::EscapeForDisplay(machine_.os_release));
   facts.set_agent_version(std::string(base::kVersion));
   facts.set_machine_sha256(std::string(base::AsText(machine_.machine_sha256.view())));
-  WM_ASSIGN_OR_RETURN(sync::Enrolment enrolment, client_.Enrol(token, request, facts));
+  WM_ASSIGN_OR_RETURN(sync::Enrolment enrolment, rooms_.client.Enrol(token, request, facts));
   EnrolledIdentity identity;
   identity.endpoint_id = enrolment.endpoint_id;
   identity.address = token.address;
@@ -75,9 +78,7 @@ base::Result<EnrolledIdentity> Enrolling::Enrol() const {
 base::Result<EnrolledIdentity> Enrolling::Renew(const EnrolledIdentity& identity) const {
   WM_ASSIGN_OR_RETURN(const base::Bytes request,
                       openssl::MakeSigningRequest(rooms_.key, identity.endpoint_id.ToHex()));
-  const sync::ConnectorOptions options{identity.address, identity.ca_pem, identity.certificate_pem,
-                                       rooms_.key.ToPem()};
-  WM_ASSIGN_OR_RETURN(sync::Renewal renewal, client_.Renew(options, request));
+  WM_ASSIGN_OR_RETURN(sync::Renewal renewal, rooms_.client.Renew(OptionsOf(identity), request));
   EnrolledIdentity renewed = identity;
   renewed.certificate_pem = std::move(renewal.certificate_pem);
   renewed.ca_pem = std::move(renewal.ca_pem);

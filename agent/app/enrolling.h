@@ -7,7 +7,7 @@
 
 #include "agent/app/identity.h"
 #include "agent/os/machine.h"
-#include "agent/sync/grpc/enrolment_client.h"
+#include "agent/sync/enrolment_client.h"
 #include "policy/base/loop.h"
 #include "policy/base/random.h"
 #include "proto/wire/backoff.h"
@@ -28,6 +28,7 @@ class Enrolling {
     const base::Clock& clock;
     base::Random& random;
     const openssl::PrivateKey& key;
+    const sync::EnrolmentClient& client;  // called on the executor
   };
   // `on_identity` is called on the loop with the first identity and again after each renewal.
   using OnIdentity = std::function<void(const EnrolledIdentity&)>;
@@ -44,8 +45,12 @@ class Enrolling {
   // well.
   const std::string& last_error() const { return last_error_; }
   const std::optional<EnrolledIdentity>& identity() const { return identity_; }
+  // Who this endpoint is to its server by now: asked at each connection, so that a renewed
+  // certificate is used from the next one on. Not before there is an identity.
+  sync::ConnectorOptions connector_options() const { return OptionsOf(*identity_); }
 
  private:
+  sync::ConnectorOptions OptionsOf(const EnrolledIdentity& identity) const;
   base::Result<EnrolledIdentity> Enrol() const;
   base::Result<EnrolledIdentity> Renew(const EnrolledIdentity& identity) const;
   bool NeedsRenewal() const;
@@ -59,7 +64,6 @@ class Enrolling {
   const std::string token_file_;
   const os::Machine machine_;
   const OnIdentity on_identity_;
-  const sync::EnrolmentClient client_;
   const std::shared_ptr<const bool> alive_ = std::make_shared<const bool>(true);
 
   // Owned by the loop.

@@ -27,7 +27,7 @@ namespace {
 
 using agent::sync::ConnectorOptions;
 using agent::sync::Enrolment;
-using agent::sync::EnrolmentClient;
+using agent::sync::GrpcEnrolmentClient;
 using agent::sync::Renewal;
 namespace limits = base::limits;
 
@@ -89,7 +89,7 @@ class EnrolmentTest : public testing::Test {
   wire::EnrolmentToken token_;
   const openssl::PrivateKey key_ = openssl::PrivateKey::Generate().value();
   const base::Bytes signing_request_ = openssl::MakeSigningRequest(key_, "endpoint").value();
-  const EnrolmentClient client_{clock_};
+  const GrpcEnrolmentClient client_{clock_};
 };
 
 TEST_F(EnrolmentTest, GivesACertificateForTheKeyAndTheRootOfTheToken) {

@@ -119,8 +119,8 @@ class ServedFleetTest : public testing::Test {
     const base::Bytes signing_request = Must(openssl::MakeSigningRequest(key, "endpoint"));
     std::optional<base::Result<agent::sync::Enrolment>> enrolment;
     Beside([&] {
-      enrolment =
-          agent::sync::EnrolmentClient(clock_).Enrol(token, signing_request, v1::MachineFacts());
+      enrolment = agent::sync::GrpcEnrolmentClient(clock_).Enrol(token, signing_request,
+                                                                 v1::MachineFacts());
     });
     return Must(*std::move(enrolment));
   }

@@ -2,21 +2,13 @@
 
 #include <functional>
 #include <memory>
-#include <string>
 
+#include "agent/sync/enrolment_client.h"
 #include "policy/base/loop.h"
 #include "policy/base/time.h"
 #include "proto/wire/channel.h"
 
 namespace weighmaster::agent::sync {
-
-// Where the server is and who we are to it.
-struct ConnectorOptions {
-  std::string address;          // "host:port"
-  std::string ca_pem;           // the only CA that is trusted
-  std::string certificate_pem;  // of this endpoint; "" for calls that need none
-  std::string private_key_pem;
-};
 
 // Opens AgentService.Sync over mutual TLS. Each Connect makes a connection of its own and tries it
 // once: backing off is the session's. A stream that fails before the server's first frame is

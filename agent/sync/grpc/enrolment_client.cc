@@ -89,9 +89,9 @@ base::Result<Enrolment> CheckEnrolment(const wire::EnrolmentToken& token,
 
 }  // namespace
 
-base::Result<Enrolment> EnrolmentClient::Enrol(const wire::EnrolmentToken& token,
-                                               base::ByteView signing_request,
-                                               const v1::MachineFacts& machine) const {
+base::Result<Enrolment> GrpcEnrolmentClient::Enrol(const wire::EnrolmentToken& token,
+                                                   base::ByteView signing_request,
+                                                   const v1::MachineFacts& machine) const {
   WM_ASSIGN_OR_RETURN(const openssl::Certificate ca, FindCa(token));
   v1::EnrolRequest request;
   request.set_token_secret(std::string(base::AsText(token.secret)));
@@ -106,8 +106,8 @@ base::Result<Enrolment> EnrolmentClient::Enrol(const wire::EnrolmentToken& token
   return enrolment;
 }
 
-base::Result<Renewal> EnrolmentClient::Renew(const ConnectorOptions& options,
-                                             base::ByteView signing_request) const {
+base::Result<Renewal> GrpcEnrolmentClient::Renew(const ConnectorOptions& options,
+                                                 base::ByteView signing_request) const {
   v1::RenewRequest request;
   request.set_signing_request(std::string(base::AsText(signing_request)));
   WM_ASSIGN_OR_RETURN(const v1::RenewResponse response,
