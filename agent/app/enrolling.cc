@@ -111,6 +111,9 @@ bool Enrolling::NeedsRenewal() const {
 
 void Enrolling::CheckCertificate() {
   if (!NeedsRenewal()) {
+    // A renewal that failed may have been asked for by a clock that was wrong.
+    last_error_.clear();
+    backoff_.Reset();
     timer_.Start(limits::kCertificateCheckInterval, [this] { CheckCertificate(); });
     return;
   }

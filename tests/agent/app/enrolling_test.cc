@@ -229,6 +229,19 @@ TEST_F(EnrollingTest, GoesOnWithTheOldCertificateWhileItsRenewalFails) {
   EXPECT_EQ(SavedCertificate(), CertificateInUse());
 }
 
+TEST_F(EnrollingTest, ForgetsAFailedRenewalThatOnlyAWrongClockAskedFor) {
+  SaveIdentityOf({kDay * -1, kDay * 29});
+  loop_.StepWallClock(kDay * 365);
+  issuer_.refusal = base::Unavailable("the server's certificate expired 364 days ago");
+  Start();
+  loop_.RunFor(hours(1));
+  ASSERT_NE(enrolling_->last_error(), "");
+  loop_.StepWallClock(kDay * -365);
+  loop_.RunFor(base::limits::kLastRetryDelay);
+  EXPECT_EQ(enrolling_->last_error(), "");
+  EXPECT_TRUE(told_.size() == 1U && enrolling_->identity().has_value());
+}
+
 TEST_F(EnrollingTest, SaysWhatToDoWithoutATokenFile) {
   enrolling_.emplace(Enrolling::Rooms{loop_, executor_, loop_, random_, key_, issuer_},
                      folder_.path(), "", MachineNamed("host"), [](const EnrolledIdentity&) {});
