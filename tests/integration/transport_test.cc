@@ -192,13 +192,19 @@ TEST_F(TransportTest, SaysThatTheServerIsFromAnotherCa) {
 }
 
 TEST_F(TransportTest, SaysThatTheServersCertificateHasExpired) {
-  Serve(pki_.ServerIdentity({-2 * kDay, -kDay}));
-  ExpectOneLine(FailureOf(Options()), "expired");
+  Serve(pki_.ServerIdentity({-9 * kDay, -3 * kDay}));
+  const base::Error error = FailureOf(Options());
+  ExpectOneLine(error, address() + " is not trusted: its certificate expired 3 days ago by this");
+  ExpectOneLine(error, "correct the clock if it is wrong, else renew the server's certificate");
 }
 
 TEST_F(TransportTest, SaysThatTheServersCertificateIsNotValidYet) {
-  Serve(pki_.ServerIdentity({kDay, 2 * kDay}));
-  ExpectOneLine(FailureOf(Options()), "not yet valid");
+  // An hour more than it says, as time passes until it is asked.
+  Serve(pki_.ServerIdentity({3 * kDay + std::chrono::hours(1), 9 * kDay}));
+  const base::Error error = FailureOf(Options());
+  ExpectOneLine(error, address() + " is not trusted: its certificate is not yet valid");
+  ExpectOneLine(error, "is at least 3 days slow");
+  ExpectOneLine(error, "correct the clock of this machine, or of the server if that one is fast");
 }
 
 TEST_F(TransportTest, OpensNoStreamWithoutACertificate) {

@@ -1,10 +1,9 @@
 #include "agent/sync/grpc/connect_failure.h"
 
-#include <chrono>
-#include <cstdint>
 #include <string>
 
 #include "policy/base/bytes.h"
+#include "policy/base/duration_words.h"
 #include "policy/base/limits.h"
 #include "third_party/openssl/certificate.h"
 #include "third_party/openssl/handshake.h"
@@ -13,26 +12,16 @@ namespace weighmaster::agent::sync {
 
 namespace {
 
-// "3 days", "5 hours", "40 minutes": as fine as a person needs to find the wrong clock.
-std::string InWords(base::Duration time) {
-  const auto minutes = std::chrono::ceil<std::chrono::minutes>(time).count();
-  constexpr std::int64_t kHour = 60;
-  constexpr std::int64_t kDay = 24 * kHour;
-  if (minutes >= 2 * kDay) return std::to_string(minutes / kDay) + " days";
-  if (minutes >= 2 * kHour) return std::to_string(minutes / kHour) + " hours";
-  return std::to_string(minutes) + " minutes";
-}
-
 // What a date of the server's certificate says, with both clocks as suspects; "" when it holds.
 std::string DateFailure(const openssl::Certificate& server, base::WallTime now) {
   if (now > server.not_after) {
-    return "its certificate expired " + InWords(now - server.not_after) +
+    return "its certificate expired " + base::InWords(now - server.not_after) +
            " ago by this machine's clock (" + base::FormatWallTime(now) +
            "); correct the clock if it is wrong, else renew the server's certificate";
   }
   if (now < server.not_before) {
     return "its certificate is not yet valid: by it this machine's clock (" +
-           base::FormatWallTime(now) + ") is at least " + InWords(server.not_before - now) +
+           base::FormatWallTime(now) + ") is at least " + base::InWords(server.not_before - now) +
            " slow; correct the clock of this machine, or of the server if that one is fast";
   }
   return "";
@@ -48,7 +37,7 @@ base::Error OwnFailure(const ConnectorOptions& options, const base::Error& repor
     }
     if (now > own->not_after) {
       return base::Unauthenticated("this endpoint's certificate expired " +
-                                   InWords(now - own->not_after) +
+                                   base::InWords(now - own->not_after) +
                                    " ago; it has to be renewed before it can connect");
     }
   }
