@@ -129,6 +129,15 @@ class BuildMembership(BadTree):
         self.write("agent/os/a.cc", "")
         self.write("proto/CMakeLists.txt", "library(weighmaster/v1/a.proto)\n# weighmaster/v1/b.proto\n")
         self.write("proto/weighmaster/v1/a.proto", "")
+        for room in include_rules.read_table(ROOMS):
+            self.makes_room(room, build_membership.room_name(room))
+
+    def makes_room(self, folder, name):
+        self.write(f"{folder}/CMakeLists.txt", f"weighmaster_room(\n  {name} SOURCES a.cc)\n")
+
+    def registers(self, command):
+        """As CMake leaves it for ctest."""
+        self.write("build/dev/CTestTestfile.cmake", f"add_test(name {command})\n")
 
     def compiles(self, *paths):
         commands = [
@@ -158,6 +167,46 @@ class BuildMembership(BadTree):
         self.write("tests/sim/a_test.cc", "")
         self.compiles("agent/os/a.cc", "tests/sim/a_test.cc")
         self.assertEqual(self.check(), [])
+
+    def test_finds_a_script_that_ctest_does_not_run(self):
+        script = os.path.join(self.top, "tests/e2e/a_test.py")
+        self.write("tests/e2e/a_test.py", "")
+        self.assert_found(self.check(), "tests/e2e/a_test.py", "no test of ctest")
+        self.registers(f'"python3" "-B" "{script}"')
+        self.assertEqual(self.check(), [])
+        # Neither the name alone nor one that begins like it is this test.
+        for other in ("a_test.py", script + ".old", script.replace("e2e", "sim")):
+            self.registers(f'"python3" "{other}"')
+            self.assert_found(self.check(), "tests/e2e/a_test.py")
+
+    def test_finds_a_room_that_the_table_lacks(self):
+        self.makes_room("agent/new", "agent_new")
+        self.assert_found(self.check(), "agent/new", "agent_new", "rooms.txt does not have")
+
+    def test_finds_a_room_that_nothing_makes(self):
+        for text in ("", "# weighmaster_room(agent_os)\n"):
+            with self.subTest(text):
+                self.write("agent/os/CMakeLists.txt", text)
+                self.assert_found(self.check(), "agent/os is a room that no CMakeLists.txt makes")
+
+    def test_finds_a_room_that_is_not_there(self):
+        self.write("tests/tidy/rooms.txt", ROOMS + "agent/gone:\n")
+        self.assert_found(self.check(), "agent/gone is a room that no CMakeLists.txt makes")
+
+    def test_accepts_a_room_of_headers_without_a_library(self):
+        os.remove(os.path.join(self.top, "agent/formats/CMakeLists.txt"))
+        self.write("agent/formats/a.h", "")
+        self.assertEqual(self.check(), [])
+
+    def test_finds_a_room_with_another_name(self):
+        self.makes_room("agent/os", "agent_machine")
+        self.assert_found(self.check(), "agent/os", "agent_os, not agent_machine")
+
+    def test_knows_what_rooms_are_called(self):
+        for folder, name in (("agent/sync/grpc", "agent_sync_grpc"), ("policy/base", "base"),
+                             ("proto/wire", "wire"), ("third_party/posix", "posix"),
+                             ("third_party/spdlog", "logging")):
+            self.assertEqual(build_membership.room_name(folder), name)
 
     def test_finds_messages_that_are_not_listed(self):
         self.write("proto/weighmaster/v1/b.proto", "")
