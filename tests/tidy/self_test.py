@@ -7,6 +7,7 @@ import tempfile
 import unittest
 
 import build_membership
+import checkout_rules
 import format_rules
 import include_rules
 import text_rules
@@ -211,6 +212,48 @@ class BuildMembership(BadTree):
     def test_finds_messages_that_are_not_listed(self):
         self.write("proto/weighmaster/v1/b.proto", "")
         self.assert_found(self.check(), "b.proto")
+
+
+class CheckoutRules(BadTree):
+    def setUp(self):
+        super().setUp()
+        for folder in ("docs", "packaging", "third_party/cmake", "third_party/asio"):
+            os.makedirs(os.path.join(self.top, folder))
+        for name in ("CMakeLists.txt", "CMakePresets.json", "README.md", "third_party/asio/README.md"):
+            self.write(name, "")
+        self.write(".gitignore", "/build/\ncompile_commands.json\n")
+        shutil.copy(os.path.join(tree.root(), "LICENSE"), self.top)
+
+    def check(self):
+        return checkout_rules.check(self.top)
+
+    def test_accepts_what_belongs_there(self):
+        self.write(".clang-format", "")
+        self.write("build/dev/a", "")
+        self.write("compile_commands.json", "")
+        self.write("third_party/CMakeLists.txt", "")
+        self.assertEqual(self.check(), [])
+
+    def test_finds_what_does_not_belong_there(self):
+        for name in ("notes.txt", "tools/a.py", "core", "License"):
+            with self.subTest(name):
+                self.write(name, "")
+                top = name.split("/")[0]
+                self.assert_found(self.check(), f"{top}: the top of the checkout is for")
+                os.rename(os.path.join(self.top, top), os.path.join(self.top, "." + top))
+
+    def test_finds_what_is_missing(self):
+        os.remove(os.path.join(self.top, "README.md"))
+        self.assert_found(self.check(), "README.md: is missing")
+
+    def test_finds_another_license(self):
+        with open(os.path.join(self.top, "LICENSE"), "a", encoding="utf-8") as file:
+            file.write("Except on Sundays.\n")
+        self.assert_found(self.check(), "LICENSE", "Apache License 2.0")
+
+    def test_finds_a_third_party_without_a_word(self):
+        self.write("third_party/zlib/zlib.h", "")
+        self.assert_found(self.check(), "third_party/zlib", "README.md")
 
 
 class TextRules(BadTree):
