@@ -148,9 +148,9 @@ class Quickstart(fleet.EndToEnd):
         self.assert_all_programs_run(second)
 
         # Nobody may lose another's quickstart, or a folder that is none.
-        other = self.make_folder("other")
-        self.assertEqual(0, self.quickstart("--stop", state=other)[0])
-        self.assertTrue(os.path.isdir(other))
+        self.assertEqual(1, self.quickstart(self.models, state=self.models)[0])
+        self.assertEqual(0, self.quickstart("--stop", state=self.models)[0])
+        self.assertEqual(["own.gguf"], os.listdir(self.models))
         self.assertEqual(1, self.quickstart(self.path("nowhere"))[0])
         # A caged worker may be another one by now.
         self.assertEqual(PROGRAM_NAMES, set(still_running(second)))
@@ -163,7 +163,6 @@ class Quickstart(fleet.EndToEnd):
         self.assertEqual([], processes_of(self.state))
         self.assertFalse(os.path.exists(self.state))
         self.assertEqual([], os.listdir(self.home))
-        self.assertEqual(["own.gguf"], os.listdir(self.models))
         self.assertEqual(0, self.quickstart("--stop")[0])
 
 
