@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 #include <utility>
 
 #include "policy/base/check.h"
 #include "policy/base/limits.h"
 #include "proto/wire/trust.h"
+#include "third_party/spdlog/log.h"
 #include "weighmaster/v1/sync.pb.h"
 
 namespace weighmaster::agent::sync {
@@ -38,6 +40,15 @@ std::string DescribeRefusal(const v1::Refusal& refusal) {
   std::string text = "the server refuses this endpoint";
   if (!refusal.message().empty()) text += ": " + base::EscapeForDisplay(refusal.message());
   return text;
+}
+
+// What a sentence says apart from its numbers. They may be others at each attempt (the time, a
+// batch, a port), and that is no news.
+std::string WordsOf(const std::string& sentence) {
+  std::string words;
+  std::copy_if(sentence.begin(), sentence.end(), std::back_inserter(words),
+               [](char c) { return c < '0' || c > '9'; });
+  return words;
 }
 
 }  // namespace
@@ -106,6 +117,13 @@ void Session::DropStream() {
   rooms_.loop.Post([stream = std::exchange(stream_, nullptr)] { stream->channel.reset(); });
 }
 
+void Session::NoteError(std::string why) {
+  std::string words = WordsOf(why);
+  if (words != logged_words_) logging::Warning("sync", why);
+  logged_words_ = std::move(words);
+  last_error_ = std::move(why);
+}
+
 void Session::End(const std::string& why, std::optional<base::Duration> delay) {
   if (state_ == State::kStopped || state_ == State::kWaiting) return;
   // A stream that served for a while was a success; the server may be back at once.
@@ -115,7 +133,7 @@ void Session::End(const std::string& why, std::optional<base::Duration> delay) {
   if (served) backoff_.Reset();
   DropStream();
   state_ = State::kWaiting;
-  last_error_ = why;
+  NoteError(why);
   retry_.Start(delay.has_value() ? *delay : backoff_.Next(), [this] { Connect(); });
 }
 
@@ -166,6 +184,7 @@ base::Status Session::HandleStreaming(const v1::ServerFrame& frame) {
           pump_.OnAcknowledgement(frame.acknowledgement(), *rooms_.policy.root(), lineage_));
       rooms_.policy.NoteVerifiedTime(time);
       backoff_.Reset();
+      OnStored();
       return {};
     }
     case v1::ServerFrame::kResend:
@@ -243,6 +262,8 @@ base::Status Session::OnWelcome(const v1::Welcome& welcome) {
   state_ = State::kStreaming;
   welcomed_ = rooms_.clock.SinceBoot();
   last_error_.clear();
+  logged_words_.clear();
+  logging::Info("sync", "connected to the server");
   return Proceed(pump_.Begin(*stream_->channel, welcome.head()));
 }
 
@@ -268,13 +289,22 @@ void Session::OnRefusal(const v1::Refusal& refusal) {
 }
 
 void Session::OnBatchRefused(const v1::BatchRefused& refused) {
-  last_error_ = "the server does not store batch " + std::to_string(refused.number()) + ": " +
-                base::EscapeForDisplay(refused.message()) + "; it is kept and sent again later";
+  NoteError("the server does not store batch " + std::to_string(refused.number()) + ": " +
+            base::EscapeForDisplay(refused.message()) + "; it is kept and sent again later");
   pump_.OnRefused(refused);
   resume_.Start(base::limits::kRefusedRetryDelay, [this] {
     pump_.Resume();
     Send();
   });
+}
+
+// While a batch is refused nothing after it is sent, and what is sent again begins with it: an
+// acknowledgement that comes once sending has gone on is of that batch at least.
+void Session::OnStored() {
+  if (last_error_.empty() || resume_.armed()) return;
+  last_error_.clear();
+  logged_words_.clear();
+  logging::Info("sync", "the server stores this endpoint's batches again");
 }
 
 void Session::OnSealed() { Send(); }

@@ -54,6 +54,9 @@ struct Status {
 // silent or breaks the protocol is opened again later, slower each time, and journal and policy
 // stay as they are. What only a person can mend is tried every limits::kRefusedRetryDelay.
 //
+// Why a stream ended is in status(), and in the log once: at the first of the attempts that end
+// alike, and again when a stream is welcome.
+//
 // Loop-owned; all rooms must outlive it. A chain must have been started before Start().
 class Session {
  public:
@@ -102,11 +105,13 @@ class Session {
   base::Status OnWelcome(const v1::Welcome& welcome);
   void OnRefusal(const v1::Refusal& refusal);
   void OnBatchRefused(const v1::BatchRefused& refused);
+  void OnStored();
   base::Status Proceed(base::Result<BatchPump::Next> next);
   base::Status SignHello(const std::string& nonce, v1::SignedHello& out) const;
   void Send();
   void WatchForSilence();
 
+  void NoteError(std::string why);
   void End(const std::string& why, std::optional<base::Duration> delay = std::nullopt);
   void DropStream();
 
@@ -123,6 +128,7 @@ class Session {
   model::Id lineage_;  // of the server's store, as this stream's Challenge names it
   base::BootTime welcomed_;
   std::string last_error_;
+  std::string logged_words_;  // of the last error that the log has; "" once all was well
   std::optional<base::WallTime> last_contact_;
   base::Timer retry_;      // while waiting
   base::Timer handshake_;  // until Welcome

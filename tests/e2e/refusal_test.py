@@ -100,11 +100,15 @@ class Refusals(fleet.EndToEnd):
         impostor.start()
         fleet.wait_for(lambda: "is not trusted: " in agent.server_line, "the impostor being told")
         impostor.stop()
+        log = agent.log()
+        self.assertEqual(1, log.count("is not trusted: "), log)
+        self.assertRegex(log, f" warning sync: the server at {self.fleet.address} is not trusted: ")
         self.assertEqual("version 1", agent.status()["policy"])
 
         fleet.write_file(os.path.join(self.models, "two.gguf"), fleet.gguf("Two"))
         self.fleet.start()
         fleet.wait_for(lambda: "two.gguf" in self.fleet.by_name(), "the agent's return", 60)
+        self.assertEqual(2, agent.log().count(" info sync: connected to the server\n"), agent.log())
         self.assertEqual(endpoint, self.fleet.endpoint_line().split()[0])
         self.assertIn("1 endpoints.", self.fleet.ask("endpoints"))
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <fstream>
 #include <map>
 #include <set>
 #include <string>
@@ -13,6 +14,7 @@
 #include "tests/agent/rooms.h"
 #include "tests/agent/sightings.h"
 #include "tests/support/fake_server.h"
+#include "third_party/spdlog/log.h"
 #include "weighmaster/v1/sync.pb.h"
 
 namespace weighmaster::agent::sync {
@@ -26,9 +28,15 @@ class SessionTest : public testing::Test {
  protected:
   explicit SessionTest(journal::Limits limits = {}) : rooms_(limits) {
     EXPECT_TRUE(rooms_.policy->InstallRoot(tests::MakeTestFleet().signed_root).has_value());
+    logging::Options log;
+    log.file = rooms_.folder / "agent.log";
+    EXPECT_TRUE(logging::SetUp(log).has_value());
     StartSession();
   }
-  ~SessionTest() override { EXPECT_EQ(server_.complaints(), std::vector<std::string>()); }
+  ~SessionTest() override {
+    EXPECT_TRUE(logging::SetUp({}).has_value());
+    EXPECT_EQ(server_.complaints(), std::vector<std::string>());
+  }
 
   void StartSession() {
     session_.emplace(Session::Rooms{rooms_.loop, rooms_.loop, rooms_.random, server_,
@@ -62,6 +70,15 @@ class SessionTest : public testing::Test {
       ASSERT_TRUE(rooms_.journal->Seal().has_value());
     }
     session_->OnSealed();
+  }
+  // What the log says, each line without its time.
+  std::vector<std::string> Logged() const {
+    std::ifstream file(rooms_.folder / "agent.log");
+    std::vector<std::string> lines;
+    for (std::string line; std::getline(file, line);) {
+      lines.push_back(line.substr(line.find(' ') + 1));
+    }
+    return lines;
   }
   std::uint64_t Unacknowledged() { return rooms_.journal->Count()->unacknowledged_batches; }
   void ExpectEverythingStoredOnce() {
@@ -154,6 +171,50 @@ TEST_F(SessionTest, TriesAgainWithoutEndSlowerEachTime) {
   server_.reachable = true;
   RunFor(base::limits::kLastRetryDelay + seconds(1));
   EXPECT_TRUE(session_->status().connected);
+}
+
+TEST_F(SessionTest, LogsAnErrorOnceAndThatItIsConnectedAgain) {
+  RunFor(seconds(2));
+  server_.reachable = false;
+  server_.Cut(base::Unavailable("the server is stopping"));
+  RunFor(std::chrono::hours(24));
+  const std::vector<std::string> down = {"info sync: connected to the server",
+                                         "warning sync: the server is stopping",
+                                         "warning sync: no server answers at this address"};
+  EXPECT_EQ(Logged(), down);
+  server_.reachable = true;
+  RunFor(base::limits::kLastRetryDelay + seconds(1));
+  std::vector<std::string> up = down;
+  up.emplace_back("info sync: connected to the server");
+  EXPECT_EQ(Logged(), up);
+  server_.reachable = false;
+  server_.Cut(base::Unavailable("the server is stopping"));
+  RunFor(minutes(30));
+  up.insert(up.end(), down.begin() + 1, down.end());
+  EXPECT_EQ(Logged(), up) << "what happens anew is told anew";
+}
+
+TEST_F(SessionTest, LogsNothingAnewWhenOnlyTheNumbersOfAnErrorChange) {
+  RunFor(seconds(2));
+  int attempt = 0;
+  server_.intercept = [&](const v1::AgentFrame& frame) {
+    if (!frame.has_hello()) return false;
+    v1::ServerFrame refusal;
+    refusal.mutable_refusal()->set_reason(v1::REFUSAL_REASON_BUSY);
+    refusal.mutable_refusal()->set_message("too much to do: " + std::to_string(++attempt * 7) +
+                                           " streams");
+    server_.Send(refusal);
+    return true;
+  };
+  server_.Cut(base::Unavailable("gone"));
+  RunFor(minutes(30));
+  EXPECT_GT(attempt, 5);
+  const std::vector<std::string> expected = {
+      "info sync: connected to the server", "warning sync: gone",
+      "warning sync: the server refuses this endpoint: too much to do: 7 streams"};
+  EXPECT_EQ(Logged(), expected);
+  EXPECT_NE(session_->status().last_error.find(std::to_string(attempt * 7)), std::string::npos)
+      << "status has the newest";
 }
 
 TEST_F(SessionTest, KeepsEverythingWhenRevokedAndAsksRarely) {
@@ -317,6 +378,11 @@ TEST_F(SessionTest, SlowsDownWhenABatchIsRefused) {
   server_.intercept = nullptr;
   RunFor(minutes(2));
   ExpectEverythingStoredOnce();
+  EXPECT_EQ(session_->status().last_error, "") << "it is stored by now";
+  const std::vector<std::string> logged = Logged();
+  ASSERT_EQ(logged.size(), 3U);
+  EXPECT_NE(logged[1].find("warning sync: the server does not store batch"), std::string::npos);
+  EXPECT_EQ(logged[2], "info sync: the server stores this endpoint's batches again");
 }
 
 TEST_F(SessionTest, EndsAStreamOnWhichTheSameIsAskedForAgainAndAgain) {
