@@ -32,6 +32,7 @@ void Answers::TellConnection(local::v1::StatusAnswer& answer) const {
   const sync::Status status = session->status();
   answer.set_connected(status.connected);
   if (!status.last_error.empty()) answer.set_connection_detail(status.last_error);
+  answer.set_clock_offset_us(status.clock_offset.value_or(base::Duration(0)).count());
   if (status.last_contact.has_value()) {
     answer.set_last_contact_time_us(base::ToMicroseconds(*status.last_contact));
   }

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "agent/control/client.h"
+#include "agent/ctl/clock_fault.h"
 #include "agent/ctl/commands.h"
 #include "policy/base/bytes.h"
 #include "policy/report/table.h"
@@ -124,6 +125,7 @@ base::Result<ExitCode> ShowStatus(const std::string& socket, Terminal terminal) 
   };
   line("agent     ", "weighmaster-agent " + status.agent_version());
   line("server    ", ServerLine(status));
+  if (const std::string fault = ClockFault(status); !fault.empty()) line("clock     ", fault);
   line("policy    ", PolicyLine(status));
   line("models    ", ModelsLine(status));
   line("looking   ", ScanLine(status));

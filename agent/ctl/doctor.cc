@@ -3,6 +3,7 @@
 
 #include "agent/cage/parser.h"
 #include "agent/control/client.h"
+#include "agent/ctl/clock_fault.h"
 #include "agent/ctl/commands.h"
 #include "agent/os/machine.h"
 #include "agent/os/this_program.h"
@@ -79,6 +80,9 @@ void ExamineAgent(Examination& examination, const StatusAnswer& status) {
     examination.Good("server", "connected to " + status.server_address());
   } else {
     examination.Bad("server", status.server_address() + ": " + status.connection_detail());
+  }
+  if (const std::string fault = ClockFault(status); !fault.empty()) {
+    examination.Bad("clock", fault);
   }
   if (!status.policy_detail().empty()) {
     examination.Bad("policy", status.policy_detail());

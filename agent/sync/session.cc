@@ -18,6 +18,9 @@ constexpr std::size_t kNonceBytes = 32;
 // How soon a busy transport is asked again whether it has taken what it was given.
 constexpr std::chrono::milliseconds kUnblockInterval{50};
 
+// As far off as a clock can be; a server that says more is taken to say this.
+constexpr std::chrono::hours kMostClockOffset{24 * 365 * 100};
+
 std::string BytesOf(base::ByteView bytes) { return std::string(base::AsText(bytes)); }
 
 // Refusals that waiting a little does not mend.
@@ -96,6 +99,10 @@ Status Session::status() const {
   status.connected = state_ == State::kStreaming;
   status.last_error = last_error_;
   status.last_contact = last_contact_;
+  if (boot_by_server_clock_.has_value()) {
+    status.clock_offset =
+        *boot_by_server_clock_ + rooms_.clock.SinceBoot().since_boot - rooms_.clock.Now();
+  }
   return status;
 }
 
@@ -122,6 +129,14 @@ void Session::NoteError(std::string why) {
   if (words != logged_words_) logging::Warning("sync", why);
   logged_words_ = std::move(words);
   last_error_ = std::move(why);
+}
+
+// Kept by the clock that nobody sets, so that one who corrects the other is not told for the rest
+// of the stream that it is wrong.
+void Session::NoteClockOffset(base::Duration offset) {
+  const base::Duration most = kMostClockOffset;
+  boot_by_server_clock_ =
+      rooms_.clock.Now() + std::clamp(offset, -most, most) - rooms_.clock.SinceBoot().since_boot;
 }
 
 void Session::End(const std::string& why, std::optional<base::Duration> delay) {
@@ -261,6 +276,7 @@ base::Status Session::OnWelcome(const v1::Welcome& welcome) {
   handshake_.Stop();
   state_ = State::kStreaming;
   welcomed_ = rooms_.clock.SinceBoot();
+  NoteClockOffset(base::Duration(welcome.clock_offset_us()));
   last_error_.clear();
   logged_words_.clear();
   logging::Info("sync", "connected to the server");

@@ -45,6 +45,9 @@ struct Status {
   bool connected = false;                      // past Welcome
   std::string last_error;                      // one line; "" while all is well
   std::optional<base::WallTime> last_contact;  // the last frame from the server
+  // The server's clock minus this machine's, as the last Welcome told it. A clock that was set
+  // since is taken into account. Nothing before the first Welcome of this run.
+  std::optional<base::Duration> clock_offset;
 };
 
 // The agent's end of the stream (proto/weighmaster/v1/sync.proto, docs/formats/sync.md), as a state
@@ -112,6 +115,7 @@ class Session {
   void WatchForSilence();
 
   void NoteError(std::string why);
+  void NoteClockOffset(base::Duration offset);
   void End(const std::string& why, std::optional<base::Duration> delay = std::nullopt);
   void DropStream();
 
@@ -130,6 +134,8 @@ class Session {
   std::string last_error_;
   std::string logged_words_;  // of the last error that the log has; "" once all was well
   std::optional<base::WallTime> last_contact_;
+  // When this machine booted, by the server's clock.
+  std::optional<base::WallTime> boot_by_server_clock_;
   base::Timer retry_;      // while waiting
   base::Timer handshake_;  // until Welcome
   base::Timer silence_;    // while the server owes an answer

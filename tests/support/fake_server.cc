@@ -144,6 +144,7 @@ void FakeServer::OnHello(const v1::AgentFrame& frame) {
   if (!valid) complaints_.push_back("the hello is not signed as it should be");
   ++greeted_;
   v1::ServerFrame welcome;
+  welcome.mutable_welcome()->set_clock_offset_us(clock_offset.count());
   v1::ChainHead& head = *welcome.mutable_welcome()->mutable_head();
   head.set_chain_id(hello.head().chain_id());
   const auto chain = model::IdFromBytes(base::AsBytes(hello.head().chain_id()));

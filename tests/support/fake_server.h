@@ -33,6 +33,7 @@ class FakeServer final : public wire::Connector {
   bool acknowledges = true;
   bool brings_parts = false;  // with the offer, as the product's server does with small ones
   model::Id lineage = model::Id{{7}};  // of its store
+  base::Duration clock_offset{0};      // of the endpoint, that each Welcome tells
   // Sees each frame first; true: it is dealt with.
   std::function<bool(const v1::AgentFrame&)> intercept;
 

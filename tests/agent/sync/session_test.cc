@@ -217,6 +217,44 @@ TEST_F(SessionTest, LogsNothingAnewWhenOnlyTheNumbersOfAnErrorChange) {
       << "status has the newest";
 }
 
+TEST_F(SessionTest, TellsHowFarItsClockIsOffTheServers) {
+  EXPECT_FALSE(session_->status().clock_offset.has_value()) << "not before a Welcome";
+  server_.clock_offset = std::chrono::hours(-26);
+  RunFor(seconds(1));
+  EXPECT_EQ(session_->status().clock_offset, std::chrono::hours(-26));
+  server_.reachable = false;
+  server_.Cut(base::Unavailable("gone"));
+  RunFor(minutes(1));
+  EXPECT_EQ(session_->status().clock_offset, std::chrono::hours(-26))
+      << "and still after the stream";
+  server_.clock_offset = minutes(7);
+  server_.reachable = true;
+  RunFor(minutes(2));
+  EXPECT_EQ(session_->status().clock_offset, minutes(7));
+}
+
+TEST_F(SessionTest, KnowsAtOnceThatItsClockWasCorrected) {
+  server_.clock_offset = std::chrono::hours(24);
+  RunFor(seconds(1));
+  rooms_.loop.StepWallClock(std::chrono::hours(24));
+  RunFor(minutes(10));
+  EXPECT_EQ(session_->status().clock_offset, base::Duration(0));
+  EXPECT_EQ(server_.connections(), 1) << "on the stream that told it";
+}
+
+TEST_F(SessionTest, TakesNoHarmFromAClockOffsetThatNoClockHas) {
+  for (const auto offset : {base::Duration::min(), base::Duration::max()}) {
+    server_.clock_offset = offset;
+    server_.Cut(base::Unavailable("gone"));
+    RunFor(minutes(2));
+    ASSERT_TRUE(session_->status().connected);
+    const std::chrono::hours told =
+        std::chrono::duration_cast<std::chrono::hours>(*session_->status().clock_offset);
+    EXPECT_EQ(std::chrono::abs(told), std::chrono::hours(24 * 365 * 100));
+    EXPECT_EQ(told > std::chrono::hours(0), offset > base::Duration(0));
+  }
+}
+
 TEST_F(SessionTest, KeepsEverythingWhenRevokedAndAsksRarely) {
   AppendSealed(2);
   v1::ServerFrame refusal;

@@ -1,0 +1,99 @@
+#include "agent/app/answers.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tests/agent/app/issuer.h"
+#include "tests/agent/rooms.h"
+#include "tests/support/fake_server.h"
+#include "weighmaster/local/v1/control.pb.h"
+
+namespace weighmaster::agent::app {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::seconds;
+
+class AnswersTest : public testing::Test {
+ protected:
+  AnswersTest() {
+    EXPECT_TRUE(rooms_.policy->InstallRoot(tests::MakeTestFleet().signed_root).has_value());
+    rooms_.folder.Write("token", wire::FormatToken(issuer_.Token()));
+    machine_.hostname = "host";
+    enrolling_.emplace(
+        Enrolling::Rooms{rooms_.loop, executor_, rooms_.loop, rooms_.random, rooms_.key, issuer_},
+        rooms_.folder.path(), rooms_.folder / "token", machine_,
+        [this](const EnrolledIdentity& identity) { StartSession(identity); });
+  }
+
+  void StartSession(const EnrolledIdentity& identity) {
+    session_.emplace(
+        sync::Session::Rooms{rooms_.loop, rooms_.loop, rooms_.random, server_, *rooms_.journal,
+                             *rooms_.events, *rooms_.policy, rooms_.key},
+        sync::Endpoint{identity.endpoint_id, "host", "linux", "12", "0.1", model::Sha256{}});
+    session_->Start();
+  }
+  local::v1::StatusAnswer Status() {
+    Answers answers(
+        {*rooms_.inventory, *rooms_.journal, *rooms_.policy, intake_, sensor_, *enrolling_},
+        [this] { return session_.has_value() ? &*session_ : nullptr; });
+    local::v1::StatusAnswer answer;
+    EXPECT_TRUE(answers.Status(answer).has_value());
+    return answer;
+  }
+
+  tests::AgentRooms rooms_;
+  tests::SimExecutor executor_{rooms_.loop};
+  tests::Issuer issuer_{rooms_.loop};
+  tests::FakeServer server_{rooms_.loop, rooms_.key.public_key()};
+  os::Machine machine_;
+  inventory::Intake intake_{rooms_.loop, *rooms_.inventory};
+  sensors::NothingKnown nothing_known_;
+  sensors::NoCheckpoints no_checkpoints_;
+  sensors::ArtifactSensor sensor_{
+      {},
+      {rooms_.loop, rooms_.random, executor_,
+       [](std::span<const cage::CageFile>) { return std::vector<model::Facts>(); }, nothing_known_,
+       no_checkpoints_, intake_}};
+  std::optional<Enrolling> enrolling_;
+  std::optional<sync::Session> session_;
+};
+
+TEST_F(AnswersTest, TellWhyTheEndpointIsNotEnrolled) {
+  issuer_.refusal = base::Unauthenticated("the enrolment token is used up");
+  enrolling_->Start(std::nullopt);
+  rooms_.loop.RunFor(seconds(1));
+  const local::v1::StatusAnswer status = Status();
+  EXPECT_EQ(status.endpoint_id(), "");
+  EXPECT_FALSE(status.connected());
+  EXPECT_EQ(status.connection_detail(), "the enrolment token is used up");
+  EXPECT_EQ(status.clock_offset_us(), 0);
+}
+
+TEST_F(AnswersTest, TellTheConnectionAndHowFarTheClockIsOff) {
+  server_.clock_offset = hours(24);
+  enrolling_->Start(std::nullopt);
+  rooms_.loop.RunFor(seconds(1));
+  local::v1::StatusAnswer status = Status();
+  EXPECT_EQ(status.endpoint_id(), tests::Issuer::kEndpoint.ToHex());
+  EXPECT_EQ(status.server_address(), issuer_.Token().address);
+  EXPECT_TRUE(status.connected());
+  EXPECT_EQ(status.connection_detail(), "");
+  EXPECT_GT(status.last_contact_time_us(), 0);
+  EXPECT_EQ(base::Duration(status.clock_offset_us()), hours(24));
+
+  server_.reachable = false;
+  server_.Cut(base::Unavailable("the network broke"));
+  rooms_.loop.RunFor(std::chrono::milliseconds(100));
+  status = Status();
+  EXPECT_FALSE(status.connected());
+  EXPECT_NE(status.connection_detail(), "");
+  EXPECT_EQ(base::Duration(status.clock_offset_us()), hours(24)) << "the clock is as it was";
+}
+
+}  // namespace
+}  // namespace weighmaster::agent::app

@@ -1,0 +1,51 @@
+#include <gtest/gtest.h>
+
+#include <sstream>
+#include <string>
+
+#include "agent/ctl/commands.h"
+#include "tests/agent/ctl/telling_agent.h"
+
+namespace weighmaster::agent::ctl {
+namespace {
+
+constexpr std::int64_t kDayUs = 86'400'000'000;
+
+std::string StatusOf(const local::v1::StatusAnswer& status) {
+  const tests::TellingAgent agent(status);
+  std::ostringstream out;
+  std::ostringstream err;
+  const auto code = ShowStatus(agent.socket(), {out, err});
+  EXPECT_TRUE(code.has_value() && *code == ExitCode::kOk) << err.str();
+  return out.str();
+}
+
+local::v1::StatusAnswer Connected() {
+  local::v1::StatusAnswer status;
+  status.set_endpoint_id("0102");
+  status.set_server_address("weighmaster.example.org:8443");
+  status.set_connected(true);
+  return status;
+}
+
+TEST(ShowStatus, SaysThatTheClockIsOff) {
+  local::v1::StatusAnswer status = Connected();
+  status.set_clock_offset_us(-2 * kDayUs);
+  EXPECT_NE(
+      StatusOf(status).find("\nclock     2 days fast by the server's clock; correct the clock"),
+      std::string::npos)
+      << StatusOf(status);
+}
+
+TEST(ShowStatus, SaysNothingOfAClockThatIsRight) {
+  local::v1::StatusAnswer status = Connected();
+  status.set_clock_offset_us(1'000'000);
+  const std::string shown = StatusOf(status);
+  EXPECT_NE(shown.find("server    connected to weighmaster.example.org:8443 as 0102\n"),
+            std::string::npos)
+      << shown;
+  EXPECT_EQ(shown.find("clock"), std::string::npos) << shown;
+}
+
+}  // namespace
+}  // namespace weighmaster::agent::ctl
