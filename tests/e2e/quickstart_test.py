@@ -77,7 +77,7 @@ class Quickstart(fleet.EndToEnd):
         self.addCleanup(self.end_all)
 
     def end_all(self):
-        for process in processes_of(self.state):
+        for process in processes_of(self.folder):
             try:
                 os.kill(process.pid, signal.SIGKILL)
             except ProcessLookupError:
