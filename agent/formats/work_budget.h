@@ -26,9 +26,9 @@ class WorkBudget {
   bool spent_ = false;
 };
 
-// The prices, measured in a release build with files that do nothing but one step: a unit is at
-// most 0.7 ns on a core of 2020, so that a file which spends its budget keeps a worker for less
-// than a second there. What a step reads is paid beside them.
+// The prices, measured in a release build with files that do nothing but one step each: a unit took
+// at most 0.7 ns of a processor, so a file that spends its budget keeps a worker for less than a
+// second. What a step reads is paid beside them.
 namespace work {
 
 inline constexpr std::uint64_t kByte = 1;        // read from the source

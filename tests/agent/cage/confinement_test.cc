@@ -136,10 +136,10 @@ TEST_F(ConfinementTest, KillsWhoeverLoosensIt) {
   ExpectKilled("prctl", [] { ::syscall(SYS_prctl, 0, 0, 0, 0, 0); });
   ExpectKilled("seccomp", [] { ::syscall(SYS_seccomp, 0, 0, nullptr); });
   ExpectKilled("mmap of code", [] {
-    ::mmap(nullptr, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    ::syscall(SYS_mmap, nullptr, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   });
   ExpectKilled("mmap of a file",
-               [] { ::mmap(nullptr, 4096, PROT_READ, MAP_PRIVATE, kWorkerFile, 0); });
+               [] { ::syscall(SYS_mmap, nullptr, 4096, PROT_READ, MAP_PRIVATE, kWorkerFile, 0); });
   ExpectKilled("mprotect to code", [] {
     void* page = ::mmap(nullptr, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     ::mprotect(page, 4096, PROT_READ | PROT_EXEC);
