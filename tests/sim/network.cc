@@ -95,7 +95,7 @@ void Network::ForgetServerEnds() {
 std::unique_ptr<wire::AgentChannel> Network::Connect(wire::AgentListener& listener) {
   auto link = std::make_shared<Link>();
   link->agent = &listener;
-  links_.insert(link);
+  links_.push_back(link);
   loop_.After(Latency(), [this, link] { Open(link); });
   return std::make_unique<AgentEnd>(*this, link);
 }
@@ -164,7 +164,7 @@ void Network::Deliver(const std::shared_ptr<Link>& link, bool to_server, const s
 void Network::Cut(const std::shared_ptr<Link>& link) {
   if (link->cut) return;
   link->cut = true;
-  links_.erase(link);
+  std::erase(links_, link);
   loop_.After(Latency(), [this, link] { HearClosed(link, false); });
   loop_.After(Latency(), [this, link] { HearClosed(link, true); });
 }

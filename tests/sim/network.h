@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <set>
+#include <vector>
 
 #include "policy/base/loop.h"
 #include "policy/base/random.h"
@@ -70,7 +70,7 @@ class Network {
   Accept accept_;
   Weather weather_;
   bool reachable_ = true;
-  std::set<std::shared_ptr<Link>> links_;
+  std::vector<std::shared_ptr<Link>> links_;  // in the order of making: a seed replays that too
   std::uint64_t frames_lost_ = 0;
   std::uint64_t frames_doubled_ = 0;
   std::uint64_t part_requests_ = 0;
