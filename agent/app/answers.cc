@@ -55,6 +55,7 @@ base::Status Answers::CountSightings(local::v1::StatusAnswer& answer) {
 
 base::Status Answers::CountJournal(local::v1::StatusAnswer& answer) {
   WM_ASSIGN_OR_RETURN(const journal::Counts counts, rooms_.journal.Count());
+  answer.set_events_pending(counts.pending_events);
   answer.set_batches_unacknowledged(counts.unacknowledged_batches);
   answer.set_journal_bytes(counts.bytes);
   answer.set_events_dropped(counts.dropped_events);

@@ -60,8 +60,9 @@ std::string ScanLine(const StatusAnswer& status) {
 
 std::string JournalLine(const StatusAnswer& status) {
   std::string line = std::to_string(status.batches_unacknowledged()) +
-                     " batches wait for the server, " +
-                     report::FormatBytes(status.journal_bytes()) + " kept";
+                     " batches wait for the server, " + std::to_string(status.events_pending()) +
+                     " events for the next, " + report::FormatBytes(status.journal_bytes()) +
+                     " kept";
   if (status.events_dropped() > 0) {
     line += ", " + std::to_string(status.events_dropped()) + " event bodies dropped";
   }

@@ -146,7 +146,8 @@ class Agent(Process):
         """Nothing is left to hash, to seal or to send."""
         def delivered():
             status = self.status()
-            return (status.get("journal", "").startswith("0 batches wait")
+            return (status.get("journal", "").startswith(
+                        "0 batches wait for the server, 0 events for the next,")
                     and "0 not hashed yet" in status["models"]
                     and status["server"].startswith("connected"))
         wait_for(delivered, "everything of the agent being stored")

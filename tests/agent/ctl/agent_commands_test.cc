@@ -47,5 +47,14 @@ TEST(ShowStatus, SaysNothingOfAClockThatIsRight) {
   EXPECT_EQ(shown.find("clock"), std::string::npos) << shown;
 }
 
+TEST(ShowStatus, SaysWhatTheServerHasNotHeardOfYet) {
+  local::v1::StatusAnswer status = Connected();
+  status.set_batches_unacknowledged(2);
+  status.set_events_pending(7);
+  EXPECT_NE(StatusOf(status).find("2 batches wait for the server, 7 events for the next, "),
+            std::string::npos)
+      << StatusOf(status);
+}
+
 }  // namespace
 }  // namespace weighmaster::agent::ctl
