@@ -95,6 +95,7 @@ void Enrolling::TryEnrol() {
     return;
   }
   rooms_.executor.Submit([this, alive = std::weak_ptr<const bool>(alive_)] {
+    if (alive.expired()) return;  // given up before it was begun
     auto outcome = Enrol();
     rooms_.loop.Post([this, alive, outcome = std::move(outcome)] {
       if (!alive.expired()) Finish(outcome);
@@ -118,6 +119,7 @@ void Enrolling::CheckCertificate() {
     return;
   }
   rooms_.executor.Submit([this, alive = std::weak_ptr<const bool>(alive_), before = *identity_] {
+    if (alive.expired()) return;
     auto outcome = Renew(before);
     rooms_.loop.Post([this, alive, outcome = std::move(outcome)] {
       if (!alive.expired()) Finish(outcome);

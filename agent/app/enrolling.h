@@ -19,7 +19,7 @@ namespace weighmaster::agent::app {
 // can simply put a good one there.
 //
 // Loop-owned; the calls block and run on the executor, whose tasks post back. Everything passed in
-// must outlive it.
+// must outlive it, but for the executor, which ends before it: a call under way uses it.
 class Enrolling {
  public:
   struct Rooms {
