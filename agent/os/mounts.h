@@ -36,8 +36,9 @@ struct MountTable {
 };
 MountTable ParseMountInfo(std::string_view text);
 
-// By the type's name alone; a type that is not known is local, so that it is looked at.
-MountKind ClassifyMount(std::string_view type);
+// By the type's name; one that is not known is local, so that it is looked at. Of the options
+// ("rw,user_id=0,…", proc(5)) only who mounted counts: a FUSE file system may call itself anything.
+MountKind ClassifyMount(std::string_view type, std::string_view super_options);
 
 // The mounts to walk or to account for: where several show the same folder of the same file system
 // only the first stays, one that lies inside what another local mount of the same file system shows

@@ -45,6 +45,15 @@ std::vector<std::string_view> SplitFields(std::string_view line) {
   return fields;
 }
 
+bool HasOption(std::string_view options, std::string_view option) {
+  while (!options.empty()) {
+    const std::size_t end = options.find(',');
+    if (options.substr(0, end) == option) return true;
+    options.remove_prefix(end == std::string_view::npos ? options.size() : end + 1);
+  }
+  return false;
+}
+
 // "36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue"
 //   id parent device root mount-point options [optional …] - type source [super options]
 std::optional<Mount> ParseLine(std::string_view line) {
@@ -63,7 +72,9 @@ std::optional<Mount> ParseLine(std::string_view line) {
   mount.type = Unescape(fields[separator + 1]);
   mount.source = Unescape(fields[separator + 2]);
   if (mount.mount_point.empty() || mount.mount_point.front() != '/') return std::nullopt;
-  mount.kind = ClassifyMount(mount.type);
+  const std::string_view super_options =
+      separator + 3 < fields.size() ? fields[separator + 3] : std::string_view();
+  mount.kind = ClassifyMount(mount.type, super_options);
   return mount;
 }
 
@@ -75,7 +86,7 @@ bool IsWithin(std::string_view inner, std::string_view outer) {
 
 }  // namespace
 
-MountKind ClassifyMount(std::string_view type) {
+MountKind ClassifyMount(std::string_view type, std::string_view super_options) {
   static constexpr std::array<std::string_view, 31> kPseudoTypes = {
       "proc",       "sysfs",      "cgroup",    "cgroup2",     "devtmpfs",   "devpts",   "debugfs",
       "tracefs",    "securityfs", "bpf",       "pstore",      "efivarfs",   "configfs", "fusectl",
@@ -93,11 +104,11 @@ MountKind ClassifyMount(std::string_view type) {
     return MountKind::kRemote;
   }
   // FUSE is answered by some program, which may wait for the network or for ever. The drivers of
-  // local disks are told by their names; "fuseblk" is what the kernel calls FUSE over a block
-  // device.
-  if (type == "fuseblk" || type == "fuse.ntfs-3g" || type == "fuse.exfat") return MountKind::kLocal;
-  if (type == "fuse" || type.starts_with("fuse.")) return MountKind::kRemote;
-  return MountKind::kLocal;
+  // local disks are told by their names and by root having started them; "fuseblk" is what the
+  // kernel calls FUSE over a block device.
+  if (type != "fuse" && type != "fuseblk" && !type.starts_with("fuse.")) return MountKind::kLocal;
+  const bool is_disk = type == "fuseblk" || type == "fuse.ntfs-3g" || type == "fuse.exfat";
+  return is_disk && HasOption(super_options, "user_id=0") ? MountKind::kLocal : MountKind::kRemote;
 }
 
 MountTable ParseMountInfo(std::string_view text) {

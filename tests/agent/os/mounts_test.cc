@@ -61,14 +61,29 @@ TEST(MountTable, StopsAtItsLimitAndSaysHowMuchIsBeyond) {
 }
 
 TEST(MountKinds, AreToldByTheNameOfTheType) {
-  EXPECT_EQ(ClassifyMount("ext4"), MountKind::kLocal);
-  EXPECT_EQ(ClassifyMount("tmpfs"), MountKind::kLocal);
-  EXPECT_EQ(ClassifyMount("fuseblk"), MountKind::kLocal);
-  EXPECT_EQ(ClassifyMount("a-file-system-of-next-year"), MountKind::kLocal);
-  EXPECT_EQ(ClassifyMount("nfs4"), MountKind::kRemote);
-  EXPECT_EQ(ClassifyMount("fuse.sshfs"), MountKind::kRemote);
-  EXPECT_EQ(ClassifyMount("proc"), MountKind::kPseudo);
-  EXPECT_EQ(ClassifyMount("cgroup2"), MountKind::kPseudo);
+  for (const char* type : {"ext4", "tmpfs", "a-file-system-of-next-year"}) {
+    EXPECT_EQ(ClassifyMount(type, "rw"), MountKind::kLocal) << type;
+  }
+  for (const char* type : {"nfs4", "fuse.sshfs", "fuse"}) {
+    EXPECT_EQ(ClassifyMount(type, "rw,user_id=0"), MountKind::kRemote) << type;
+  }
+  for (const char* type : {"proc", "cgroup2"}) {
+    EXPECT_EQ(ClassifyMount(type, "rw"), MountKind::kPseudo) << type;
+  }
+}
+
+TEST(MountKinds, AreNotWhatAUsersFuseFileSystemSaysItIs) {
+  for (const char* type : {"fuseblk", "fuse.ntfs-3g", "fuse.exfat"}) {
+    EXPECT_EQ(ClassifyMount(type, "rw,user_id=0,group_id=0"), MountKind::kLocal) << type;
+    EXPECT_EQ(ClassifyMount(type, "rw,user_id=1000,group_id=0"), MountKind::kRemote) << type;
+    EXPECT_EQ(ClassifyMount(type, "rw,user_id=01,fsname=user_id=0x"), MountKind::kRemote) << type;
+  }
+  const MountTable table = ParseMountInfo(
+      "1 1 0:5 / /a rw - fuse.ntfs-3g x rw,user_id=1000\n"
+      "2 1 0:6 / /b rw - fuse.ntfs-3g /dev/sdb1 rw,user_id=0,allow_other\n");
+  ASSERT_EQ(table.mounts.size(), 2U);
+  EXPECT_EQ(table.mounts[0].kind, MountKind::kRemote);
+  EXPECT_EQ(table.mounts[1].kind, MountKind::kLocal);
 }
 
 Mount MakeMount(std::uint64_t id, std::string device, std::string root, std::string point) {
