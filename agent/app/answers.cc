@@ -1,5 +1,6 @@
 #include "agent/app/answers.h"
 
+#include "policy/base/limits.h"
 #include "policy/base/version.h"
 #include "proto/wire/convert.h"
 #include "weighmaster/local/v1/control.pb.h"
@@ -15,8 +16,14 @@ base::Status Answers::Status(local::v1::StatusAnswer& answer) {
   WM_RETURN_IF_ERROR(CountSightings(answer));
   WM_RETURN_IF_ERROR(CountJournal(answer));
   WM_ASSIGN_OR_RETURN(const auto coverages, rooms_.inventory.Coverages());
+  std::size_t bytes = 0;
   for (const model::Coverage& coverage : coverages) {
+    if (bytes > base::limits::kMaxCoverageInStatusBytes) {
+      answer.set_coverage_left_out(answer.coverage_left_out() + 1);
+      continue;
+    }
     wire::ToProto(coverage, *answer.add_coverage());
+    bytes += answer.coverage().rbegin()->ByteSizeLong();
   }
   return {};
 }

@@ -165,7 +165,8 @@ class Server::State : public std::enable_shared_from_this<Server::State> {
   }
 
   bool HasRoomFor(std::uint32_t uid) const {
-    if (connections_.size() >= options_.max_connections) return false;
+    const std::size_t others = options_.max_connections - options_.for_root;
+    if (connections_.size() >= (uid == 0 ? options_.max_connections : others)) return false;
     const auto of_user = std::count_if(connections_.begin(), connections_.end(),
                                        [uid](const auto& other) { return other->uid() == uid; });
     return static_cast<std::size_t>(of_user) < options_.max_connections_per_user;

@@ -18,6 +18,7 @@ struct ServerOptions {
   base::Duration timeout = base::limits::kControlTimeout;
   std::size_t max_connections = base::limits::kMaxControlConnections;
   std::size_t max_connections_per_user = base::limits::kMaxControlConnectionsPerUser;
+  std::size_t for_root = base::limits::kControlConnectionsForRoot;  // of max_connections
 };
 
 // The agent's Unix socket: every local user may connect, asks one thing, gets one answer, and is

@@ -141,6 +141,9 @@ base::Result<ExitCode> ShowStatus(const std::string& socket, Terminal terminal) 
     if (!coverage.detail.empty()) text += " (" + coverage.detail + ")";
     line("coverage  ", text);
   }
+  if (status.coverage_left_out() > 0) {
+    line("coverage  ", "and " + std::to_string(status.coverage_left_out()) + " roots more");
+  }
   return ExitCode::kOk;
 }
 

@@ -67,9 +67,11 @@ void ExamineCoverage(Examination& examination, const StatusAnswer& status) {
       examination.Bad("coverage", coverage.root().value() + ": " + coverage.detail());
     }
   }
-  examination.Good("coverage", std::to_string(looked) + " of " +
-                                   std::to_string(status.coverage_size()) +
-                                   " roots were looked at whole");
+  examination.Good("coverage",
+                   std::to_string(looked) + " of " +
+                       std::to_string(static_cast<std::uint64_t>(status.coverage_size()) +
+                                      status.coverage_left_out()) +
+                       " roots were looked at whole");
 }
 
 void ExamineAgent(Examination& examination, const StatusAnswer& status) {

@@ -157,8 +157,9 @@ inline constexpr std::chrono::seconds kMaxParseTime{30};
 // the sensor waits.
 inline constexpr std::size_t kMaxObservationsPerBatch = 64;
 inline constexpr std::size_t kMaxObservationBatchesInFlight = 8;
-// Files waiting to be hashed. Past it a file stays `pending` until the next walk.
-inline constexpr std::size_t kMaxHashQueue = 100'000;
+// Paths and identities of the files that wait to be hashed, together: some 150,000 ordinary ones.
+// Past it a file stays `pending` until the next walk.
+inline constexpr std::size_t kMaxHashQueueBytes = 64 * kMiB;
 // How much is hashed between two checkpoints.
 inline constexpr std::uint64_t kHashCheckpointBytes = 64 * kMiB;
 // Files whose hashing was interrupted and can go on. Past it the oldest begins anew.
@@ -176,8 +177,13 @@ inline constexpr std::size_t kMaxUnsettledFiles = 4'096;
 // Files that are remembered, in memory, to be no model. Past it all are forgotten and sniffed
 // again.
 inline constexpr std::size_t kMaxSniffedFiles = 1'000'000;
-// Hard-linked files remembered during one walk. Past it each link is parsed by itself.
+// Hard-linked files whose digest is remembered, and those whose facts are, during one walk; facts
+// may be large. Past either each link is read, or parsed, by itself.
 inline constexpr std::size_t kMaxHardLinkedFiles = 65'536;
+inline constexpr std::size_t kMaxHardLinkedFacts = 1'024;
+// Folders and files below one root that could not be read and are named one by one. Past it nothing
+// below the root is concluded to be gone.
+inline constexpr std::size_t kMaxUnreadPaths = 64;
 // Folders of one walk that are kept open; deeper ones are opened again on the way back.
 inline constexpr std::size_t kMaxOpenFolders = 64;
 // Mounts read from the kernel's table; past it the rest is not looked at and coverage says so.
@@ -261,9 +267,13 @@ inline constexpr std::size_t kMaxLogLinesRemembered = 256;
 // path; one answer the status with its coverage. Past either the peer is told RESOURCE_EXHAUSTED.
 inline constexpr std::size_t kMaxControlRequestBytes = 64 * kKiB;
 inline constexpr std::size_t kMaxControlAnswerBytes = 1 * kMiB;
-// Past either a new connection is closed unanswered, so that one user can't shut out the others.
+// Coverage in a status; what is left out is counted.
+inline constexpr std::size_t kMaxCoverageInStatusBytes = 512 * kKiB;
+// Past any of these a new connection is closed unanswered. One user can't shut out the others, and
+// all of them together, however many user ids one person may have, not root.
 inline constexpr std::size_t kMaxControlConnections = 32;
 inline constexpr std::size_t kMaxControlConnectionsPerUser = 8;
+inline constexpr std::size_t kControlConnectionsForRoot = 8;
 // From the connection to the last byte of the answer; a slower client is cut off.
 inline constexpr std::chrono::seconds kControlTimeout{5};
 

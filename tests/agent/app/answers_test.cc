@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "policy/base/limits.h"
 #include "tests/agent/app/issuer.h"
 #include "tests/agent/rooms.h"
 #include "tests/support/fake_server.h"
@@ -93,6 +94,23 @@ TEST_F(AnswersTest, TellTheConnectionAndHowFarTheClockIsOff) {
   EXPECT_FALSE(status.connected());
   EXPECT_NE(status.connection_detail(), "");
   EXPECT_EQ(base::Duration(status.clock_offset_us()), hours(24)) << "the clock is as it was";
+}
+
+TEST_F(AnswersTest, CountWhatTheStatusHasNoRoomFor) {
+  constexpr std::uint64_t kRoots = 1'000;
+  std::vector<sensors::Observation> many;
+  for (std::uint64_t i = 0; i < kRoots; ++i) {
+    sensors::CoverageSeen seen;
+    seen.coverage.sensor = "artifacts";
+    seen.coverage.root.bytes = "/" + std::to_string(i) + std::string(4'000, 'x');
+    many.emplace_back(seen);
+  }
+  ASSERT_TRUE(rooms_.inventory->Apply(many).has_value());
+  const local::v1::StatusAnswer status = Status();
+  EXPECT_LT(status.ByteSizeLong(), base::limits::kMaxControlAnswerBytes);
+  EXPECT_GT(status.coverage_size(), 100);
+  EXPECT_EQ(static_cast<std::uint64_t>(status.coverage_size()) + status.coverage_left_out(),
+            kRoots);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -222,6 +223,7 @@ TEST_F(ServerTest, CutsOffASlowClientAndGoesOnServingOthers) {
 
 TEST_F(ServerTest, RefusesConnectionsPastItsLimitAndTakesNewOnesAfterwards) {
   options_.max_connections = 2;
+  options_.for_root = 0;
   Listen();
   auto first = std::make_unique<RawClient>(options_.socket_path);
   auto second = std::make_unique<RawClient>(options_.socket_path);
@@ -246,6 +248,23 @@ TEST_F(ServerTest, LeavesRoomForOthersWhenOneUserHoldsMany) {
   RawClient second(options_.socket_path);
   EXPECT_EQ(second.ReadToEnd(), "");
   EXPECT_EQ(Counts().refused, 1U);
+}
+
+TEST_F(ServerTest, KeepsPlacesForRoot) {
+  if (::geteuid() != 0) GTEST_SKIP() << "it takes root to be somebody else";
+  options_.max_connections = 2;
+  options_.for_root = 1;
+  Listen();
+  ASSERT_EQ(::chmod(folder_.c_str(), 0755), 0);
+  const RawClient first(options_.socket_path);
+  WaitFor([](const Server::Counts& counts) { return counts.open == 1; });
+  // Only this thread becomes nobody, for as long as it connects.
+  ASSERT_EQ(::syscall(SYS_setresuid, -1, 65534, -1), 0);
+  RawClient of_nobody(options_.socket_path);
+  ASSERT_EQ(::syscall(SYS_setresuid, -1, 0, -1), 0);
+  EXPECT_EQ(of_nobody.ReadToEnd(), "");
+  EXPECT_EQ(Counts().refused, 1U);
+  EXPECT_TRUE(AskStatus().has_value());
 }
 
 TEST_F(ServerTest, ReplacesTheSocketThatAKilledAgentLeft) {
