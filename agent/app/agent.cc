@@ -2,10 +2,11 @@
 
 #include <unistd.h>
 
+#include <filesystem>
+#include <system_error>
 #include <utility>
 #include <vector>
 
-#include "agent/app/files.h"
 #include "agent/os/this_program.h"
 #include "agent/sensors/artifacts/roots.h"
 #include "policy/base/limits.h"
@@ -18,6 +19,15 @@ namespace {
 
 // The user that nothing belongs to, by Debian's convention (base-passwd).
 constexpr cage::RunAs kNobody{65534, 65534};
+
+// Every user may reach the socket: mode 0755 where the folder is not there yet.
+base::Status MakeSocketFolder(const std::string& socket_path) {
+  const auto folder = std::filesystem::path(socket_path).parent_path();
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error) return base::FromErrno(error.value(), "making the folder " + folder.string());
+  return {};
+}
 
 }  // namespace
 
@@ -69,25 +79,7 @@ base::Status Agent::OpenPolicy() {
                    {*vault_, judge_, *inventory_, *state_.events, *state_.database, loop_, clock_},
                    settings_.policy_line));
   sealer_ = std::make_unique<journal::Sealer>(loop_, *state_.journal);
-  ForgetRemovedRoots();
   return {};
-}
-
-// Only for roots that are named: the default ones are mounts, which come and go. A root that cannot
-// be resolved now may be a link to anywhere, so nothing is concluded then.
-void Agent::ForgetRemovedRoots() {
-  if (settings_.roots.empty()) return;
-  std::vector<std::string> roots;
-  for (const std::string& root : settings_.roots) {
-    std::optional<std::string> resolved = ResolveRoot(root);
-    if (!resolved.has_value()) return;
-    roots.push_back(*std::move(resolved));
-  }
-  const auto forgotten = inventory_->ForgetRootsExcept(sensors::kSensorName, roots);
-  if (!forgotten.has_value()) {
-    logging::Warning("inventory", "roots that were removed are told at the next start: " +
-                                      forgotten.error().message());
-  }
 }
 
 base::Status Agent::OpenSensors() {

@@ -54,7 +54,6 @@ class Agent {
 
   base::Status OpenState();
   base::Status OpenPolicy();
-  void ForgetRemovedRoots();
   base::Status OpenSensors();
   void OnIdentity(const EnrolledIdentity& identity);
   void OnSealed();

@@ -45,6 +45,9 @@ class ScanSink final : public sensors::ObservationSink {
   void Take(sensors::Observation observation) {
     if (auto* const seen = std::get_if<sensors::ModelSeen>(&observation)) {
       sightings_[seen->sighting.path] = std::move(seen->sighting);
+    } else if (auto* const hashed = std::get_if<sensors::ModelHashed>(&observation)) {
+      const auto model = sightings_.find(hashed->path);
+      if (model != sightings_.end()) model->second.digest = std::move(hashed->digest);
     } else if (const auto* const gone = std::get_if<sensors::ModelGone>(&observation)) {
       sightings_.erase(gone->path);
     } else if (const auto* const walk = std::get_if<sensors::WalkFinished>(&observation)) {
@@ -55,7 +58,12 @@ class ScanSink final : public sensors::ObservationSink {
   }
 
   void Cover(const model::Coverage& coverage) {
-    if (coverage.state != model::CoverageState::kLooked) gaps_.push_back(coverage);
+    // Nobody looks for models in /proc.
+    if (coverage.state == model::CoverageState::kLooked ||
+        coverage.reason == model::CoverageReason::kPseudoFileSystem) {
+      return;
+    }
+    gaps_.push_back(coverage);
   }
 
   std::mutex mutex_;

@@ -22,6 +22,7 @@ CREATE TABLE sightings (
   size_bytes INTEGER NOT NULL,
   modified_ns INTEGER NOT NULL,
   changed_ns INTEGER NOT NULL,
+  lasting INTEGER NOT NULL,
   outcome INTEGER NOT NULL,
   digest_state INTEGER NOT NULL,
   sighting BLOB NOT NULL,
@@ -60,6 +61,10 @@ bool SameToTell(const model::Sighting& a, const model::Sighting& b) {
   model::Sighting with_time_of_b = a;
   with_time_of_b.digest.verified_at = b.digest.verified_at;
   return with_time_of_b == b;
+}
+
+model::SightingJudged JudgedEvent(const model::Sighting& sighting, const model::Verdict& verdict) {
+  return {sighting.path, sighting.digest.sha256, verdict};
 }
 
 }  // namespace
@@ -121,6 +126,8 @@ base::Status Inventory::Apply(std::span<const sensors::Observation> observations
   for (const sensors::Observation& observation : observations) {
     const auto* finished = std::get_if<sensors::WalkFinished>(&observation);
     if (finished != nullptr) walks_.erase(WithoutTrailingSlash(finished->coverage.root.bytes));
+    const auto* chosen = std::get_if<sensors::RootsChosen>(&observation);
+    if (chosen != nullptr) chosen_[chosen->sensor] = chosen->roots;
   }
   return {};
 }
@@ -131,11 +138,15 @@ base::Status Inventory::ApplyOne(Step& step, const sensors::Observation& observa
         using Seen = std::decay_t<decltype(seen)>;
         if constexpr (std::is_same_v<Seen, sensors::ModelSeen>) {
           return See(step, seen);
+        } else if constexpr (std::is_same_v<Seen, sensors::ModelHashed>) {
+          return Hash(step, seen);
         } else if constexpr (std::is_same_v<Seen, sensors::ModelGone>) {
           return Lose(step, seen.path,
                       seen.deleted ? model::GoneReason::kDeleted : model::GoneReason::kNoModel);
         } else if constexpr (std::is_same_v<Seen, sensors::ModelStillThere>) {
           return StillThere(seen.path);
+        } else if constexpr (std::is_same_v<Seen, sensors::RootsChosen>) {
+          return Choose(step, seen);
         } else if constexpr (std::is_same_v<Seen, sensors::WalkStarted>) {
           walks_[WithoutTrailingSlash(seen.root.bytes)].clear();
           return {};
@@ -150,42 +161,64 @@ base::Status Inventory::ApplyOne(Step& step, const sensors::Observation& observa
 
 base::Status Inventory::See(Step& step, const sensors::ModelSeen& seen) {
   WM_ASSIGN_OR_RETURN(const std::optional<Row> known, FindRow(seen.sighting.path));
+  std::optional<model::Sighting> sighting = AsStored(seen.sighting);
+  if (!sighting.has_value()) return {};
   Row row;
-  if (known.has_value()) row = *known;
-  // As it will be read again, so that a text that was cut on its way in is no change the next time.
-  auto sighting = SightingFromColumn(base::AsBytes(ToColumn(seen.sighting)));
-  if (!sighting.has_value()) {
-    ++refused_sightings_;
-    return {};
-  }
-  row.sighting = std::move(sighting).value();
+  row.sighting = *std::move(sighting);
   row.modified_ns = seen.modified_ns;
   row.changed_ns = seen.changed_ns;
-
-  const model::Verdict verdict = judge_.Of(row.sighting);
-  const bool judged_anew = !row.verdict.has_value() || !SameJudgement(*row.verdict, verdict);
-  if (judged_anew) row.verdict = verdict;
-  if (!known.has_value()) {
-    WM_RETURN_IF_ERROR(Insert(row));
-    WM_RETURN_IF_ERROR(events_.Append(step.transaction(), model::SightingAppeared{row.sighting}));
-  } else {
-    const bool same_row = known->sighting == row.sighting && !judged_anew &&
-                          known->modified_ns == row.modified_ns &&
-                          known->changed_ns == row.changed_ns;
-    if (same_row) {
-      MarkSeen(row.id);
-      return {};
-    }
-    WM_RETURN_IF_ERROR(Update(row));
-    if (!SameToTell(known->sighting, row.sighting)) {
-      WM_RETURN_IF_ERROR(events_.Append(step.transaction(), model::SightingChanged{row.sighting}));
-    }
+  row.lasting = seen.lasting;
+  if (known.has_value()) {
+    MarkSeen(known->id);
+    return Change(step, *known, std::move(row));
   }
+  row.verdict = judge_.Of(row.sighting);
+  WM_RETURN_IF_ERROR(Insert(row));
   MarkSeen(row.id);
+  WM_RETURN_IF_ERROR(events_.Append(step.transaction(), model::SightingAppeared{row.sighting}));
+  WM_RETURN_IF_ERROR(events_.Append(step.transaction(), JudgedEvent(row.sighting, *row.verdict)));
+  return step.CountOne();
+}
+
+base::Status Inventory::Hash(Step& step, const sensors::ModelHashed& hashed) {
+  WM_ASSIGN_OR_RETURN(const std::optional<Row> known, FindRow(hashed.path));
+  // Another file or another state by now, which has a digest of its own to wait for.
+  if (!known.has_value() || StampOf(*known) != hashed.stamp) return {};
+  Row row = *known;
+  row.sighting.digest = hashed.digest;
+  std::optional<model::Sighting> sighting = AsStored(row.sighting);
+  if (!sighting.has_value()) return {};
+  row.sighting = *std::move(sighting);
+  row.lasting = hashed.lasting;
+  return Change(step, *known, std::move(row));
+}
+
+// As it will be read again, so that a text that was cut on its way in is no change the next time.
+// Nothing, and counted, when it is past the limits.
+std::optional<model::Sighting> Inventory::AsStored(const model::Sighting& sighting) {
+  auto stored = SightingFromColumn(base::AsBytes(ToColumn(sighting)));
+  if (stored.has_value()) return std::move(stored).value();
+  ++refused_sightings_;
+  return std::nullopt;
+}
+
+// Stores what is different in the row of `known`, judges it, and tells what there is to tell.
+base::Status Inventory::Change(Step& step, const Row& known, Row row) {
+  row.id = known.id;
+  row.verdict = known.verdict;
+  const model::Verdict verdict = judge_.Of(row.sighting);
+  const bool judged_anew = !known.verdict.has_value() || !SameJudgement(*known.verdict, verdict);
+  if (judged_anew) row.verdict = verdict;
+  if (known.sighting == row.sighting && known.lasting == row.lasting && !judged_anew &&
+      known.modified_ns == row.modified_ns && known.changed_ns == row.changed_ns) {
+    return {};
+  }
+  WM_RETURN_IF_ERROR(Update(row));
+  if (!SameToTell(known.sighting, row.sighting)) {
+    WM_RETURN_IF_ERROR(events_.Append(step.transaction(), model::SightingChanged{row.sighting}));
+  }
   if (judged_anew) {
-    WM_RETURN_IF_ERROR(events_.Append(
-        step.transaction(),
-        model::SightingJudged{row.sighting.path, row.sighting.digest.sha256, verdict}));
+    WM_RETURN_IF_ERROR(events_.Append(step.transaction(), JudgedEvent(row.sighting, verdict)));
   }
   return step.CountOne();
 }
@@ -217,17 +250,21 @@ base::Status Inventory::Finish(Step& step, const sensors::WalkFinished& walk) {
   const std::string root = WithoutTrailingSlash(walk.coverage.root.bytes);
   const auto found = walks_.find(root);
   if (walk.complete && found != walks_.end()) {
-    WM_RETURN_IF_ERROR(LoseUnseen(step, root, found->second));
+    WM_RETURN_IF_ERROR(
+        LoseUnseen(step, root, found->second, walk.unread, model::GoneReason::kDeleted));
   }
   return Cover(step, walk.coverage);
 }
 
 base::Status Inventory::LoseUnseen(Step& step, const std::string& root,
-                                   const std::unordered_set<std::int64_t>& seen) {
+                                   const std::unordered_set<std::int64_t>& seen,
+                                   std::span<const model::Path> unread, model::GoneReason reason) {
   WM_ASSIGN_OR_RETURN(const std::vector<std::string> inner_roots, RootsInside(root));
-  const auto has_walks_of_its_own = [&](const std::string& path) {
-    return std::any_of(inner_roots.begin(), inner_roots.end(),
-                       [&](const std::string& inner) { return IsBelow(path, inner); });
+  const auto is_not_known = [&](const std::string& path) {
+    return std::ranges::any_of(inner_roots,
+                               [&](const std::string& inner) { return IsBelow(path, inner); }) ||
+           std::ranges::any_of(
+               unread, [&](const model::Path& outer) { return IsBelow(path, outer.bytes); });
   };
   // Bytes sort so that everything below root lies between "root/" and "root0"; '0' follows '/'.
   std::string last = root;
@@ -246,7 +283,7 @@ base::Status Inventory::LoseUnseen(Step& step, const std::string& root,
         if (!row) break;
         ++rows;
         last = base::AsText(page.Blob(1));
-        if (seen.contains(page.Int(0)) || !IsBelow(last, root) || has_walks_of_its_own(last)) {
+        if (seen.contains(page.Int(0)) || !IsBelow(last, root) || is_not_known(last)) {
           continue;
         }
         WM_ASSIGN_OR_RETURN(const model::Sighting sighting, SightingFromColumn(page.Blob(2)));
@@ -254,7 +291,7 @@ base::Status Inventory::LoseUnseen(Step& step, const std::string& root,
       }
     }
     for (const model::Path& path : gone) {
-      WM_RETURN_IF_ERROR(Lose(step, path, model::GoneReason::kDeleted));
+      WM_RETURN_IF_ERROR(Lose(step, path, reason));
     }
     if (rows < kPageRows) return {};
     last += '\0';  // the next path after the last one looked at
@@ -295,20 +332,26 @@ base::Status Inventory::Cover(Step& step, const model::Coverage& coverage) {
   return events_.Append(step.transaction(), model::CoverageChanged{coverage});
 }
 
-base::Status Inventory::ForgetRootsExcept(std::string_view sensor,
-                                          std::span<const std::string> roots) {
-  WM_CHECK(loop_.OnLoop() && walks_.empty());
+base::Status Inventory::Choose(Step& step, const sensors::RootsChosen& chosen) {
+  if (const auto known = chosen_.find(chosen.sensor);
+      known != chosen_.end() && known->second == chosen.roots) {
+    return {};
+  }
   std::vector<std::string> kept;
-  for (const std::string& root : roots) kept.push_back(WithoutTrailingSlash(root));
+  for (const model::Path& root : chosen.roots) kept.push_back(WithoutTrailingSlash(root.bytes));
   WM_ASSIGN_OR_RETURN(const std::vector<model::Coverage> coverages, Coverages());
-  WM_ASSIGN_OR_RETURN(Step step, Step::Begin(database_));
-  WM_RETURN_IF_ERROR(LoseOutside(step, kept));
+  std::vector<std::string> removed;
   for (const model::Coverage& coverage : coverages) {
     const std::string root = WithoutTrailingSlash(coverage.root.bytes);
-    if (coverage.sensor != sensor || std::ranges::find(kept, root) != kept.end()) continue;
+    if (coverage.sensor != chosen.sensor || std::ranges::find(kept, root) != kept.end()) continue;
     WM_RETURN_IF_ERROR(Uncover(step, coverage));
+    removed.push_back(root);
   }
-  return step.Commit();
+  // A root that went may have lain in one that stays.
+  for (const std::string& root : removed) {
+    WM_RETURN_IF_ERROR(LoseUnseen(step, root, {}, {}, model::GoneReason::kRootRemoved));
+  }
+  return LoseOutside(step, kept);
 }
 
 base::Status Inventory::LoseOutside(Step& step, std::span<const std::string> roots) {
@@ -366,14 +409,20 @@ base::Result<Inventory::Row> Inventory::ReadRow(const sqlite::Statement& stateme
   }
   row.modified_ns = statement.Int(3);
   row.changed_ns = statement.Int(4);
+  row.lasting = statement.Int(5) != 0;
   return row;
+}
+
+sensors::FileStamp Inventory::StampOf(const Row& row) {
+  return {row.sighting.identity, row.sighting.size_bytes, row.modified_ns, row.changed_ns};
 }
 
 base::Result<std::optional<Inventory::Row>> Inventory::FindRow(const model::Path& path) {
   WM_ASSIGN_OR_RETURN(
       sqlite::Statement find,
-      database_.Prepare("SELECT id, sighting, verdict, modified_ns, changed_ns FROM sightings "
-                        "WHERE path = ?"));
+      database_.Prepare(
+          "SELECT id, sighting, verdict, modified_ns, changed_ns, lasting FROM sightings "
+          "WHERE path = ?"));
   WM_ASSIGN_OR_RETURN(const bool found, find.Bind(base::AsBytes(path.bytes)).Step());
   if (!found) return std::optional<Row>();
   WM_ASSIGN_OR_RETURN(Row row, ReadRow(find));
@@ -384,13 +433,14 @@ base::Status Inventory::Insert(Row& row) {
   WM_ASSIGN_OR_RETURN(
       sqlite::Statement put,
       database_.Prepare("INSERT INTO sightings (path, identity, size_bytes, modified_ns, "
-                        "changed_ns, outcome, digest_state, sighting, verdict) "
-                        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"));
+                        "changed_ns, lasting, outcome, digest_state, sighting, verdict) "
+                        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"));
   WM_RETURN_IF_ERROR(put.Bind(base::AsBytes(row.sighting.path.bytes))
                          .Bind(base::AsBytes(row.sighting.identity.bytes))
                          .Bind(Column(row.sighting.size_bytes))
                          .Bind(row.modified_ns)
                          .Bind(row.changed_ns)
+                         .Bind(std::int64_t{row.lasting})
                          .Bind(static_cast<std::int64_t>(row.verdict->outcome))
                          .Bind(static_cast<std::int64_t>(row.sighting.digest.state))
                          .Bind(base::AsBytes(ToColumn(row.sighting)))
@@ -404,12 +454,13 @@ base::Status Inventory::Update(const Row& row) {
   WM_ASSIGN_OR_RETURN(
       sqlite::Statement put,
       database_.Prepare("UPDATE sightings SET identity = ?, size_bytes = ?, modified_ns = ?, "
-                        "changed_ns = ?, outcome = ?, digest_state = ?, sighting = ?, verdict = ? "
-                        "WHERE id = ?"));
+                        "changed_ns = ?, lasting = ?, outcome = ?, digest_state = ?, sighting = ?, "
+                        "verdict = ? WHERE id = ?"));
   return put.Bind(base::AsBytes(row.sighting.identity.bytes))
       .Bind(Column(row.sighting.size_bytes))
       .Bind(row.modified_ns)
       .Bind(row.changed_ns)
+      .Bind(std::int64_t{row.lasting})
       .Bind(static_cast<std::int64_t>(row.verdict->outcome))
       .Bind(static_cast<std::int64_t>(row.sighting.digest.state))
       .Bind(base::AsBytes(ToColumn(row.sighting)))
@@ -443,8 +494,9 @@ base::Result<bool> Inventory::RejudgePage() {
   {
     WM_ASSIGN_OR_RETURN(
         sqlite::Statement page,
-        database_.Prepare("SELECT id, sighting, verdict, modified_ns, changed_ns FROM sightings "
-                          "WHERE id > ? ORDER BY id LIMIT ?"));
+        database_.Prepare(
+            "SELECT id, sighting, verdict, modified_ns, changed_ns, lasting FROM sightings "
+            "WHERE id > ? ORDER BY id LIMIT ?"));
     page.Bind(rejudging_->last_id).Bind(kPageRows);
     while (true) {
       WM_ASSIGN_OR_RETURN(const bool row, page.Step());

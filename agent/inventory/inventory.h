@@ -53,13 +53,9 @@ class Inventory final : public decide::Subjects {
 
   // A WalkFinished that is complete makes everything below its root gone that was not reported
   // since its WalkStarted; except what lies below another known root inside it, which has walks of
-  // its own. A walk that this object did not see begin concludes nothing.
+  // its own, and what lies at or below a path that could not be read. A walk that this object did
+  // not see begin concludes nothing.
   base::Status Apply(std::span<const sensors::Observation> observations);
-
-  // At the start, when the sensor's roots are named in the settings: everything that it saw outside
-  // of them is gone with GoneReason::kRootRemoved, and coverage of other roots is forgotten, which
-  // the last word about each says. `roots` are absolute and hold no symbolic link.
-  base::Status ForgetRootsExcept(std::string_view sensor, std::span<const std::string> roots);
 
   // decide::Subjects. Stored verdicts and their events change only where model::SameJudgement says
   // so.
@@ -80,6 +76,7 @@ class Inventory final : public decide::Subjects {
     std::optional<model::Verdict> verdict;
     std::int64_t modified_ns = 0;
     std::int64_t changed_ns = 0;
+    bool lasting = true;
   };
   // A transaction that is committed and begun anew when enough was done in it.
   class Step;
@@ -94,15 +91,21 @@ class Inventory final : public decide::Subjects {
 
   base::Status ApplyOne(Step& step, const sensors::Observation& observation);
   base::Status See(Step& step, const sensors::ModelSeen& seen);
+  base::Status Hash(Step& step, const sensors::ModelHashed& hashed);
+  std::optional<model::Sighting> AsStored(const model::Sighting& sighting);
+  base::Status Change(Step& step, const Row& known, Row row);
   base::Status StillThere(const model::Path& path);
   base::Status Lose(Step& step, const model::Path& path, model::GoneReason reason);
   base::Status Finish(Step& step, const sensors::WalkFinished& walk);
   base::Status LoseUnseen(Step& step, const std::string& root,
-                          const std::unordered_set<std::int64_t>& seen);
+                          const std::unordered_set<std::int64_t>& seen,
+                          std::span<const model::Path> unread, model::GoneReason reason);
   base::Status Cover(Step& step, const model::Coverage& coverage);
+  base::Status Choose(Step& step, const sensors::RootsChosen& chosen);
   base::Status LoseOutside(Step& step, std::span<const std::string> roots);
   base::Status Uncover(Step& step, model::Coverage coverage);
 
+  static sensors::FileStamp StampOf(const Row& row);
   static base::Result<Row> ReadRow(const sqlite::Statement& statement);
   base::Result<std::optional<Row>> FindRow(const model::Path& path);
   base::Status Insert(Row& row);
@@ -121,6 +124,8 @@ class Inventory final : public decide::Subjects {
 
   // Owned by the loop. Walks in progress by root, with the ids of the sightings reported since.
   std::map<std::string, std::unordered_set<std::int64_t>> walks_;
+  // The roots of each sensor for which all that was outside of them has been forgotten.
+  std::map<std::string, std::vector<model::Path>> chosen_;
   std::uint64_t refused_sightings_ = 0;
   std::optional<Rejudging> rejudging_;
   base::Timer rejudge_timer_;

@@ -17,13 +17,13 @@ base::Result<std::unique_ptr<KnownSightings>> KnownSightings::Open(const std::st
 
 base::Result<std::optional<sensors::KnownFile>> KnownSightings::TryFind(
     const model::Path& path, const sensors::FileStamp& stamp) {
-  // The path itself first, then any other name of the same file. Stamps of zeros were never good.
+  // The path itself first, then any other name of the same file.
   constexpr std::string_view kByPath =
-      "SELECT sighting FROM sightings WHERE path = ? AND identity = ? AND modified_ns = ? "
-      "AND changed_ns = ? AND changed_ns != 0";
+      "SELECT sighting, lasting FROM sightings WHERE path = ? AND identity = ? AND modified_ns = ? "
+      "AND changed_ns = ?";
   constexpr std::string_view kByIdentity =
-      "SELECT sighting FROM sightings WHERE identity = ? AND modified_ns = ? "
-      "AND changed_ns = ? AND changed_ns != 0 LIMIT 1";
+      "SELECT sighting, lasting FROM sightings WHERE identity = ? AND modified_ns = ? "
+      "AND changed_ns = ? AND lasting LIMIT 1";
   for (const bool by_path : {true, false}) {
     if (!by_path && stamp.identity.bytes.empty()) break;
     WM_ASSIGN_OR_RETURN(sqlite::Statement find,
@@ -37,11 +37,7 @@ base::Result<std::optional<sensors::KnownFile>> KnownSightings::TryFind(
     sensors::KnownFile known;
     WM_ASSIGN_OR_RETURN(known.sighting, SightingFromColumn(find.Blob(0)));
     if (known.sighting.size_bytes != stamp.size_bytes) continue;
-    known.identity = stamp.identity;
-    known.size_bytes = stamp.size_bytes;
-    known.modified_ns = stamp.modified_ns;
-    known.changed_ns = stamp.changed_ns;
-    known.is_model = true;
+    known.lasting = find.Int(1) != 0;
     return std::optional<sensors::KnownFile>(std::move(known));
   }
   return std::optional<sensors::KnownFile>();

@@ -16,6 +16,7 @@ struct FileStatus {
   std::uint64_t inode = 0;
   std::uint64_t links = 0;
   std::uint64_t size_bytes = 0;
+  std::uint64_t allocated_bytes = 0;  // less than the size where the file has holes
   std::int64_t modified_ns = 0;
   std::int64_t changed_ns = 0;
   std::uint32_t owner = 0;  // uid
@@ -49,6 +50,17 @@ void AdviseDone(int fd, std::uint64_t offset, std::uint64_t size);
 // Whether most of a file was in the page cache already, told by a few pages spread over it. Such a
 // file is somebody's working set and its pages are left alone.
 bool IsMostlyCached(int fd, std::uint64_t size);
+
+// Whether somebody has the file open for writing, or mapped so, at this moment. Such a one can
+// change its bytes again without renewing its times, until they have been written back to the disk.
+// A lease (fcntl(2), F_SETLEASE) is what knows; without the right to one (neither the file's owner
+// nor CAP_LEASE), or on a file system without leases, the answer is no. `fd` is open for reading
+// alone.
+bool HasWriter(int fd);
+
+// Whether a write below this open folder or file always shows in the file's ctime, when nobody had
+// it open for writing before. Not on tmpfs, where a shared mapping renews no time at all.
+bool RenewsTimes(int fd);
 
 // The whole of a small file of the system's own, e.g. in /proc. Longer than `limit` is
 // RESOURCE_EXHAUSTED.

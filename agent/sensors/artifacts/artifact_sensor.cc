@@ -75,6 +75,19 @@ model::Facts NotInspected(model::Format sniffed, const base::Error& error) {
   return facts;
 }
 
+// Far fewer bytes on the disk than in the file; compression alone does not do that to weights.
+bool IsSparse(const os::FileStatus& status) {
+  constexpr std::uint64_t kLeastShare = 8;
+  return status.size_bytes >= limits::kMiB &&
+         status.allocated_bytes < status.size_bytes / kLeastShare;
+}
+
+bool SameButForDigest(const model::Sighting& a, const model::Sighting& b) {
+  model::Sighting with_digest_of_b = a;
+  with_digest_of_b.digest = b.digest;
+  return with_digest_of_b == b;
+}
+
 base::WallTime WallTimeFromNanoseconds(std::int64_t ns) {
   return base::WallTimeFromMicroseconds(ns / 1000);
 }
@@ -218,19 +231,32 @@ void ArtifactSensor::Walk() {
 }
 
 std::vector<ArtifactSensor::Target> ArtifactSensor::OpenRoots() {
-  std::vector<std::string> paths = options_.roots;
-  if (paths.empty()) {
-    base::Result<os::MountTable> table = os::ReadMounts();
-    if (table.has_value()) {
-      DefaultRoots roots = ChooseRoots(*table);
-      paths = std::move(roots.paths);
-      for (model::Coverage& other : roots.others) outbox_.Add(CoverageSeen{std::move(other)});
-    } else {
-      outbox_.Add(CoverageSeen{CouldNotOpen("/", table.error())});
-    }
+  std::vector<std::string> named;
+  // Whether all that is missing now is known to be gone: a link that leads nowhere may have led to
+  // anything, and a table that can't be read whole may hold everything.
+  bool certain = true;
+  for (const std::string& root : options_.roots) {
+    std::optional<std::string> resolved = ResolveRoot(root);
+    certain = certain && resolved.has_value();
+    named.push_back(std::move(resolved).value_or(root));
   }
+  const base::Result<os::MountTable> table = os::ReadMounts();
+  certain = certain && table.has_value() && table->beyond_limit == 0;
+  ChosenRoots chosen;
+  if (table.has_value()) {
+    chosen = ChooseRoots(*table, std::move(named), options_.excluded);
+  } else {
+    chosen = {std::move(named), {CouldNotOpen("/", table.error())}};
+  }
+  if (certain) {
+    RootsChosen told{kSensorName, {}};
+    for (const std::string& path : chosen.paths) told.roots.push_back({path});
+    for (const model::Coverage& other : chosen.others) told.roots.push_back(other.root);
+    outbox_.Add(std::move(told));
+  }
+  for (model::Coverage& other : chosen.others) outbox_.Add(CoverageSeen{std::move(other)});
   std::vector<Target> targets;
-  for (const std::string& path : paths) {
+  for (const std::string& path : chosen.paths) {
     base::Result<std::shared_ptr<const Root>> root = OpenRoot(path, boot_id_);
     if (root.has_value()) {
       Target target;
@@ -275,13 +301,15 @@ void ArtifactSensor::FinishWalk(const std::vector<Target>& targets) {
     WalkFinished finished;
     finished.coverage =
         CoverageOf(*target.root, target.summary, target.files_failed, hashes_refused_);
-    // A root that could not be read whole leaves the roots around it incomplete as well.
-    finished.complete = std::all_of(targets.begin(), targets.end(), [&target](const Target& other) {
-      const WalkSummary& summary = other.summary;
-      return !IsWithin(other.root->path, target.root->path) ||
-             (summary.finished && summary.unreadable_folders == 0 && summary.failed == 0 &&
-              summary.beyond_limit == 0);
-    });
+    finished.complete = true;
+    // What a root inside could not read is not known of the roots around it either.
+    for (const Target& other : targets) {
+      if (!IsWithin(other.root->path, target.root->path)) continue;
+      finished.complete = finished.complete && other.summary.finished && other.summary.unnamed == 0;
+      for (const std::string& path : other.summary.unread) finished.unread.push_back({path});
+    }
+    finished.complete = finished.complete && finished.unread.size() <= limits::kMaxUnreadPaths;
+    if (!finished.complete) finished.unread.clear();
     outbox_.Add(std::move(finished));
   }
 }
@@ -313,13 +341,14 @@ bool ArtifactSensor::Look(const std::shared_ptr<const Root>& root, const FoundFi
   if (!identity.has_value()) return identity.error().code() == base::ErrorCode::kNotFound;
   const FileStamp stamp{*std::move(identity), file.status.size_bytes, file.status.modified_ns,
                         file.status.changed_ns};
-  if (again == nullptr && TellIfKnown(root, {file.path}, stamp, file.status.links)) return true;
+  std::optional<model::Sighting> known;
+  if (again == nullptr && TellIfKnown(root, file, stamp, known)) return true;
   if (again == nullptr && AwaitsAnotherLook({file.path}, stamp)) {
     ++models_seen_;
     outbox_.Add(ModelStillThere{{file.path}});
     return true;
   }
-  return Sniff(root, file, again);
+  return Sniff(root, file, again, std::move(known));
 }
 
 // Told in this very state already: telling it anew would make its digest pending again.
@@ -331,7 +360,7 @@ bool ArtifactSensor::AwaitsAnotherLook(const model::Path& path, const FileStamp&
 }
 
 bool ArtifactSensor::Sniff(const std::shared_ptr<const Root>& root, const FoundFile& file,
-                           const Again* again) {
+                           const Again* again, std::optional<model::Sighting> known) {
   base::Result<os::OpenedFile> opened = os::OpenRegularAt(file.folder, file.name);
   if (!opened.has_value()) {
     // Gone or replaced between its name and this: the next walk sees what is there then.
@@ -354,14 +383,16 @@ bool ArtifactSensor::Sniff(const std::shared_ptr<const Root>& root, const FoundF
   bytes_sniffed_ += *head_read + *tail_read;
   Candidate candidate;
   candidate.settled = IsSettled(stamp);
+  candidate.lasting = root->renews_times && !os::HasWriter(fd);
   candidate.sighting.facts.format =
       formats::Sniff(base::ByteView(head.data(), *head_read),
                      base::ByteView(tail.data(), *tail_read), stamp.size_bytes);
   if (candidate.sighting.facts.format == model::Format::kUnknown) {
-    NoModel(*root, {file.path}, opened->status, candidate.settled);
+    NoModel(*root, {file.path}, opened->status, candidate.settled && candidate.lasting);
     return true;
   }
   candidate.root = root;
+  candidate.known = std::move(known);
   candidate.fd = std::move(opened->fd);
   candidate.status = opened->status;
   candidate.sighting.path = {file.path};
@@ -381,34 +412,40 @@ bool ArtifactSensor::Sniff(const std::shared_ptr<const Root>& root, const FoundF
   return true;
 }
 
-bool ArtifactSensor::TellIfKnown(const std::shared_ptr<const Root>& root, const model::Path& path,
-                                 const FileStamp& stamp, std::uint64_t links) {
-  std::optional<KnownFile> known = seams_.known.Find(path, stamp);
-  if (!known.has_value() || !known->is_model) return false;
+bool ArtifactSensor::TellIfKnown(const std::shared_ptr<const Root>& root, const FoundFile& file,
+                                 const FileStamp& stamp, std::optional<model::Sighting>& known) {
+  const model::Path path{file.path};
+  std::optional<KnownFile> found = seams_.known.Find(path, stamp);
+  if (!found.has_value()) return false;
+  if (!found->lasting) {
+    known = std::move(found->sighting);
+    return false;
+  }
   ++models_seen_;
-  const bool same_path = known->sighting.path == path;
-  known->sighting.path = path;
-  const bool hashed = known->sighting.digest.state == model::DigestState::kVerified;
-  if (!hashed) known->sighting.digest = {};
-  if (same_path) {
+  const bool hashed = found->sighting.digest.state == model::DigestState::kVerified;
+  if (found->sighting.path == path) {
     outbox_.Add(ModelStillThere{path});
   } else {
-    outbox_.Add(ModelSeen{known->sighting, stamp.modified_ns, stamp.changed_ns});
+    found->sighting.path = path;
+    if (!hashed) found->sighting.digest = {};
+    outbox_.Add(ModelSeen{std::move(found->sighting), stamp.modified_ns, stamp.changed_ns});
   }
   if (!hashed) {
     HashJob job;
     job.root = root;
+    job.path = path;
     job.stamp = stamp;
-    job.sighting = std::move(known->sighting);
-    job.links = links;
+    job.links = file.status.links;
+    job.sparse = IsSparse(file.status);
+    job.lasting = root->renews_times;
     Enqueue(std::move(job));
   }
   return true;
 }
 
 void ArtifactSensor::NoModel(const Root& root, const model::Path& path,
-                             const os::FileStatus& status, bool settled) {
-  if (settled) sniffed_.Insert(root.identity.prefix(), status);
+                             const os::FileStatus& status, bool lasting) {
+  if (lasting) sniffed_.Insert(root.identity.prefix(), status);
   if (seams_.known.HasModelAt(path)) outbox_.Add(ModelGone{path, false});
 }
 
@@ -439,31 +476,36 @@ void ArtifactSensor::ParseCandidates() {
 }
 
 void ArtifactSensor::TellParsed(Candidate candidate, model::Facts facts, bool inspected) {
-  if (candidate.status.links > 1 && inspected && links_.size() < limits::kMaxHardLinkedFiles) {
+  if (candidate.status.links > 1 && inspected && links_.size() < limits::kMaxHardLinkedFacts) {
     links_[candidate.stamp.identity.bytes] = {candidate.stamp, facts};
   }
   if (facts.format == model::Format::kUnknown) {
-    NoModel(*candidate.root, candidate.sighting.path, candidate.status, candidate.settled);
+    NoModel(*candidate.root, candidate.sighting.path, candidate.status,
+            candidate.settled && candidate.lasting);
     return;
   }
   ++models_seen_;
   candidate.sighting.facts = std::move(facts);
-  const bool keep = candidate.settled && inspected;
-  if (candidate.tell) {
-    outbox_.Add(ModelSeen{candidate.sighting, keep ? candidate.stamp.modified_ns : 0,
-                          keep ? candidate.stamp.changed_ns : 0});
+  const bool lasting = candidate.settled && candidate.lasting && inspected;
+  const model::Path path = candidate.sighting.path;
+  if (candidate.known.has_value() && SameButForDigest(candidate.sighting, *candidate.known)) {
+    // Only its bytes have to be read again.
+    outbox_.Add(ModelStillThere{path});
+  } else if (candidate.tell) {
+    outbox_.Add(ModelSeen{std::move(candidate.sighting), candidate.stamp.modified_ns,
+                          candidate.stamp.changed_ns, lasting});
   }
   if (!candidate.settled) {
-    LookLater(candidate.root, candidate.sighting.path,
-              {candidate.attempt, candidate.looks + 1, candidate.stamp});
+    LookLater(candidate.root, path, {candidate.attempt, candidate.looks + 1, candidate.stamp});
     if (candidate.stamp.size_bytes > kHashAtOnceBytes) return;
   }
   HashJob job;
   job.root = std::move(candidate.root);
+  job.path = path;
   job.stamp = std::move(candidate.stamp);
-  job.sighting = std::move(candidate.sighting);
   job.links = candidate.status.links;
-  job.settled = keep;
+  job.sparse = IsSparse(candidate.status);
+  job.lasting = lasting;
   job.attempt = candidate.attempt;
   Enqueue(std::move(job));
 }
@@ -496,24 +538,17 @@ void ArtifactSensor::Enqueue(HashJob job) {
 }
 
 void ArtifactSensor::Hashed(const HashJob& job, const model::ContentDigest& digest) {
-  ModelSeen seen;
-  seen.sighting = job.sighting;
-  seen.sighting.digest = digest;
-  if (job.settled) {
-    seen.modified_ns = job.stamp.modified_ns;
-    seen.changed_ns = job.stamp.changed_ns;
-  }
-  outbox_.Add(std::move(seen));
+  outbox_.Add(ModelHashed{job.path, job.stamp, job.lasting, digest});
   outbox_.Flush();
 }
 
 void ArtifactSensor::ChangedWhileHashed(const HashJob& job) {
   if (job.attempt < limits::kMaxHashAttempts) {
-    LookLater(job.root, job.sighting.path, {job.attempt + 1, job.attempt, {}});
+    LookLater(job.root, job.path, {job.attempt + 1, job.attempt, {}});
     return;
   }
   HashJob unfit = job;
-  unfit.settled = false;
+  unfit.lasting = false;
   model::ContentDigest failed;
   failed.state = model::DigestState::kFailed;
   failed.detail = "the file kept changing while it was read";

@@ -28,7 +28,8 @@
 namespace weighmaster::agent::sensors {
 
 struct ArtifactSensorOptions {
-  std::vector<std::string> roots;     // empty: every local, non-pseudo mount
+  // With the local mounts below them; empty: every local, non-pseudo mount.
+  std::vector<std::string> roots;
   std::vector<std::string> excluded;  // full paths
   // Smaller files wait for a second, slower pass. 0: one pass over everything.
   std::uint64_t min_size_bytes = base::limits::kDefaultMinFileBytes;
@@ -84,7 +85,7 @@ class ArtifactSensor {
   ArtifactSensor& operator=(const ArtifactSensor&) = delete;
 
   // Asks for a walk over all roots; one that has begun is finished first. Its observations are
-  // WalkStarted for every root, what was seen, WalkFinished for every root.
+  // RootsChosen, WalkStarted for every root, what was seen, WalkFinished for every root.
   void StartWalk();
 
   // Breaks off: the walk stays unfinished, hashing leaves its checkpoints. For good.
@@ -122,8 +123,10 @@ class ArtifactSensor {
     os::FileStatus status;
     FileStamp stamp;
     model::Sighting sighting;
+    std::optional<model::Sighting> known;  // what was told of it in this very state
     bool settled = true;
-    bool tell = true;  // false: told already, in this very state
+    bool lasting = true;  // as in HashJob, but for having settled
+    bool tell = true;     // false: told already, in this very state
     int attempt = 1;
     int looks = 1;
   };
@@ -138,12 +141,14 @@ class ArtifactSensor {
   void LookAgain(const Unsettled& file);
   // Looks at one file by its content. False when it could not be read.
   bool Look(const std::shared_ptr<const Root>& root, const FoundFile& file, const Again* again);
-  bool Sniff(const std::shared_ptr<const Root>& root, const FoundFile& file, const Again* again);
-  bool TellIfKnown(const std::shared_ptr<const Root>& root, const model::Path& path,
-                   const FileStamp& stamp, std::uint64_t links);
+  bool Sniff(const std::shared_ptr<const Root>& root, const FoundFile& file, const Again* again,
+             std::optional<model::Sighting> known);
+  // Whether that was all there is to do; if not, `known` is what was told of it in this state.
+  bool TellIfKnown(const std::shared_ptr<const Root>& root, const FoundFile& file,
+                   const FileStamp& stamp, std::optional<model::Sighting>& known);
   bool AwaitsAnotherLook(const model::Path& path, const FileStamp& stamp) const;
   void NoModel(const Root& root, const model::Path& path, const os::FileStatus& status,
-               bool settled);
+               bool lasting);
   void ParseCandidates();
   void TellParsed(Candidate candidate, model::Facts facts, bool inspected);
   bool Rest(Pass pass, std::uint64_t bytes);

@@ -17,10 +17,17 @@ namespace {
 constexpr std::size_t kChunkBytes = 64 * base::limits::kKiB;
 // How much is read before the page cache is told that it may have it back; telling costs, too.
 constexpr std::uint64_t kGiveBackBytes = 1 * base::limits::kMiB;
+// How much of a file is read before a smaller one that came meanwhile is.
+constexpr std::uint64_t kSliceBytes = 32 * base::limits::kMiB;
 
 bool Matches(const os::FileStatus& status, const FileStamp& stamp) {
   return status.size_bytes == stamp.size_bytes && status.modified_ns == stamp.modified_ns &&
          status.changed_ns == stamp.changed_ns;
+}
+
+// What a job weighs in the queue.
+std::size_t CostOf(const HashJob& job) {
+  return sizeof job + job.path.bytes.size() + job.stamp.identity.bytes.size();
 }
 
 }  // namespace
@@ -46,17 +53,27 @@ bool HashQueue::Add(HashJob job) {
     done_(job, digest);
     return true;
   }
-  const auto present = by_identity_.find(job.stamp.identity.bytes);
-  if (present != by_identity_.end() && present->second->jobs.front().stamp == job.stamp) {
-    present->second->jobs.push_back(std::move(job));
+  const std::size_t cost = CostOf(job);
+  if (const auto present = by_identity_.find(job.stamp.identity.bytes);
+      present != by_identity_.end() && present->second->first.stamp == job.stamp) {
+    std::set<HashJob, ByPath>& jobs = present->second->jobs;
+    if (const auto same_path = jobs.find(job); same_path != jobs.end()) {
+      jobs.erase(same_path);
+      queued_bytes_ -= cost;
+    }
+    if (queued_bytes_ + cost > base::limits::kMaxHashQueueBytes) return false;
+    queued_bytes_ += cost;
+    jobs.insert(std::move(job));
     return true;
   }
-  if (queue_.size() >= base::limits::kMaxHashQueue) return false;
+  if (queued_bytes_ + cost > base::limits::kMaxHashQueueBytes) return false;
+  queued_bytes_ += cost;
   bytes_to_hash_ += job.stamp.size_bytes;
-  auto entry = std::make_shared<Entry>();
+  const Rank rank{job.sparse, job.stamp.size_bytes, next_number_++};
+  const auto entry = std::make_shared<Entry>(Entry{job, rank, {}, {}});
   by_identity_[job.stamp.identity.bytes] = entry;
-  entry->jobs.push_back(std::move(job));
-  queue_.push_back(std::move(entry));
+  entry->jobs.insert(std::move(job));
+  queue_.emplace(rank, entry);
   if (drains_ < std::max(options_.threads, 1U)) {
     ++drains_;
     lock.unlock();
@@ -74,38 +91,38 @@ void HashQueue::Drain() {
   if (options_.background) os::EnterBackground();
   std::unique_lock lock(mutex_);
   while (!queue_.empty() && !stop_.stop_requested()) {
-    const std::shared_ptr<Entry> entry = std::move(queue_.front());
-    queue_.pop_front();
+    const std::shared_ptr<Entry> entry = queue_.extract(queue_.begin()).mapped();
     lock.unlock();
-    Process(entry);
+    const Reading reading = Read(*entry);
+    if (reading.end != ReadingEnd::kOutranked && reading.end != ReadingEnd::kStopped) {
+      Finish(entry, reading);
+    }
     lock.lock();
+    if (reading.end == ReadingEnd::kOutranked) queue_.emplace(entry->rank, entry);
   }
   // Notified under the lock: once it is free, the queue may be gone.
   if (--drains_ == 0) idle_.notify_all();
 }
 
-void HashQueue::Process(const std::shared_ptr<Entry>& entry) {
-  // Jobs that join meanwhile are appended, so the first is read under the lock and copied.
-  HashJob first;
-  {
-    const std::lock_guard lock(mutex_);
-    first = entry->jobs.front();
-  }
-  const Reading reading = Read(first);
-  if (reading.end == ReadingEnd::kStopped) return;
-  std::vector<HashJob> jobs;
+void HashQueue::Finish(const std::shared_ptr<Entry>& entry, const Reading& reading) {
+  const HashJob& first = entry->first;
+  const bool lasting = entry->progress.has_value() && entry->progress->lasting;
+  std::set<HashJob, ByPath> jobs;
   {
     const std::lock_guard lock(mutex_);
     jobs = std::move(entry->jobs);
+    for (const HashJob& job : jobs) queued_bytes_ -= CostOf(job);
     const auto present = by_identity_.find(first.stamp.identity.bytes);
     if (present != by_identity_.end() && present->second == entry) by_identity_.erase(present);
-    if (reading.end == ReadingEnd::kVerified && first.links > 1 && first.settled) {
+    if (reading.end == ReadingEnd::kVerified && first.links > 1 && lasting) {
       if (finished_links_.size() >= base::limits::kMaxHardLinkedFiles) finished_links_.clear();
       finished_links_[first.stamp.identity.bytes] = {first.stamp, reading.digest};
     }
   }
   ++files_hashed_;
-  for (const HashJob& job : jobs) {
+  while (!jobs.empty()) {
+    HashJob job = std::move(jobs.extract(jobs.begin()).value());
+    job.lasting = job.lasting && lasting;
     if (reading.end == ReadingEnd::kChanged) {
       changed_(job);
     } else {
@@ -114,9 +131,15 @@ void HashQueue::Process(const std::shared_ptr<Entry>& entry) {
   }
 }
 
-HashQueue::Reading HashQueue::Read(const HashJob& job) {
+bool HashQueue::IsOutranked(const Rank& rank) {
+  const std::lock_guard lock(mutex_);
+  return !queue_.empty() && queue_.begin()->first < rank;
+}
+
+HashQueue::Reading HashQueue::Read(Entry& entry) {
+  const HashJob& job = entry.first;
   base::Result<os::OpenedFile> file =
-      os::OpenRegularBeneath(job.root->fd.get(), RelativeTo(*job.root, job.sighting.path.bytes));
+      os::OpenRegularBeneath(job.root->fd.get(), RelativeTo(*job.root, job.path.bytes));
   if (!file.has_value()) {
     const base::ErrorCode code = file.error().code();
     // Gone, or something else by now: the next look finds out what.
@@ -130,24 +153,44 @@ HashQueue::Reading HashQueue::Read(const HashJob& job) {
       !Matches(file->status, job.stamp)) {
     return {ReadingEnd::kChanged, {}};
   }
-  return ReadOpened(job, file->fd.get());
+  return ReadOpened(entry, file->fd.get());
 }
 
-HashQueue::Reading HashQueue::ReadOpened(const HashJob& job, int fd) {
+HashQueue::Progress HashQueue::Begin(const HashJob& job, int fd) {
+  Progress progress;
+  progress.lasting = job.lasting && !os::HasWriter(fd);
+  if (LeavesCheckpoints(job, progress)) {
+    if (std::optional<openssl::ResumableSha256> resumed = Resume(job)) {
+      progress.hasher = *std::move(resumed);
+      progress.checkpointed = true;
+    }
+  }
+  bytes_hashed_ += progress.hasher.size();
+  progress.next_checkpoint = progress.hasher.size() + options_.checkpoint_bytes;
+  return progress;
+}
+
+bool HashQueue::LeavesCheckpoints(const HashJob& job, const Progress& progress) const {
+  return options_.checkpoint_bytes > 0 && job.stamp.size_bytes > options_.checkpoint_bytes &&
+         progress.lasting;
+}
+
+HashQueue::Reading HashQueue::ReadOpened(Entry& entry, int fd) {
+  const HashJob& job = entry.first;
   const std::uint64_t size = job.stamp.size_bytes;
-  const bool leaves_checkpoints =
-      options_.checkpoint_bytes > 0 && size > options_.checkpoint_bytes && job.settled;
-  std::optional<openssl::ResumableSha256> resumed;
-  if (leaves_checkpoints) resumed = Resume(job);
-  bool checkpointed = resumed.has_value();
-  openssl::ResumableSha256 hasher = checkpointed ? *std::move(resumed) : openssl::ResumableSha256();
-  bytes_hashed_ += hasher.size();
+  if (!entry.progress.has_value()) entry.progress = Begin(job, fd);
+  openssl::ResumableSha256& hasher = entry.progress->hasher;
+  const bool leaves_checkpoints = LeavesCheckpoints(job, *entry.progress);
   const bool keep_cached = os::IsMostlyCached(fd, size);
   os::AdviseSequential(fd);
-  std::uint64_t next_checkpoint = hasher.size() + options_.checkpoint_bytes;
   std::uint64_t given_back = hasher.size();
+  std::uint64_t slice_end = hasher.size() + kSliceBytes;
   base::Bytes chunk(static_cast<std::size_t>(std::min<std::uint64_t>(kChunkBytes, size)));
   while (hasher.size() < size) {
+    if (hasher.size() >= slice_end) {
+      if (IsOutranked(entry.rank)) return {ReadingEnd::kOutranked, {}};
+      slice_end = hasher.size() + kSliceBytes;
+    }
     const base::BootTime began = clock_.SinceBoot();
     const std::uint64_t offset = hasher.size();
     const auto wanted =
@@ -168,14 +211,16 @@ HashQueue::Reading HashQueue::ReadOpened(const HashJob& job, int fd) {
     bytes_read_ += *n;
     const bool going_on = pacer_.Spend(*n, clock_.SinceBoot().since_boot - began.since_boot, stop_);
     if (leaves_checkpoints && hasher.size() < size &&
-        (!going_on || hasher.size() >= next_checkpoint)) {
+        (!going_on || hasher.size() >= entry.progress->next_checkpoint)) {
       StoreCheckpoint(job, hasher.size(), hasher.Serialise());
-      checkpointed = true;
-      next_checkpoint = hasher.size() + options_.checkpoint_bytes;
+      entry.progress->checkpointed = true;
+      entry.progress->next_checkpoint = hasher.size() + options_.checkpoint_bytes;
     }
     if (!going_on && hasher.size() < size) return {ReadingEnd::kStopped, {}};
   }
-  if (checkpointed && !checkpoints_.Erase(job.stamp.identity).has_value()) ++checkpoint_failures_;
+  if (entry.progress->checkpointed && !checkpoints_.Erase(job.stamp.identity).has_value()) {
+    ++checkpoint_failures_;
+  }
   Reading reading{ReadingEnd::kVerified, {}};
   reading.digest.state = model::DigestState::kVerified;
   reading.digest.sha256 = hasher.Finish();

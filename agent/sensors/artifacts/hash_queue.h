@@ -1,17 +1,18 @@
 #pragma once
 
 #include <atomic>
+#include <compare>
 #include <condition_variable>
 #include <cstdint>
-#include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <stop_token>
 #include <string>
 #include <unordered_map>
-#include <vector>
 
 #include "agent/sensors/artifacts/budget.h"
 #include "agent/sensors/artifacts/roots.h"
@@ -22,14 +23,17 @@
 
 namespace weighmaster::agent::sensors {
 
-// A file to hash: the sighting that waits for its digest, and the state in which the file was seen.
+// A file to hash, in the state in which it was seen. It holds nothing of what the file says, so
+// that many may wait.
 struct HashJob {
   std::shared_ptr<const Root> root;
+  model::Path path;
   FileStamp stamp;
-  model::Sighting sighting;
   std::uint64_t links = 1;
-  bool settled =
-      true;  // false: it changed so lately that another write might not show in its stamp
+  bool sparse = false;  // most of it was never written
+  // Whether another write would show in the stamp: not when it changed a moment ago, while somebody
+  // has it open for writing, or where times are not renewed.
+  bool lasting = true;
   int attempt = 1;
 };
 
@@ -42,11 +46,13 @@ struct HashOptions {
 // Reads files and gives their SHA-256, several side by side on the executor, within the budget. A
 // digest is `verified` only when every byte was read and the file's size and times were the same
 // before and after. Large files leave checkpoints and go on from them. Links of one file wait for
-// one reading. Any thread may call it; `mutex_` guards the queue. Executor, pacer, checkpoints and
-// clock must outlive it; Wait() before it goes.
+// one reading. Small files come first, also while a large one is read, and files with holes last: a
+// file that claims an exabyte keeps nobody waiting. Any thread may call it; `mutex_` guards the
+// queue. Executor, pacer, checkpoints and clock must outlive it; Wait() before it goes.
 class HashQueue {
  public:
-  // Both are called on the executor's threads.
+  // Both are called on the executor's threads, with the job as it was added but for `lasting`,
+  // which is true only when it was so during the reading as well.
   using Done = std::function<void(const HashJob&, const model::ContentDigest&)>;
   // The file was not, or did not stay, in the state of its stamp: look at it anew.
   using Changed = std::function<void(const HashJob&)>;
@@ -55,7 +61,8 @@ class HashQueue {
             HashCheckpoints& checkpoints, const base::Clock& clock, std::stop_token stop, Done done,
             Changed changed);
 
-  // False when the queue is full (limits::kMaxHashQueue): the digest stays pending.
+  // False when the queue is full (limits::kMaxHashQueueBytes): the digest stays pending. A job for
+  // the same path in the same state replaces the one that waits.
   bool Add(HashJob job);
 
   // Blocks until nothing is queued or under way, which `stop` brings about soon.
@@ -68,11 +75,31 @@ class HashQueue {
   std::uint64_t checkpoint_failures() const { return checkpoint_failures_; }
 
  private:
+  // Whose turn it is: the smallest.
+  struct Rank {
+    bool sparse = false;
+    std::uint64_t size_bytes = 0;
+    std::uint64_t number = 0;  // in the order of coming
+    auto operator<=>(const Rank&) const = default;
+  };
+  struct ByPath {
+    bool operator()(const HashJob& a, const HashJob& b) const { return a.path < b.path; }
+  };
+  // How far the reading of a file has come.
+  struct Progress {
+    openssl::ResumableSha256 hasher;
+    bool lasting = true;
+    bool checkpointed = false;
+    std::uint64_t next_checkpoint = 0;
+  };
   // One file and every job that waits for it.
   struct Entry {
-    std::vector<HashJob> jobs;
+    const HashJob first;  // the path that is read
+    const Rank rank;
+    std::set<HashJob, ByPath> jobs;    // guarded by mutex_
+    std::optional<Progress> progress;  // of whoever took it off the queue
   };
-  enum class ReadingEnd { kVerified, kChanged, kFailed, kStopped };
+  enum class ReadingEnd { kVerified, kChanged, kFailed, kOutranked, kStopped };
   struct Reading {
     ReadingEnd end = ReadingEnd::kStopped;
     model::ContentDigest digest;
@@ -83,9 +110,12 @@ class HashQueue {
   };
 
   void Drain();
-  void Process(const std::shared_ptr<Entry>& entry);
-  Reading Read(const HashJob& job);
-  Reading ReadOpened(const HashJob& job, int fd);
+  void Finish(const std::shared_ptr<Entry>& entry, const Reading& reading);
+  bool IsOutranked(const Rank& rank);
+  Reading Read(Entry& entry);
+  Reading ReadOpened(Entry& entry, int fd);
+  Progress Begin(const HashJob& job, int fd);
+  bool LeavesCheckpoints(const HashJob& job, const Progress& progress) const;
   std::optional<openssl::ResumableSha256> Resume(const HashJob& job);
   void StoreCheckpoint(const HashJob& job, std::uint64_t offset, base::Bytes state);
   Reading Failed(const base::Error& error) const;
@@ -108,7 +138,9 @@ class HashQueue {
   std::mutex mutex_;
   std::condition_variable idle_;
   // Guarded by mutex_.
-  std::deque<std::shared_ptr<Entry>> queue_;
+  std::map<Rank, std::shared_ptr<Entry>> queue_;
+  std::size_t queued_bytes_ = 0;  // of every job that has not come to its end
+  std::uint64_t next_number_ = 0;
   std::unordered_map<std::string, std::shared_ptr<Entry>> by_identity_;  // queued or being read
   std::unordered_map<std::string, Finished> finished_links_;
   unsigned drains_ = 0;

@@ -1,5 +1,6 @@
 #include "agent/sensors/artifacts/roots.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <system_error>
 #include <utility>
@@ -8,6 +9,22 @@
 #include "agent/os/open_file.h"
 
 namespace weighmaster::agent::sensors {
+namespace {
+
+model::Coverage NotWalked(const os::Mount& mount) {
+  model::Coverage coverage;
+  coverage.sensor = kSensorName;
+  coverage.root = {mount.mount_point};
+  coverage.state = model::CoverageState::kCouldNot;
+  coverage.reason = mount.kind == os::MountKind::kPseudo ? model::CoverageReason::kPseudoFileSystem
+                    : mount.kind == os::MountKind::kRemote
+                        ? model::CoverageReason::kRemoteFileSystem
+                        : model::CoverageReason::kExcluded;
+  coverage.detail = base::EscapeForDisplay(mount.type);
+  return coverage;
+}
+
+}  // namespace
 
 base::Result<std::shared_ptr<const Root>> OpenRoot(const std::string& path,
                                                    const model::Id& boot_id) {
@@ -28,6 +45,7 @@ base::Result<std::shared_ptr<const Root>> OpenRoot(const std::string& path,
   }
   root->fd = *std::move(folder);
   WM_ASSIGN_OR_RETURN(root->identity, os::FileSystemIdentity::Of(root->fd.get(), boot_id));
+  root->renews_times = os::RenewsTimes(root->fd.get());
   return std::shared_ptr<const Root>(std::move(root));
 }
 
@@ -41,22 +59,40 @@ bool IsWithin(const std::string& path, const std::string& folder) {
   return path.starts_with(folder) && (path.size() == folder.size() || path[folder.size()] == '/');
 }
 
-DefaultRoots ChooseRoots(const os::MountTable& table) {
-  DefaultRoots roots;
-  for (const os::Mount& mount : os::DistinctMounts(table.mounts)) {
-    if (mount.kind == os::MountKind::kLocal) {
+std::optional<std::string> ResolveRoot(const std::string& root) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  const fs::path canonical = fs::canonical(root, error);
+  if (!error) return canonical.string();
+  fs::path so_far;
+  for (const fs::path& name : fs::path(root)) {
+    so_far /= name;
+    if (fs::is_symlink(fs::symlink_status(so_far, error))) return std::nullopt;
+  }
+  return fs::path(root).lexically_normal().string();
+}
+
+ChosenRoots ChooseRoots(const os::MountTable& table, std::vector<std::string> named,
+                        std::span<const std::string> excluded) {
+  // Only what is below the named roots decides which of several views of a file system is walked.
+  std::vector<os::Mount> candidates;
+  for (const os::Mount& mount : table.mounts) {
+    const bool below = std::ranges::any_of(named, [&mount](const std::string& root) {
+      return mount.mount_point != root && IsWithin(mount.mount_point, root);
+    });
+    const bool is_named = std::ranges::find(named, mount.mount_point) != named.end();
+    if (named.empty() || (below && !is_named)) candidates.push_back(mount);
+  }
+  ChosenRoots roots;
+  roots.paths = std::move(named);
+  for (const os::Mount& mount : os::DistinctMounts(candidates)) {
+    const bool is_excluded = std::ranges::any_of(
+        excluded, [&mount](const std::string& path) { return IsWithin(mount.mount_point, path); });
+    if (mount.kind == os::MountKind::kLocal && !is_excluded) {
       roots.paths.push_back(mount.mount_point);
-      continue;
+    } else {
+      roots.others.push_back(NotWalked(mount));
     }
-    model::Coverage coverage;
-    coverage.sensor = kSensorName;
-    coverage.root = {mount.mount_point};
-    coverage.state = model::CoverageState::kCouldNot;
-    coverage.reason = mount.kind == os::MountKind::kRemote
-                          ? model::CoverageReason::kRemoteFileSystem
-                          : model::CoverageReason::kPseudoFileSystem;
-    coverage.detail = base::EscapeForDisplay(mount.type);
-    roots.others.push_back(std::move(coverage));
   }
   if (table.beyond_limit + table.unreadable > 0) {
     model::Coverage coverage;

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -20,6 +22,7 @@ struct Root {
   std::string file;    // the name of a single file, else ""
   os::Fd fd;           // of `folder`
   os::FileSystemIdentity identity;
+  bool renews_times = true;  // os::RenewsTimes
 };
 
 // Opens a path that the user or the configuration names; links in it are resolved here, once.
@@ -32,13 +35,19 @@ std::string RelativeTo(const Root& root, const std::string& path);
 // Whether `path` is `folder` or lies below it; both absolute.
 bool IsWithin(const std::string& path, const std::string& folder);
 
-// The default roots: the mount points of every local mount, and, for the others, why they are not
-// looked at.
-struct DefaultRoots {
+// The path that a root of the settings means, absolute and without links; nothing while a link in
+// it leads nowhere. One that does not exist is itself.
+std::optional<std::string> ResolveRoot(const std::string& root);
+
+// What one walk speaks of: the roots to walk, and, for mounts below them that are not walked, why.
+struct ChosenRoots {
   std::vector<std::string> paths;
   std::vector<model::Coverage> others;
 };
-DefaultRoots ChooseRoots(const os::MountTable& table);
+// A walk stays on its mount, so every local mount is a root of its own: those at and below `named`,
+// which are resolved, or, when nothing is named, all; except at and below `excluded`.
+ChosenRoots ChooseRoots(const os::MountTable& table, std::vector<std::string> named,
+                        std::span<const std::string> excluded);
 
 // The coverage of a root that could not be opened.
 model::Coverage CouldNotOpen(const std::string& path, const base::Error& error);

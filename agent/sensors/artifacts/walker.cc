@@ -30,7 +30,7 @@ WalkSummary Walker::Walk(const Root& root, const Visit& visit, const Rest& rest,
   base::Result<os::FileStatus> status = os::StatusOf(root.fd.get());
   base::Result<os::Fd> fd = os::OpenFolderBeneath(root.fd.get(), ".");
   if (!status.has_value() || !fd.has_value()) {
-    Count(status.has_value() ? fd.error() : status.error());
+    Count(status.has_value() ? fd.error() : status.error(), {});
     summary_.finished = true;
     return summary_;
   }
@@ -51,6 +51,7 @@ WalkSummary Walker::Walk(const Root& root, const Visit& visit, const Rest& rest,
     if (!frame.fd.is_open() && !Reopen(root, frame)) {
       // It was moved or taken away while the walk was below it.
       summary_.failed += frame.folders.size();
+      NameUnread({});
       frames_.pop_back();
       continue;
     }
@@ -73,7 +74,7 @@ void Walker::ReadFolder(const Visit& visit, const Rest& rest, const std::stop_to
   std::uint64_t entries = 0;
   while (!stop.stop_requested()) {
     const base::Result<bool> more = reader.Next(entry);
-    if (!more.has_value()) Count(more.error());
+    if (!more.has_value()) Count(more.error(), {});
     if (!more.has_value() || !*more) break;
     ++entries;
     if (entry.type == os::FolderReader::Type::kOther) continue;
@@ -90,7 +91,7 @@ void Walker::VisitEntry(Frame& frame, std::string_view name, bool may_be_folder,
                         const Visit& visit) {
   name_.assign(name);
   const base::Result<os::FileStatus> status = os::StatusAt(frame.fd.get(), name_);
-  if (!status.has_value()) return Count(status.error());
+  if (!status.has_value()) return Count(status.error(), name);
   if (status->type == os::FileStatus::Type::kFolder && may_be_folder) {
     frame.folders.emplace_back(name);
     return;
@@ -98,6 +99,7 @@ void Walker::VisitEntry(Frame& frame, std::string_view name, bool may_be_folder,
   if (status->type != os::FileStatus::Type::kRegular) return;
   if (path_.size() + 1 + name.size() > base::limits::kMaxPathBytes) {
     ++summary_.beyond_limit;
+    NameUnread(name);
     return;
   }
   if (IsExcluded(name)) return;
@@ -109,13 +111,14 @@ void Walker::VisitEntry(Frame& frame, std::string_view name, bool may_be_folder,
 void Walker::Descend(const std::string& name) {
   if (path_.size() + 1 + name.size() > base::limits::kMaxPathBytes) {
     ++summary_.beyond_limit;
+    NameUnread(name);
     return;
   }
   if (IsExcluded(name)) return;
   base::Result<os::Fd> fd = os::OpenFolderBeneath(frames_.back().fd.get(), name);
-  if (!fd.has_value()) return Count(fd.error());
+  if (!fd.has_value()) return Count(fd.error(), name);
   const base::Result<os::FileStatus> status = os::StatusOf(fd->get());
-  if (!status.has_value()) return Count(status.error());
+  if (!status.has_value()) return Count(status.error(), name);
   Join(std::string(path_), name, path_);
   frames_.push_back({*std::move(fd), path_.size(), status->device, status->inode, {}});
   // A folder that is far above is closed, the root's never.
@@ -136,7 +139,8 @@ bool Walker::Reopen(const Root& root, Frame& frame) {
   return true;
 }
 
-void Walker::Count(const base::Error& error) {
+// `name` in the last frame's folder, or, when empty, that folder.
+void Walker::Count(const base::Error& error, std::string_view name) {
   switch (error.code()) {
     case base::ErrorCode::kNotFound:            // gone since its name was read
     case base::ErrorCode::kOutOfRange:          // another mount, which has a coverage of its own
@@ -144,10 +148,21 @@ void Walker::Count(const base::Error& error) {
       return;
     case base::ErrorCode::kPermissionDenied:
       ++summary_.unreadable_folders;
-      return;
+      break;
     default:
       ++summary_.failed;
   }
+  NameUnread(name);
+}
+
+void Walker::NameUnread(std::string_view name) {
+  if (summary_.unread.size() >= base::limits::kMaxUnreadPaths) {
+    ++summary_.unnamed;
+    return;
+  }
+  std::string path = path_;
+  if (!name.empty()) Join(path_, name, path);
+  summary_.unread.push_back(std::move(path));
 }
 
 bool Walker::IsExcluded(std::string_view name) {

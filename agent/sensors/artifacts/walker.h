@@ -30,6 +30,10 @@ struct WalkSummary {
   std::uint64_t failed = 0;              // I/O errors, and files whose status could not be asked
   std::uint64_t beyond_limit = 0;        // deeper than limits::kMaxPathBytes
   std::uint64_t excluded = 0;
+  // The folders and files behind the three counts before, and how many there was no room for
+  // (limits::kMaxUnreadPaths).
+  std::vector<std::string> unread;
+  std::uint64_t unnamed = 0;
   bool finished = false;  // false: it was stopped
 };
 
@@ -63,7 +67,8 @@ class Walker {
   // Goes into a folder below the last frame, if it opens.
   void Descend(const std::string& name);
   bool Reopen(const Root& root, Frame& frame);
-  void Count(const base::Error& error);
+  void Count(const base::Error& error, std::string_view name);
+  void NameUnread(std::string_view name);
   bool IsExcluded(std::string_view name);
 
   const std::set<std::string, std::less<>> excluded_;

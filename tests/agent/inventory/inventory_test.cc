@@ -179,8 +179,8 @@ TEST_F(InventoryTest, AnswersWithTheReasonOfThePolicyInForceNow) {
 TEST_F(InventoryTest, TellsThatWhatLayBelowARemovedRootIsGone) {
   Apply({Seen("/m/a"), Seen("/old/b"), Seen("/old/b/c"), Seen("/m-other/d"), WalkFinished("/m"),
          WalkFinished("/old"), WalkFinished("/m/inner")});
-  const std::string roots[] = {"/m/", "/elsewhere"};
-  ASSERT_TRUE(rooms_.inventory->ForgetRootsExcept("artifacts", roots).has_value());
+  const sensors::RootsChosen chosen{"artifacts", {{"/m"}, {"/elsewhere"}}};
+  Apply({chosen});
   EXPECT_EQ(Sightings(), 1);
   EXPECT_TRUE(Knows("/m/a"));
   const auto gone = rooms_.ToldOf<model::SightingGone>();
@@ -196,7 +196,7 @@ TEST_F(InventoryTest, TellsThatWhatLayBelowARemovedRootIsGone) {
   EXPECT_EQ(covered[3].coverage.reason, model::CoverageReason::kRootRemoved);
   EXPECT_EQ(covered[4].coverage.reason, model::CoverageReason::kRootRemoved);
 
-  ASSERT_TRUE(rooms_.inventory->ForgetRootsExcept("artifacts", roots).has_value());
+  Apply({chosen});
   EXPECT_EQ(rooms_.ToldOf<model::CoverageChanged>().size(), 5) << "each is told once";
 }
 
@@ -205,8 +205,7 @@ TEST_F(InventoryTest, ForgetsNothingBelowTheRootOfAllAndNothingOfAnotherSensor) 
   other.coverage.sensor = "another";
   other.coverage.root.bytes = "/somewhere";
   Apply({Seen("/m/a"), WalkFinished("/"), other});
-  const std::string roots[] = {"/"};
-  ASSERT_TRUE(rooms_.inventory->ForgetRootsExcept("artifacts", roots).has_value());
+  Apply({sensors::RootsChosen{"artifacts", {{"/"}}}});
   EXPECT_TRUE(Knows("/m/a"));
   EXPECT_EQ(rooms_.inventory->Coverages()->size(), 2);
 }
@@ -217,8 +216,54 @@ TEST_F(InventoryTest, ForgetsEveryRowOfALargeRemovedRoot) {
     many.push_back(Seen("/old/" + std::to_string(i)));
   }
   Apply(many);
-  ASSERT_TRUE(rooms_.inventory->ForgetRootsExcept("artifacts", {}).has_value());
+  Apply({sensors::RootsChosen{"artifacts", {}}});
   EXPECT_EQ(Sightings(), 0);
+}
+
+TEST_F(InventoryTest, TellsThatWhatLayBelowAMountThatWentIsGoneThoughARootIsAroundIt) {
+  Apply({Seen("/a"), Seen("/usb/b"), Seen("/usb/disk/c"), WalkFinished("/"), WalkFinished("/usb"),
+         WalkFinished("/usb/disk")});
+  Apply({sensors::RootsChosen{"artifacts", {{"/"}, {"/usb/disk"}}}});
+  EXPECT_TRUE(Knows("/a"));
+  EXPECT_FALSE(Knows("/usb/b"));
+  EXPECT_TRUE(Knows("/usb/disk/c")) << "it has a root of its own";
+  EXPECT_EQ(rooms_.ToldOf<model::SightingGone>().at(0).reason, model::GoneReason::kRootRemoved);
+}
+
+TEST_F(InventoryTest, ConcludesNothingBelowWhatCouldNotBeRead) {
+  Apply({Seen("/m/a"), Seen("/m/shut/b"), Seen("/m/shut-not/c"), Seen("/m/file")});
+  sensors::WalkFinished finished = WalkFinished("/m");
+  finished.unread = {{"/m/shut"}, {"/m/file"}};
+  Apply({WalkStarted("/m"), finished});
+  EXPECT_FALSE(Knows("/m/a"));
+  EXPECT_FALSE(Knows("/m/shut-not/c"));
+  EXPECT_TRUE(Knows("/m/shut/b"));
+  EXPECT_TRUE(Knows("/m/file"));
+}
+
+TEST_F(InventoryTest, GivesADigestToTheStateThatWasHashedAndToNoOther) {
+  const sensors::ModelSeen seen = Pending("/m/a");
+  sensors::ModelHashed hashed;
+  hashed.path = seen.sighting.path;
+  hashed.stamp = {seen.sighting.identity, seen.sighting.size_bytes, seen.modified_ns,
+                  seen.changed_ns};
+  hashed.digest = Seen("/m/a").sighting.digest;
+  const auto digest = [this] { return rooms_.inventory->Find({"/m/a"})->value().sighting.digest; };
+
+  Apply({hashed});
+  EXPECT_EQ(Sightings(), 0) << "it was gone when its digest came";
+  sensors::ModelHashed older = hashed;
+  older.stamp.changed_ns -= 1;
+  Apply({seen, older});
+  EXPECT_EQ(digest().state, model::DigestState::kPending);
+  Apply({hashed});
+  EXPECT_EQ(digest(), hashed.digest);
+  EXPECT_EQ(rooms_.ToldOf<model::SightingChanged>().size(), 1U);
+
+  hashed.digest.verified_at = *hashed.digest.verified_at + base::Duration(1'000'000);
+  Apply({hashed});
+  EXPECT_EQ(digest().verified_at, hashed.digest.verified_at);
+  EXPECT_EQ(rooms_.ToldOf<model::SightingChanged>().size(), 1U) << "the same bytes are no news";
 }
 
 TEST_F(InventoryTest, KeepsAPathOfAnyBytes) {

@@ -36,7 +36,7 @@ TEST_F(KnownSightingsTest, FindsAFileInExactlyTheStateThatWasSeen) {
   Apply(seen);
   const auto found = known_->Find(seen.sighting.path, StampOf(seen));
   ASSERT_TRUE(found.has_value());
-  EXPECT_TRUE(found->is_model);
+  EXPECT_TRUE(found->lasting);
   EXPECT_EQ(found->sighting, seen.sighting);
   sensors::FileStamp other = StampOf(seen);
   other.changed_ns += 1;
@@ -58,10 +58,12 @@ TEST_F(KnownSightingsTest, FindsAFileByAnotherOfItsNames) {
 
 TEST_F(KnownSightingsTest, NeverSparesAFileThatWasStillChanging) {
   sensors::ModelSeen seen = tests::Seen("/m/a");
-  seen.modified_ns = 0;
-  seen.changed_ns = 0;
+  seen.lasting = false;
   Apply(seen);
-  EXPECT_FALSE(known_->Find(seen.sighting.path, StampOf(seen)).has_value());
+  const auto found = known_->Find(seen.sighting.path, StampOf(seen));
+  ASSERT_TRUE(found.has_value());
+  EXPECT_FALSE(found->lasting);
+  EXPECT_FALSE(known_->Find({"/m/hard-link"}, StampOf(seen)).has_value());
 }
 
 TEST_F(KnownSightingsTest, AnswersWhileTheLoopWrites) {

@@ -1,6 +1,9 @@
 #include "agent/sensors/artifacts/artifact_sensor.h"
 
+#include <fcntl.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -34,14 +37,16 @@ class NotingInventory final : public ObservationSink, public KnownFiles {
     largest_batch = std::max(largest_batch, batch.size());
     for (Observation& observation : batch) {
       if (const auto* seen = std::get_if<ModelSeen>(&observation)) {
-        KnownFile known;
-        known.identity = seen->sighting.identity;
-        known.size_bytes = seen->sighting.size_bytes;
-        known.modified_ns = seen->modified_ns;
-        known.changed_ns = seen->changed_ns;
-        known.is_model = true;
-        known.sighting = seen->sighting;
-        files[seen->sighting.path] = known;
+        Known& known = files[seen->sighting.path];
+        known.stamp = {seen->sighting.identity, seen->sighting.size_bytes, seen->modified_ns,
+                       seen->changed_ns};
+        known.file = {seen->sighting, seen->lasting};
+      } else if (const auto* hashed = std::get_if<ModelHashed>(&observation)) {
+        const auto at = files.find(hashed->path);
+        if (at != files.end() && at->second.stamp == hashed->stamp) {
+          at->second.file.sighting.digest = hashed->digest;
+          at->second.file.lasting = hashed->lasting;
+        }
       } else if (const auto* gone = std::get_if<ModelGone>(&observation)) {
         files.erase(gone->path);
       }
@@ -51,16 +56,18 @@ class NotingInventory final : public ObservationSink, public KnownFiles {
   std::optional<KnownFile> Find(const model::Path& path, const FileStamp& stamp) override {
     const std::lock_guard lock(mutex_);
     const auto at = files.find(path);
-    if (at == files.end()) return std::nullopt;
-    const KnownFile& known = at->second;
-    const FileStamp kept{known.identity, known.size_bytes, known.modified_ns, known.changed_ns};
-    if (kept != stamp) return std::nullopt;
-    return known;
+    if (at == files.end() || at->second.stamp != stamp) return std::nullopt;
+    return at->second.file;
   }
   bool HasModelAt(const model::Path& path) override {
     const std::lock_guard lock(mutex_);
     return files.contains(path);
   }
+
+  struct Known {
+    FileStamp stamp;
+    KnownFile file;
+  };
 
   template <typename T>
   std::vector<T> Of() const {
@@ -73,7 +80,7 @@ class NotingInventory final : public ObservationSink, public KnownFiles {
 
   // Looked at by the test when the sensor is idle.
   std::vector<Observation> log;
-  std::map<model::Path, KnownFile> files;
+  std::map<model::Path, Known> files;
   std::size_t largest_batch = 0;
   std::function<void()> on_walk_finished;  // called once, by the sensor
 
@@ -114,6 +121,14 @@ class ArtifactSensorTest : public testing::Test {
     return path;
   }
 
+  // 512 KiB of tensor data at its end.
+  std::string WriteGgufWithWeights(const std::string& name) {
+    return folder_.Write(name, tests::GgufWriter()
+                                   .Text("general.architecture", "llama")
+                                   .Tensor("t", {128 * 1024}, 0, 512 * 1024)
+                                   .Build());
+  }
+
   const tests::TempFolder folder_;
   tests::SystemClock clock_;
   base::SeededRandom random_{1};
@@ -138,19 +153,17 @@ TEST_F(ArtifactSensorTest, FindsModelsByContentAndVerifiesThem) {
   const auto sensor = MakeSensor();
   Walk(*sensor);
 
-  std::map<std::string, model::Sighting> last;
-  std::map<std::string, model::DigestState> first;
   for (const ModelSeen& seen : inventory_.Of<ModelSeen>()) {
-    first.emplace(seen.sighting.path.bytes, seen.sighting.digest.state);
-    last[seen.sighting.path.bytes] = seen.sighting;
+    EXPECT_EQ(seen.sighting.digest.state, model::DigestState::kPending);
   }
-  ASSERT_EQ(last.size(), digests_.size());
+  ASSERT_EQ(inventory_.files.size(), digests_.size());
   for (const auto& [path, digest] : digests_) {
-    ASSERT_TRUE(last.contains(path)) << path;
-    EXPECT_EQ(first[path], model::DigestState::kPending);
-    EXPECT_EQ(last[path].digest.sha256, digest);
-    EXPECT_EQ(last[path].facts.architecture, "llama");
-    EXPECT_EQ(last[path].owner.id, std::to_string(::getuid()));
+    ASSERT_TRUE(inventory_.files.contains({path})) << path;
+    const KnownFile& known = inventory_.files[{path}].file;
+    EXPECT_EQ(known.sighting.digest.sha256, digest);
+    EXPECT_EQ(known.sighting.facts.architecture, "llama");
+    EXPECT_EQ(known.sighting.owner.id, std::to_string(::getuid()));
+    EXPECT_TRUE(known.lasting);
   }
   const auto finished = inventory_.Of<WalkFinished>();
   ASSERT_EQ(finished.size(), 1U);
@@ -181,18 +194,18 @@ TEST_F(ArtifactSensorTest, LeavesUnchangedFilesAloneAndSeesChangedOnes) {
   ASSERT_EQ(gone.size(), 1U);
   EXPECT_EQ(gone[0].path.bytes, emptied);
   EXPECT_FALSE(gone[0].deleted);
-  EXPECT_EQ(inventory_.files[{rewritten}].sighting.digest.sha256, digests_[rewritten]);
-  EXPECT_EQ(inventory_.files[{rewritten}].sighting.facts.name, "After, and longer");
+  EXPECT_EQ(inventory_.files[{rewritten}].file.sighting.digest.sha256, digests_[rewritten]);
+  EXPECT_EQ(inventory_.files[{rewritten}].file.sighting.facts.name, "After, and longer");
 }
 
 TEST_F(ArtifactSensorTest, HashesAKnownFileWhoseDigestIsStillPending) {
   const std::string path = WriteGguf("model", "Model");
   Walk(*MakeSensor());
-  inventory_.files[{path}].sighting.digest = {};  // as after a restart
+  inventory_.files[{path}].file.sighting.digest = {};  // as after a restart
   parsed_ = 0;
   Walk(*MakeSensor());
   EXPECT_EQ(parsed_, 0U);
-  EXPECT_EQ(inventory_.files[{path}].sighting.digest.sha256, digests_[path]);
+  EXPECT_EQ(inventory_.files[{path}].file.sighting.digest.sha256, digests_[path]);
 }
 
 TEST_F(ArtifactSensorTest, ParsesAndReadsHardLinksOnce) {
@@ -204,9 +217,9 @@ TEST_F(ArtifactSensorTest, ParsesAndReadsHardLinksOnce) {
   Walk(*sensor);
   EXPECT_LE(parsed_, 32U);  // at most one batch, before the first of them is known
   EXPECT_EQ(inventory_.files.size(), 51U);
-  for (const auto& [path, file] : inventory_.files) {
-    EXPECT_EQ(file.sighting.digest.sha256, digests_[one]);
-    EXPECT_EQ(file.identity, inventory_.files[{one}].identity);
+  for (const auto& [path, known] : inventory_.files) {
+    EXPECT_EQ(known.file.sighting.digest.sha256, digests_[one]);
+    EXPECT_EQ(known.stamp, inventory_.files[{one}].stamp);
   }
   EXPECT_EQ(sensor->progress().files_hashed, 1U);
 }
@@ -238,15 +251,14 @@ TEST_F(ArtifactSensorTest, LooksAgainAtAFileThatChangedAMomentAgo) {
   options_.settle_time = std::chrono::milliseconds(200);
   const std::string path = WriteGguf("fresh", "Fresh");
   Walk(*MakeSensor());
+  // Told once, at first in a state that spares no later look; at last, settled, in one that does.
   const auto seen = inventory_.Of<ModelSeen>();
-  // At first in a state that spares no later look; at last, settled, in one that does.
-  ASSERT_GE(seen.size(), 2U);
-  EXPECT_EQ(seen.front().changed_ns, 0);
-  EXPECT_NE(seen.back().changed_ns, 0);
-  EXPECT_EQ(seen.back().sighting.digest.sha256, digests_[path]);
-  for (std::size_t i = 1; i < seen.size(); ++i) {
-    EXPECT_NE(seen[i].sighting.digest.state, model::DigestState::kPending);
-  }
+  ASSERT_EQ(seen.size(), 1U);
+  EXPECT_FALSE(seen.front().lasting);
+  const auto hashed = inventory_.Of<ModelHashed>();
+  ASSERT_GE(hashed.size(), 1U);
+  for (const ModelHashed& one : hashed) EXPECT_EQ(one.digest.sha256, digests_[path]);
+  EXPECT_TRUE(hashed.back().lasting);
 }
 
 TEST_F(ArtifactSensorTest, DoesNotTellAFreshFileAnewAtAWalkBeforeItsSecondLook) {
@@ -256,12 +268,8 @@ TEST_F(ArtifactSensorTest, DoesNotTellAFreshFileAnewAtAWalkBeforeItsSecondLook) 
   inventory_.on_walk_finished = [&sensor] { sensor->StartWalk(); };
   Walk(*sensor);
   ASSERT_EQ(inventory_.Of<WalkFinished>().size(), 2U);
-  const auto seen = inventory_.Of<ModelSeen>();
-  ASSERT_FALSE(seen.empty());
-  EXPECT_EQ(seen.back().sighting.digest.sha256, digests_[path]);
-  EXPECT_EQ(1, std::ranges::count_if(seen, [](const ModelSeen& one) {
-              return one.sighting.digest.state == model::DigestState::kPending;
-            }));
+  EXPECT_EQ(inventory_.Of<ModelSeen>().size(), 1U);
+  EXPECT_EQ(inventory_.files[{path}].file.sighting.digest.sha256, digests_[path]);
 }
 
 TEST_F(ArtifactSensorTest, BeginsAndEndsRootsThatLieInOneAnotherTogether) {
@@ -291,14 +299,105 @@ TEST_F(ArtifactSensorTest, SaysThatAFileWasNotInspectedWhenTheCageIsGone) {
   parse_error_ = base::Unavailable("no cage");
   Walk(*MakeSensor());
   ASSERT_TRUE(inventory_.files.contains({path}));
-  const KnownFile& known = inventory_.files[{path}];
+  const KnownFile& known = inventory_.files[{path}].file;
   EXPECT_EQ(known.sighting.facts.format, model::Format::kGguf);
   ASSERT_EQ(known.sighting.facts.risks.size(), 1U);
   EXPECT_EQ(known.sighting.facts.risks[0].id, "not_inspected");
-  EXPECT_EQ(known.changed_ns, 0);
+  EXPECT_FALSE(known.lasting);
   parse_error_.reset();
   Walk(*MakeSensor());
-  EXPECT_EQ(inventory_.files[{path}].sighting.facts.name, "Model");
+  EXPECT_EQ(inventory_.files[{path}].file.sighting.facts.name, "Model");
+}
+
+// The ways to change a file whose times stay what they are.
+class MappedFile {
+ public:
+  explicit MappedFile(const std::string& path) {
+    const os::Fd fd(::open(path.c_str(), O_RDWR | O_CLOEXEC));
+    size_ = std::filesystem::file_size(path);
+    bytes_ =
+        static_cast<char*>(::mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0));
+    EXPECT_NE(bytes_, MAP_FAILED);
+  }
+  ~MappedFile() { ::munmap(bytes_, size_); }
+  MappedFile(const MappedFile&) = delete;
+  MappedFile& operator=(const MappedFile&) = delete;
+
+  void SetLastByte(char value) { bytes_[size_ - 1] = value; }
+  model::Sha256 Digest() const { return openssl::Sha256Of(base::AsBytes({bytes_, size_})); }
+
+ private:
+  std::size_t size_ = 0;
+  char* bytes_ = nullptr;
+};
+
+TEST_F(ArtifactSensorTest, ReadsAgainWhatSomebodyMayChangeWithoutNewTimes) {
+  const std::string path = WriteGgufWithWeights("model");
+  const auto sensor = MakeSensor();
+  {
+    MappedFile mapped(path);
+    mapped.SetLastByte('1');  // from here on, and until it is written back, its times stay
+    Walk(*sensor);
+    EXPECT_EQ(inventory_.files[{path}].file.sighting.digest.sha256, mapped.Digest());
+    EXPECT_FALSE(inventory_.files[{path}].file.lasting);
+    mapped.SetLastByte('2');
+    Walk(*sensor);
+    EXPECT_TRUE(inventory_.Of<ModelSeen>().empty()) << "its digest does not become pending again";
+    EXPECT_EQ(inventory_.files[{path}].file.sighting.digest.sha256, mapped.Digest());
+  }
+  Walk(*sensor);
+  EXPECT_TRUE(inventory_.files[{path}].file.lasting);
+  parsed_ = 0;
+  Walk(*sensor);
+  EXPECT_EQ(parsed_, 0U);
+  EXPECT_TRUE(inventory_.Of<ModelHashed>().empty());
+}
+
+TEST_F(ArtifactSensorTest, ReadsAgainEveryModelInMemory) {
+  char pattern[] = "/dev/shm/weighmaster-XXXXXX";
+  if (::mkdtemp(pattern) == nullptr) GTEST_SKIP() << "there is no /dev/shm";
+  const std::string folder = pattern;
+  const std::string path = folder + "/model";
+  std::filesystem::copy_file(WriteGgufWithWeights("model"), path);
+  options_.roots = {folder};
+  if (os::RenewsTimes(os::OpenFolder(folder)->get())) GTEST_SKIP() << "/dev/shm is no tmpfs";
+  const auto sensor = MakeSensor();
+  Walk(*sensor);
+  MappedFile(path).SetLastByte('2');
+  Walk(*sensor);
+  EXPECT_EQ(inventory_.files[{path}].file.sighting.digest.sha256, MappedFile(path).Digest());
+  std::filesystem::remove_all(folder);
+}
+
+TEST_F(ArtifactSensorTest, GivesUpOnAFileThatChangesAtEveryReading) {
+  // Rewrites a byte whenever the hashing leaves a checkpoint.
+  class Restless final : public HashCheckpoints {
+   public:
+    explicit Restless(std::string path) : path_(std::move(path)) {}
+    base::Result<std::optional<HashCheckpoint>> Load(const model::FileIdentity&) override {
+      return std::optional<HashCheckpoint>();
+    }
+    base::Status Store(const HashCheckpoint&) override {
+      std::filesystem::last_write_time(path_, std::filesystem::file_time_type::clock::now());
+      return {};
+    }
+    base::Status Erase(const model::FileIdentity&) override { return {}; }
+
+   private:
+    const std::string path_;
+  };
+  const std::string path = WriteGgufWithWeights("model");
+  Restless restless(path);
+  options_.checkpoint_bytes = 128 * 1024;
+  ArtifactSensor sensor(
+      options_, {clock_, random_, executor_,
+                 [this](std::span<const cage::CageFile> files) { return cage_->ParseBatch(files); },
+                 inventory_, restless, inventory_});
+  Walk(sensor);
+  const KnownFile& known = inventory_.files[{path}].file;
+  EXPECT_EQ(known.sighting.digest.state, model::DigestState::kFailed);
+  EXPECT_THAT(known.sighting.digest.detail, testing::HasSubstr("kept changing"));
+  EXPECT_FALSE(known.lasting) << "the next walk tries again";
 }
 
 TEST_F(ArtifactSensorTest, ScansASingleFile) {
@@ -307,7 +406,7 @@ TEST_F(ArtifactSensorTest, ScansASingleFile) {
   options_.roots = {path};
   Walk(*MakeSensor());
   EXPECT_EQ(inventory_.files.size(), 1U);
-  EXPECT_EQ(inventory_.files[{path}].sighting.digest.sha256, digests_[path]);
+  EXPECT_EQ(inventory_.files[{path}].file.sighting.digest.sha256, digests_[path]);
 }
 
 TEST_F(ArtifactSensorTest, ReachesAModelWhosePathIsLongerThanThePathsOfTheSystem) {
@@ -325,7 +424,7 @@ TEST_F(ArtifactSensorTest, ReachesAModelWhosePathIsLongerThanThePathsOfTheSystem
   Walk(*MakeSensor());
   ASSERT_EQ(inventory_.files.size(), 1U);
   EXPECT_EQ(inventory_.files.begin()->first.bytes, path + "/model");
-  EXPECT_EQ(inventory_.files.begin()->second.sighting.digest.sha256, digests_[model]);
+  EXPECT_EQ(inventory_.files.begin()->second.file.sighting.digest.sha256, digests_[model]);
 }
 
 TEST_F(ArtifactSensorTest, LeavesAWalkUnfinishedWhenItIsStopped) {

@@ -1,5 +1,6 @@
 #include "agent/sensors/artifacts/hash_queue.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -8,6 +9,8 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "agent/os/directory.h"
 #include "policy/base/limits.h"
@@ -62,6 +65,18 @@ class CheckpointShelf final : public HashCheckpoints {
   int stores_ = 0;
 };
 
+// Runs what it was given when it is told to.
+class HeldExecutor final : public base::Executor {
+ public:
+  void Submit(std::function<void()> task) override { tasks_.push_back(std::move(task)); }
+  void RunAll() {
+    while (!tasks_.empty()) std::exchange(tasks_, {}).front()();
+  }
+
+ private:
+  std::vector<std::function<void()>> tasks_;
+};
+
 class HashQueueTest : public testing::Test {
  protected:
   struct Outcome {
@@ -74,7 +89,7 @@ class HashQueueTest : public testing::Test {
   HashJob JobFor(const std::string& name) {
     HashJob job;
     job.root = root_;
-    job.sighting.path = {folder_ / name};
+    job.path = {folder_ / name};
     const auto file = os::OpenRegularBeneath(root_->fd.get(), name);
     job.stamp = {root_->identity.Identify(file->fd.get(), "").value(), file->status.size_bytes,
                  file->status.modified_ns, file->status.changed_ns};
@@ -90,11 +105,11 @@ class HashQueueTest : public testing::Test {
         {2, 4 * kMiB, false}, executor_, pacer, shelf_, clock_, stop.get_token(),
         [&](const HashJob& job, const model::ContentDigest& digest) {
           const std::lock_guard lock(mutex);
-          outcome.digests[job.sighting.path.FileName()] = digest;
+          outcome.digests[job.path.FileName()] = digest;
         },
         [&](const HashJob& job) {
           const std::lock_guard lock(mutex);
-          outcome.changed.push_back(job.sighting.path.FileName());
+          outcome.changed.push_back(job.path.FileName());
         });
     for (const HashJob& job : jobs) EXPECT_TRUE(queue.Add(job));
     queue.Wait();
@@ -222,6 +237,92 @@ TEST_F(HashQueueTest, NoticesAReplacementWhileItReads) {
   const Outcome outcome = Hash({JobFor("large")});
   EXPECT_TRUE(outcome.digests.empty());
   EXPECT_EQ(outcome.changed, std::vector<std::string>{"large"});
+}
+
+TEST_F(HashQueueTest, TakesSmallFilesFirstAndFilesWithHolesLast) {
+  for (const auto& [name, size] : {std::pair{"large", 96 * kMiB}, {"small", kMiB}, {"holes", 2}}) {
+    folder_.Write(name, std::string(size, 'x'));
+  }
+  HashJob with_holes = JobFor("holes");
+  with_holes.sparse = true;
+  Pacer pacer({}, clock_, nullptr);
+  std::vector<std::string> order;  // of one thread
+  HashQueue* running = nullptr;
+  // They come while the large one is being read.
+  shelf_.on_store = [&] {
+    if (HashQueue* const queue = std::exchange(running, nullptr)) {
+      EXPECT_TRUE(queue->Add(with_holes));
+      EXPECT_TRUE(queue->Add(JobFor("small")));
+    }
+  };
+  HashQueue queue(
+      {1, 4 * kMiB, false}, executor_, pacer, shelf_, clock_, {},
+      [&](const HashJob& job, const model::ContentDigest&) {
+        order.push_back(job.path.FileName());
+      },
+      [](const HashJob&) { ADD_FAILURE(); });
+  running = &queue;
+  EXPECT_TRUE(queue.Add(JobFor("large")));
+  queue.Wait();
+  EXPECT_EQ(order, (std::vector<std::string>{"small", "large", "holes"}));
+  EXPECT_EQ(queue.bytes_read(), 97 * kMiB + 2) << "the large one went on where it was";
+}
+
+TEST_F(HashQueueTest, HoldsWhatFitsAndOneJobForAPath) {
+  folder_.Write("model", "content");
+  HeldExecutor held;
+  Pacer pacer({}, clock_, nullptr);
+  int done = 0;
+  HashQueue queue(
+      {1, 0, false}, held, pacer, shelf_, clock_, {},
+      [&](const HashJob& job, const model::ContentDigest&) {
+        done += job.path.FileName() == "model" ? 1 : 0;
+      },
+      [](const HashJob&) {});
+  EXPECT_TRUE(queue.Add(JobFor("model")));
+  EXPECT_TRUE(queue.Add(JobFor("model")));
+  HashJob filler = JobFor("model");
+  filler.path.bytes.resize(4000, 'x');
+  std::size_t accepted = 0;
+  while (true) {
+    filler.stamp.identity.bytes = std::to_string(accepted);
+    if (!queue.Add(filler)) break;
+    ASSERT_LT(++accepted, base::limits::kMaxHashQueueBytes / 4000);
+  }
+  EXPECT_GT(accepted, base::limits::kMaxHashQueueBytes / 5000);
+  held.RunAll();
+  EXPECT_EQ(done, 1);
+  EXPECT_TRUE(queue.Add(filler)) << "there is room again";
+  held.RunAll();
+}
+
+TEST_F(HashQueueTest, TrustsNoStampOfAFileThatSomebodyHasOpenForWriting) {
+  folder_.Write("large", Content(16 * kMiB));
+  const HashJob job = JobFor("large");
+  bool lasting = true;
+  const auto hash = [&] {
+    Pacer pacer({}, clock_, nullptr);
+    HashQueue queue(
+        {1, 4 * kMiB, false}, executor_, pacer, shelf_, clock_, {},
+        [&](const HashJob& hashed, const model::ContentDigest& digest) {
+          EXPECT_EQ(digest.state, model::DigestState::kVerified);
+          lasting = hashed.lasting;
+        },
+        [](const HashJob&) { ADD_FAILURE(); });
+    EXPECT_TRUE(queue.Add(job));
+    queue.Wait();
+  };
+  int stores = 0;
+  shelf_.on_store = [&stores] { ++stores; };
+  {
+    const os::Fd writer(::open((folder_ / "large").c_str(), O_RDWR | O_CLOEXEC));
+    hash();
+  }
+  EXPECT_FALSE(lasting);
+  EXPECT_EQ(stores, 0) << "a checkpoint would be taken up by the stamp alone";
+  hash();
+  EXPECT_TRUE(lasting);
+  EXPECT_GT(stores, 0);
 }
 
 TEST_F(HashQueueTest, ReadsHardLinksOnce) {

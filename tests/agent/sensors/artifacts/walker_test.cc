@@ -133,7 +133,7 @@ TEST_F(WalkerTest, StopsAtOnce) {
   EXPECT_FALSE(summary.finished);
 }
 
-TEST_F(WalkerTest, CountsFoldersThatItMayNotRead) {
+TEST_F(WalkerTest, CountsAndNamesFoldersThatItMayNotRead) {
   folder_.Write("open/file", "x");
   folder_.Write("shut/file", "x");
   std::filesystem::permissions(folder_ / "shut", std::filesystem::perms::none);
@@ -144,7 +144,8 @@ TEST_F(WalkerTest, CountsFoldersThatItMayNotRead) {
   if (child == 0) {
     if (::geteuid() == 0 && (::setgid(65534) != 0 || ::setuid(65534) != 0)) ::_exit(9);
     const std::size_t found = Walk(folder_.path()).size();
-    ::_exit(found == 1 && summary_.unreadable_folders == 1 && summary_.finished ? 0 : 1);
+    const bool named = summary_.unread == std::vector<std::string>{folder_ / "shut"};
+    ::_exit(found == 1 && named && summary_.unreadable_folders == 1 && summary_.finished ? 0 : 1);
   }
   int status = 0;
   ASSERT_EQ(::waitpid(child, &status, 0), child);
