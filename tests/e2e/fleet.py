@@ -29,8 +29,8 @@ def program(name):
     return os.path.join(PROGRAMS, name)
 
 
-def wait_for(condition, what, seconds=PATIENCE_S):
-    """What `condition` returns once that is true."""
+def wait_for(condition, what, seconds=PATIENCE_S, every=0.1):
+    """What `condition` returns once that is true. It is asked `every` so many seconds."""
     deadline = time.monotonic() + seconds
     while True:
         found = condition()
@@ -38,7 +38,7 @@ def wait_for(condition, what, seconds=PATIENCE_S):
             return found
         if time.monotonic() > deadline:
             raise AssertionError(f"{what} did not happen within {seconds} s")
-        time.sleep(0.1)
+        time.sleep(every)
 
 
 def run(words, environment=None, prefix=()):
@@ -64,10 +64,11 @@ class Process:
         self.log_file = log
         self.child = None
 
-    def start(self):
+    def start(self, prefix=()):
+        """Under the program of `prefix`, if one is given, this time only."""
         with open(self.log_file, "ab") as log:
             self.child = subprocess.Popen(
-                self.words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+                [*prefix, *self.words], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
 
     @property
     def is_running(self):
@@ -142,15 +143,16 @@ class Agent(Process):
     def server_line(self):
         return self.status().get("server", "")
 
-    def wait_until_delivered(self):
+    def is_delivered(self):
         """Nothing is left to hash, to seal or to send."""
-        def delivered():
-            status = self.status()
-            return (status.get("journal", "").startswith(
-                        "0 batches wait for the server, 0 events for the next,")
-                    and "0 not hashed yet" in status["models"]
-                    and status["server"].startswith("connected"))
-        wait_for(delivered, "everything of the agent being stored")
+        status = self.status()
+        return (status.get("journal", "").startswith(
+                    "0 batches wait for the server, 0 events for the next,")
+                and "0 not hashed yet" in status["models"]
+                and status["server"].startswith("connected"))
+
+    def wait_until_delivered(self):
+        wait_for(self.is_delivered, "everything of the agent being stored")
 
 
 class Fleet:
@@ -219,12 +221,16 @@ class Fleet:
         """The row of the only endpoint."""
         return self.ask("endpoints").splitlines()[1]
 
-    def publish(self, text, *sign_options):
+    def sign(self, text, *options):
+        """Into `bundle`."""
         document = os.path.join(self.folder, "policy.yaml")
         with open(document, "w", encoding="utf-8") as out:
             out.write(text)
         self.ask("policy", "sign", document, "--out", self.bundle, "--key",
-                 os.path.join(self.data, "offline-keys", "policy.key"), *sign_options)
+                 os.path.join(self.data, "offline-keys", "policy.key"), *options)
+
+    def publish(self, text, *sign_options):
+        self.sign(text, *sign_options)
         return self.ask("policy", "publish", self.bundle)
 
 
