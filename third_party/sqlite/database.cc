@@ -39,8 +39,15 @@ base::ErrorCode CodeOf(int sqlite_code) {
 }
 
 base::Error ErrorOf(sqlite3* handle, std::string_view what) {
-  return base::Error(CodeOf(sqlite3_extended_errcode(handle)),
-                     "SQLite: " + std::string(what) + ": " + sqlite3_errmsg(handle));
+  const int code = sqlite3_extended_errcode(handle);
+  if ((code & 0xff) == SQLITE_FULL) {
+    // Who is told of it may be far away and take the disk for the one in front of them.
+    const char* const file = sqlite3_db_filename(handle, "main");
+    return base::Error(CodeOf(code), "the disk of " + std::string(file == nullptr ? "" : file) +
+                                         " is full; make room on it (SQLite: " + std::string(what) +
+                                         ")");
+  }
+  return base::Error(CodeOf(code), "SQLite: " + std::string(what) + ": " + sqlite3_errmsg(handle));
 }
 
 // SQLite creates files with the umask's mode; state holds an inventory, so it is the owner's alone.

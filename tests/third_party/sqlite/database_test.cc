@@ -101,8 +101,11 @@ TEST(Database, TellsAFullDiskFromADamagedFileAndFromABusyOne) {
     auto database = Database::Open(folder / "full.db");
     ASSERT_TRUE((*database)->Execute("CREATE TABLE t (x)").has_value());
     ASSERT_TRUE((*database)->Execute("PRAGMA max_page_count=1").has_value());
-    EXPECT_EQ((*database)->Execute("INSERT INTO t VALUES (zeroblob(100000))").error().code(),
-              base::ErrorCode::kResourceExhausted);
+    const auto full = (*database)->Execute("INSERT INTO t VALUES (zeroblob(100000))");
+    EXPECT_EQ(full.error().code(), base::ErrorCode::kResourceExhausted);
+    EXPECT_NE(full.error().message().find("the disk of " + (folder / "full.db") + " is full"),
+              std::string::npos)
+        << full.error().message();
     ASSERT_TRUE((*database)->Execute("PRAGMA max_page_count=1000").has_value());
     EXPECT_TRUE((*database)->Execute("INSERT INTO t VALUES (zeroblob(100000))").has_value());
   }
