@@ -1,6 +1,8 @@
 #include "server/identity/fleet_files.h"
 
 #include <algorithm>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include "policy/base/bytes.h"
@@ -20,7 +22,15 @@ using openssl::PrivateKey;
 constexpr std::chrono::hours kFleetLifetime{10 * 365 * 24};
 // A server whose clock is a little behind must not find its own certificates in the future.
 constexpr std::chrono::hours kClockSlack{24};
+// With it a fleet is whole.
+constexpr std::string_view kLastFile = "/root.signed";
 constexpr std::size_t kMaxPemBytes = 64 * base::limits::kKiB;
+
+bool IsWhole(const std::string& folder) {
+  std::error_code error;
+  return std::filesystem::symlink_status(folder + std::string(kLastFile), error).type() !=
+         std::filesystem::file_type::not_found;
+}
 
 struct NewKeys {
   PrivateKey ca;
@@ -100,11 +110,16 @@ Status CreateFleet(const std::string& folder, const NewFleet& fleet, base::Rando
       {"/ack.key", keys.ack.ToPem()},
       {"/offline-keys/root.key", keys.root.ToPem()},
       {"/offline-keys/policy.key", keys.policy.ToPem()},
-      {"/root.signed", signed_root},  // the last one: with it the fleet is whole
+      {kLastFile, signed_root},
   };
   for (const auto& [name, content] : files) {
     auto written = posix::WriteNewFile(folder + std::string(name), content, 0600);
     if (!written.has_value()) {
+      if (written.error().code() == base::ErrorCode::kAlreadyExists && !IsWhole(folder)) {
+        return base::AlreadyExists("a fleet was begun in " + folder +
+                                   " and never finished, so nobody trusts it; empty the folder "
+                                   "and make it again");
+      }
       return std::move(written.error())
           .While("making a fleet in " + folder + " (an existing one is never overwritten)");
     }

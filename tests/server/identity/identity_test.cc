@@ -66,6 +66,17 @@ TEST(FleetFiles, AreTheOwnersAloneAndNeverOverwritten) {
   EXPECT_EQ(again.error().code(), base::ErrorCode::kAlreadyExists);
 }
 
+TEST(FleetFiles, SayThatOneWasLeftHalfMade) {
+  const FleetFolder folder;
+  std::filesystem::remove(folder.folder() + "/root.signed");
+  base::SeededRandom random(2);
+  const base::Status again = CreateFleet(folder.folder(), {{"localhost"}, {}, {}}, random);
+  ASSERT_FALSE(again.has_value());
+  EXPECT_EQ(again.error().code(), base::ErrorCode::kAlreadyExists);
+  EXPECT_NE(again.error().message().find("empty the folder"), std::string::npos)
+      << again.error().message();
+}
+
 TEST(FleetFiles, LoadWithoutTheOfflineKeysAndRefuseKeysThatOthersCanRead) {
   const FleetFolder folder;
   std::filesystem::remove_all(folder.folder() + "/offline-keys");
