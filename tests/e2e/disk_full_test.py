@@ -1,46 +1,20 @@
 """Full disks of agent and server while events are stored, endpoints enrol and policies arrive: told, nothing
 lost, and work goes on by itself once there is room.
-
-Needs root and a mount namespace of its own, so that its small file systems are nobody else's and end with it.
 """
 
-import ctypes
 import errno
 import os
-import subprocess
 import unittest
 
 import fleet
-
-CLONE_NEWNS = 0x20000  # linux/sched.h
-MS_REC, MS_PRIVATE = 0x4000, 0x40000  # linux/mount.h
-
-
-def leave_shared_mounts():
-    """Why there is no mount namespace for this process, or nothing."""
-    if os.geteuid() != 0:
-        return "mounting needs root"
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.unshare(CLONE_NEWNS) != 0:
-        return "there is no mount namespace to be had: " + os.strerror(ctypes.get_errno())
-    if libc.mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None) != 0:
-        return "mounts can't be made private: " + os.strerror(ctypes.get_errno())
-    return ""
-
+import mounts
 
 def policy(outcome):
     """One outcome for everything."""
     return f"policy: {outcome}\ndefault: {{then: {outcome}}}\n"
 
 
-class DiskFull(fleet.EndToEnd):
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        problem = leave_shared_mounts()
-        if problem:
-            raise unittest.SkipTest(problem)
-
+class DiskFull(mounts.WithMounts):
     def setUp(self):
         super().setUp()
         self.models = self.make_folder("models")
@@ -52,14 +26,8 @@ class DiskFull(fleet.EndToEnd):
     def add_model(self, name):
         fleet.write_file(self.model(name), fleet.gguf(name))
 
-    def mount(self, *names):
-        folder = self.make_folder(*names)
-        done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m,mode=0700", "tmpfs", folder],
-                              capture_output=True, check=False)
-        if done.returncode != 0:
-            self.skipTest("a tmpfs can't be mounted: " + done.stderr.decode().strip())
-        self.addCleanup(subprocess.run, ["umount", "-l", folder], check=False)
-        return folder
+    def mount_folder(self, *names):
+        return self.mount_tmpfs(self.make_folder(*names))
 
     def fill(self, folder):
         filler = os.path.join(folder, "filler")
@@ -77,7 +45,7 @@ class DiskFull(fleet.EndToEnd):
 
     def test_an_agent_without_room_says_so_and_goes_on_when_there_is_some(self):
         served = self.make_fleet()
-        state = self.mount("agent-disk")
+        state = self.mount_folder("agent-disk")
         agent = served.add_agent([self.models], state_folder=os.path.join(state, "state"))
         fleet.wait_for(lambda: self.stored(served) == {"first"}, "the first delivery")
         filler = self.fill(state)
@@ -99,7 +67,7 @@ class DiskFull(fleet.EndToEnd):
         self.assertNotIn("gap", served.ask("findings", "--all"))
 
     def test_agents_keep_what_a_server_without_room_does_not_take(self):
-        data = self.mount("server-disk")
+        data = self.mount_folder("server-disk")
         served = self.make_fleet(data=os.path.join(data, "server"))
         agent = served.add_agent([self.models])
         fleet.wait_for(lambda: self.stored(served) == {"first"}, "the first delivery")
@@ -123,7 +91,7 @@ class DiskFull(fleet.EndToEnd):
 
     def test_a_policy_waits_for_room_and_the_last_good_one_stays(self):
         served = self.make_fleet()
-        state = self.mount("agent-disk")
+        state = self.mount_folder("agent-disk")
         agent = served.add_agent([self.models], state_folder=os.path.join(state, "state"))
         served.publish(policy("deny"))
         self.wait_for_verdict(served, "deny")
@@ -144,7 +112,7 @@ class DiskFull(fleet.EndToEnd):
 
     def test_an_agent_needs_room_to_start_and_has_its_policy_when_it_does(self):
         served = self.make_fleet()
-        state = self.mount("agent-disk")
+        state = self.mount_folder("agent-disk")
         filler = self.fill(state)
         agent = served.add_agent([self.models], state_folder=os.path.join(state, "state"))
         self.assert_ends_for_want_of_room(agent, state)
@@ -172,7 +140,7 @@ class DiskFull(fleet.EndToEnd):
 
     def test_an_endpoint_without_room_enrols_by_the_same_use_of_its_token(self):
         served = self.make_fleet()
-        state = self.mount("agent-disk")
+        state = self.mount_folder("agent-disk")
         agent = served.add_agent([self.models], "none yet", state_folder=os.path.join(state, "state"))
         fleet.wait_for(lambda: "no enrolment token" in agent.server_line, "the agent being at work")
         filler = self.fill(state)
@@ -187,7 +155,7 @@ class DiskFull(fleet.EndToEnd):
         self.assertIn("1 endpoints.", served.ask("endpoints"))
 
     def test_a_server_without_room_spends_no_use_of_a_token(self):
-        data = self.mount("server-disk")
+        data = self.mount_folder("server-disk")
         served = self.make_fleet(data=os.path.join(data, "server"))
         token = served.token(uses=1)
         filler = self.fill(data)
@@ -205,7 +173,7 @@ class DiskFull(fleet.EndToEnd):
         self.assertIn("1 endpoints.", served.ask("endpoints"))
 
     def test_a_policy_that_a_server_has_no_room_for_is_not_published(self):
-        data = self.mount("server-disk")
+        data = self.mount_folder("server-disk")
         served = self.make_fleet(data=os.path.join(data, "server"))
         served.add_agent([self.models])
         served.publish(policy("deny"))
