@@ -90,9 +90,12 @@ inline constexpr std::size_t kMaxDiagnostics = 200;
 inline constexpr std::size_t kMaxPartBytes = 64 * kMiB;
 inline constexpr std::size_t kMaxManifestBytes = 256 * kKiB;
 inline constexpr std::size_t kMaxRootBytes = 256 * kKiB;
-// A whole bundle with its parts and its text, as an administrator publishes it in one call. A
-// larger one is RESOURCE_EXHAUSTED before it is read.
+// A whole bundle with its parts and its text, as an administrator publishes it in one call. Of a
+// larger one no more is read, and the call ends with RESOURCE_EXHAUSTED.
 inline constexpr std::size_t kMaxBundleBytes = 2 * kMaxPartBytes;
+// It travels in pieces of this size. Both ends give up a publication that takes longer.
+inline constexpr std::size_t kPublicationChunkBytes = 1 * kMiB;
+inline constexpr std::chrono::minutes kMaxPublicationTime{5};
 // Refusals of bundles that an agent tells within an hour, and refused manifests that it remembers
 // so as not to tell them twice. Past either they are only shown locally.
 inline constexpr std::size_t kMaxRefusalsToldPerHour = 16;
@@ -198,6 +201,11 @@ inline constexpr std::size_t kMaxPathBytes = 32 * kKiB;
 // --------------------------------------------------------------------------------------- How long
 // weighctl waits for one call; then it says so.
 inline constexpr std::chrono::seconds kAdminCallTimeout{60};
+// Every request but a publication's, which is read only once its caller is known. A longer one is
+// INVALID_ARGUMENT.
+inline constexpr std::size_t kMaxAdminRequestBytes = 64 * kKiB;
+// One answer, a page of kMaxPageSize rows. A longer one is RESOURCE_EXHAUSTED; ask for less a page.
+inline constexpr std::size_t kMaxAdminAnswerBytes = 128 * kMiB;
 inline constexpr std::size_t kMaxPageSize = 1'000;
 inline constexpr std::size_t kDefaultPageSize = 100;
 // Batches committed in one transaction.
@@ -230,6 +238,12 @@ inline constexpr std::uint32_t kMaxTokenUses = 100'000;
 // The reviewed text of a published policy is kMaxPolicyBytes; a bundle has at most this many parts.
 inline constexpr std::size_t kMaxBundleParts = 16;
 
+// What gRPC may hold for all connections together (buffers, calls, requests that are not whole
+// yet): so much for those that nobody knows yet, and more for each endpoint's open stream, which
+// needs half of it. Near it gRPC lets its peers send less; past it it ends calls and takes no
+// connections until there is room.
+inline constexpr std::size_t kTransportBytes = 256 * kMiB;
+inline constexpr std::size_t kTransportBytesPerStream = 128 * kKiB;
 // Calls of one connection at a time. Past it the peer's transport makes them wait.
 inline constexpr int kMaxStreamsPerConnection = 16;
 // Connections whose certificate waits to be looked at, which anybody may ask for by opening streams

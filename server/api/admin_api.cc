@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "policy/base/check.h"
 #include "policy/base/limits.h"
 #include "server/api/admin_values.h"
 #include "server/fleet/fleet.h"
@@ -15,21 +16,22 @@ namespace {
 
 using base::Result;
 
-base::Result<rollout::Publication> ReadPublication(const v1::PublishPolicyRequest& request) {
+// Takes the contents along.
+base::Result<rollout::Publication> ReadPublication(v1::Publication& request) {
   rollout::Publication publication;
   WM_ASSIGN_OR_RETURN(publication.document, wire::FromProto(request.bundle()));
   if (static_cast<std::size_t>(request.parts_size()) > base::limits::kMaxBundleParts) {
     return base::InvalidArgument("a policy has at most " +
                                  std::to_string(base::limits::kMaxBundleParts) + " parts");
   }
-  for (const v1::Part& part : request.parts()) {
+  for (v1::Part& part : *request.mutable_parts()) {
     store::BundlePart& out = publication.parts.emplace_back();
     WM_ASSIGN_OR_RETURN(out.reference.sha256,
                         model::Sha256FromBytes(base::AsBytes(part.reference().sha256())));
     out.reference.kind = static_cast<wire::PartKind>(part.reference().kind());
-    out.content = part.content();
+    out.content = std::move(*part.mutable_content());
   }
-  publication.text = request.document();
+  publication.text = std::move(*request.mutable_document());
   return publication;
 }
 
@@ -177,25 +179,34 @@ void AdminApi::CreateToken(const std::string& authorization, const v1::CreateTok
       });
 }
 
-void AdminApi::PublishPolicy(const std::string& authorization,
-                             const v1::PublishPolicyRequest& request,
+void AdminApi::AdmitPublication(const std::string& authorization, Reply<PublicationPermit> reply) {
+  Authorised<PublicationPermit>(
+      authorization, std::move(reply), [this](const Reply<PublicationPermit>& answer) {
+        if (!publication_.expired()) {
+          return answer(base::ResourceExhausted(
+              "another policy is being published; try again when that is done"));
+        }
+        PublicationPermit permit = std::make_shared<int>();
+        publication_ = permit;
+        answer(std::move(permit));
+      });
+}
+
+void AdminApi::PublishPolicy(PublicationPermit permit, v1::Publication publication,
                              Reply<v1::PublishPolicyResponse> reply) {
-  // Read before it is known who asks: a copy of up to 64 MiB that waits on a lambda would be worse.
-  auto publication = ReadPublication(request);
-  Authorised<v1::PublishPolicyResponse>(
-      authorization, std::move(reply),
-      [this, publication =
-                 std::move(publication)](const Reply<v1::PublishPolicyResponse>& answer) mutable {
-        if (!publication.has_value()) return answer(std::move(publication).error());
-        rollout_.Publish(
-            *std::move(publication),
-            [this, answer](Result<std::shared_ptr<const rollout::PublishedPolicy>> published) {
-              if (!published.has_value()) return answer(std::move(published).error());
-              v1::PublishPolicyResponse response;
-              response.set_version((*published)->manifest.version);
-              response.set_endpoints_offered(fleet_.connected());
-              answer(std::move(response));
-            });
+  WM_CHECK(permit != nullptr);
+  auto read = ReadPublication(publication);
+  if (!read.has_value()) return reply(std::move(read).error());
+  rollout_.Publish(
+      *std::move(read), [this, permit = std::move(permit), reply = std::move(reply)](
+                            Result<std::shared_ptr<const rollout::PublishedPolicy>> published) {
+        publication_
+            .reset();  // who publishes again on this answer is not to find itself in the way
+        if (!published.has_value()) return reply(std::move(published).error());
+        v1::PublishPolicyResponse response;
+        response.set_version((*published)->manifest.version);
+        response.set_endpoints_offered(fleet_.connected());
+        reply(std::move(response));
       });
 }
 

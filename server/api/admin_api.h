@@ -21,7 +21,7 @@ class ListFindingsRequest;
 class ListFindingsResponse;
 class ListSightingsRequest;
 class ListSightingsResponse;
-class PublishPolicyRequest;
+class Publication;
 class PublishPolicyResponse;
 class RevokeEndpointRequest;
 class RevokeEndpointResponse;
@@ -43,7 +43,8 @@ namespace weighmaster::server::api {
 
 // The administrative API, one method for each rpc of weighmaster.v1.AdminService, whatever carries
 // it. Every method checks the caller's token first: `authorization` is the metadata's value
-// ("Bearer wma1.…", "" if there is none). Nothing else in a request says who the caller is.
+// ("Bearer wma1.…", "" if there is none). Nothing else in a request says who the caller is. A
+// publication, the one large request, is in two calls, so that none of it is read before.
 //
 // Loop-owned. Questions run on the reader's executor; replies come on the loop, later, and never
 // once it is destroyed. Everything passed in must outlive it. A page token that this server did not
@@ -69,7 +70,12 @@ class AdminApi {
              Reply<v1::WhereResponse> reply);
   void CreateToken(const std::string& authorization, const v1::CreateTokenRequest& request,
                    Reply<v1::CreateTokenResponse> reply);
-  void PublishPolicy(const std::string& authorization, const v1::PublishPolicyRequest& request,
+  // Held by whoever reads a publication, until it is answered. There is one at a time, which bounds
+  // what publications hold in memory. Released on any thread.
+  using PublicationPermit = std::shared_ptr<const void>;
+  // RESOURCE_EXHAUSTED while somebody else has it.
+  void AdmitPublication(const std::string& authorization, Reply<PublicationPermit> reply);
+  void PublishPolicy(PublicationPermit permit, v1::Publication publication,
                      Reply<v1::PublishPolicyResponse> reply);
   void GetPolicy(const std::string& authorization, const v1::GetPolicyRequest& request,
                  Reply<v1::GetPolicyResponse> reply);
@@ -95,6 +101,7 @@ class AdminApi {
   base::Executor& reader_;
   store::Queries& queries_;
   const std::string server_version_;
+  std::weak_ptr<const void> publication_;  // the permit that was given last
   const std::shared_ptr<const void> alive_ = std::make_shared<int>();
 };
 

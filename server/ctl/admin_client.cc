@@ -23,8 +23,7 @@ std::shared_ptr<grpc::Channel> MakeChannel(const Profile& profile) {
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-  arguments.SetMaxReceiveMessageSize(static_cast<int>(limits::kMaxBundleBytes));
-  arguments.SetMaxSendMessageSize(static_cast<int>(limits::kMaxBundleBytes));
+  arguments.SetMaxReceiveMessageSize(static_cast<int>(limits::kMaxAdminAnswerBytes));
   return grpc::CreateCustomChannel(profile.address, grpc::SslCredentials(tls), arguments);
 }
 
@@ -54,6 +53,12 @@ base::Error FromStatus(const Profile& profile, const grpc::Status& status) {
   }
 }
 
+void Prepare(grpc::ClientContext& context, const Profile& profile,
+             std::chrono::milliseconds timeout) {
+  context.AddMetadata("authorization", "Bearer " + profile.token);
+  context.set_deadline(std::chrono::system_clock::now() + timeout);
+}
+
 }  // namespace
 
 struct AdminClient::Connection {
@@ -69,8 +74,7 @@ AdminClient::~AdminClient() = default;
 template <typename Method, typename Request, typename Response>
 base::Status AdminClient::Call(Method method, const Request& in, Response& out) {
   grpc::ClientContext context;
-  context.AddMetadata("authorization", "Bearer " + profile_.token);
-  context.set_deadline(std::chrono::system_clock::now() + limits::kAdminCallTimeout);
+  Prepare(context, profile_, limits::kAdminCallTimeout);
   const grpc::Status status = ((*connection_->stub).*method)(&context, in, &out);
   if (!status.ok()) return FromStatus(profile_, status);
   return {};
@@ -102,9 +106,21 @@ base::Status AdminClient::CreateToken(const v1::CreateTokenRequest& in,
                                       v1::CreateTokenResponse& out) {
   return Call(&Stub::CreateToken, in, out);
 }
-base::Status AdminClient::PublishPolicy(const v1::PublishPolicyRequest& in,
-                                        v1::PublishPolicyResponse& out) {
-  return Call(&Stub::PublishPolicy, in, out);
+base::Status AdminClient::PublishPolicy(const v1::Publication& in, v1::PublishPolicyResponse& out) {
+  grpc::ClientContext context;
+  Prepare(context, profile_, limits::kMaxPublicationTime);
+  const auto writer = connection_->stub->PublishPolicy(&context, &out);
+  const std::string bytes = in.SerializeAsString();
+  v1::PublishPolicyRequest request;
+  bool taken = true;  // the server's answer says why not
+  for (std::size_t at = 0; taken && at < bytes.size(); at += limits::kPublicationChunkBytes) {
+    request.set_chunk(bytes.substr(at, limits::kPublicationChunkBytes));
+    taken = writer->Write(request);
+  }
+  writer->WritesDone();
+  const grpc::Status status = writer->Finish();
+  if (!status.ok()) return FromStatus(profile_, status);
+  return {};
 }
 base::Status AdminClient::GetPolicy(const v1::GetPolicyRequest& in, v1::GetPolicyResponse& out) {
   return Call(&Stub::GetPolicy, in, out);

@@ -18,7 +18,7 @@ class ListFindingsRequest;
 class ListFindingsResponse;
 class ListSightingsRequest;
 class ListSightingsResponse;
-class PublishPolicyRequest;
+class Publication;
 class PublishPolicyResponse;
 class RevokeEndpointRequest;
 class RevokeEndpointResponse;
@@ -43,7 +43,7 @@ class AdminClient {
   base::Status ListSightings(const v1::ListSightingsRequest& in, v1::ListSightingsResponse& out);
   base::Status Where(const v1::WhereRequest& in, v1::WhereResponse& out);
   base::Status CreateToken(const v1::CreateTokenRequest& in, v1::CreateTokenResponse& out);
-  base::Status PublishPolicy(const v1::PublishPolicyRequest& in, v1::PublishPolicyResponse& out);
+  base::Status PublishPolicy(const v1::Publication& in, v1::PublishPolicyResponse& out);
   base::Status GetPolicy(const v1::GetPolicyRequest& in, v1::GetPolicyResponse& out);
   base::Status ListFindings(const v1::ListFindingsRequest& in, v1::ListFindingsResponse& out);
   base::Status RevokeEndpoint(const v1::RevokeEndpointRequest& in, v1::RevokeEndpointResponse& out);

@@ -79,8 +79,8 @@ base::Result<Target> FindTarget(const Context& context, const Arguments& argumen
   return target;
 }
 
-wire::PartReference AddPart(v1::PublishPolicyRequest& request, wire::PartKind kind,
-                            std::string_view feature, std::string content) {
+wire::PartReference AddPart(v1::Publication& request, wire::PartKind kind, std::string_view feature,
+                            std::string content) {
   wire::PartReference reference;
   reference.kind = kind;
   reference.sha256 = openssl::Sha256Of(base::AsBytes(content));
@@ -95,14 +95,14 @@ wire::PartReference AddPart(v1::PublishPolicyRequest& request, wire::PartKind ki
   return reference;
 }
 
-base::Result<v1::PublishPolicyRequest> Bundle(const Context& context, const Arguments& arguments,
-                                              const DocumentFile& file) {
+base::Result<v1::Publication> Bundle(const Context& context, const Arguments& arguments,
+                                     const DocumentFile& file) {
   WM_ASSIGN_OR_RETURN(const lang::CompiledPolicy compiled, lang::Compile(file.reading));
   WM_ASSIGN_OR_RETURN(const Target target, FindTarget(context, arguments));
   WM_ASSIGN_OR_RETURN(const base::Duration valid_for,
                       arguments.Duration("valid-for", std::chrono::hours(90 * 24)));
   const base::Bytes lists = model::EncodeDigestLists(compiled.lists);
-  v1::PublishPolicyRequest request;
+  v1::Publication request;
   wire::BundleManifest manifest;
   manifest.fleet_id = target.fleet_id;
   manifest.line = arguments.Value("line", "default");
@@ -121,7 +121,7 @@ base::Result<v1::PublishPolicyRequest> Bundle(const Context& context, const Argu
   return request;
 }
 
-base::Status AddSignature(v1::PublishPolicyRequest& request, const std::string& key_file) {
+base::Status AddSignature(v1::Publication& request, const std::string& key_file) {
   WM_ASSIGN_OR_RETURN(const openssl::PrivateKey key, openssl::PrivateKey::FromFile(key_file));
   WM_ASSIGN_OR_RETURN(wire::SignedDocument document, wire::FromProto(request.bundle()));
   WM_RETURN_IF_ERROR(wire::Sign(document, wire::kDomainBundle, key));
@@ -129,9 +129,9 @@ base::Status AddSignature(v1::PublishPolicyRequest& request, const std::string& 
   return {};
 }
 
-base::Result<v1::PublishPolicyRequest> ReadBundleFile(const std::string& path) {
+base::Result<v1::Publication> ReadBundleFile(const std::string& path) {
   WM_ASSIGN_OR_RETURN(const std::string bytes, posix::ReadFile(path, limits::kMaxBundleBytes));
-  v1::PublishPolicyRequest request;
+  v1::Publication request;
   if (!request.ParseFromString(bytes) || request.bundle().manifest().empty()) {
     return base::InvalidArgument(path + " is no bundle; \"weighctl policy sign\" makes one");
   }
@@ -142,7 +142,7 @@ base::Result<ExitCode> Sign(Context& context, const Arguments& arguments) {
   if (!arguments.Has("key") || !arguments.Has("out")) {
     return base::InvalidArgument("--key FILE and --out FILE are needed");
   }
-  v1::PublishPolicyRequest request;
+  v1::Publication request;
   if (arguments.Has("cosign")) {
     WM_ASSIGN_OR_RETURN(request, ReadBundleFile(arguments.Positional(0)));
   } else {
@@ -162,8 +162,7 @@ base::Result<ExitCode> Sign(Context& context, const Arguments& arguments) {
 }
 
 base::Result<ExitCode> Publish(Context& context, const Arguments& arguments) {
-  WM_ASSIGN_OR_RETURN(const v1::PublishPolicyRequest request,
-                      ReadBundleFile(arguments.Positional(0)));
+  WM_ASSIGN_OR_RETURN(const v1::Publication request, ReadBundleFile(arguments.Positional(0)));
   WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile_path));
   v1::PublishPolicyResponse response;
   WM_RETURN_IF_ERROR(AdminClient(std::move(profile)).PublishPolicy(request, response));

@@ -10,6 +10,7 @@ namespace weighmaster::server::rpc {
 using Context = grpc::CallbackServerContext;
 using Reactor = grpc::ServerUnaryReactor;
 using api::AdminApi;
+namespace limits = base::limits;
 
 namespace {
 
@@ -22,8 +23,92 @@ std::string AuthorizationOf(const Context& context) {
 
 }  // namespace
 
+// One PublishPolicy call. The loop starts each read; gRPC's threads put the chunks together. gRPC
+// owns it until OnDone, where it deletes itself: after the call was answered, so it is there for
+// the loop as long as the call is not.
+class AdminService::PublicationStream final
+    : public grpc::ServerReadReactor<v1::PublishPolicyRequest> {
+ public:
+  PublicationStream(AdminService& service, const std::string& authorization,
+                    v1::PublishPolicyResponse& response)
+      : service_(service),
+        response_(response),
+        call_(service.calls_.Begin(
+            [this](const grpc::Status& status) { Finish(status); },
+            [this, authorization](const auto& call) { Admit(authorization, call); })) {}
+  ~PublicationStream() override = default;
+  PublicationStream(const PublicationStream&) = delete;
+  PublicationStream& operator=(const PublicationStream&) = delete;
+
+  void OnReadDone(bool ok) override {
+    if (!ok) return Publish();
+    if (request_.chunk().size() > limits::kMaxBundleBytes - bytes_.size()) {
+      return Fail(base::ResourceExhausted("a publication has at most 128 MiB"));
+    }
+    bytes_ += request_.chunk();
+    service_.loop_.Post([this, call = call_] {
+      if (!call->answered()) StartRead(&request_);
+    });
+  }
+  void OnCancel() override { Fail({base::ErrorCode::kCancelled, "the publisher has gone"}); }
+  void OnDone() override { delete this; }
+
+ private:
+  using Call = std::shared_ptr<WaitingCall>;
+
+  // On the loop.
+  void Admit(const std::string& authorization, const Call& call) {
+    service_.loop_.After(limits::kMaxPublicationTime, [weak = std::weak_ptr<WaitingCall>(call)] {
+      const Call late = weak.lock();
+      if (late != nullptr) {
+        late->Fail({base::ErrorCode::kDeadlineExceeded, "the publication took over five minutes"});
+      }
+    });
+    service_.api_.AdmitPublication(authorization,
+                                   [this, call](base::Result<AdminApi::PublicationPermit> permit) {
+                                     if (call->answered()) return;
+                                     if (!permit) return call->Fail(permit.error());
+                                     permit_ = *std::move(permit);
+                                     StartRead(&request_);
+                                   });
+  }
+
+  // The rest is on gRPC's threads. What a lost connection has cut short lacks its document, which
+  // comes last, and is refused for that.
+  void Publish() {
+    auto publication = std::make_shared<v1::Publication>();
+    const bool parsed = publication->ParseFromString(bytes_);
+    bytes_ = std::string();
+    if (!parsed) return Fail(base::InvalidArgument("the publication can't be parsed"));
+    service_.loop_.Post([this, publication, call = call_] {
+      if (call->answered()) return;
+      service_.api_.PublishPolicy(std::move(permit_), std::move(*publication),
+                                  [this, call](base::Result<v1::PublishPolicyResponse> result) {
+                                    if (!call->answered())
+                                      call->Answer(response_, std::move(result));
+                                  });
+    });
+  }
+  void Fail(const base::Error& why) {
+    service_.loop_.Post([this, why, call = call_] {
+      if (call == nullptr || call->answered()) return;
+      permit_.reset();
+      call->Fail(why);
+    });
+  }
+
+  AdminService& service_;
+  v1::PublishPolicyResponse& response_;
+  AdminApi::PublicationPermit permit_;  // owned by the loop
+
+  // Owned by gRPC's threads.
+  v1::PublishPolicyRequest request_;
+  std::string bytes_;
+  const Call call_;  // gRPC tells nothing before the constructor is done; the loop has its own
+};
+
 AdminService::AdminService(base::Loop& loop, AdminApi& api)
-    : api_(api), calls_(loop, base::limits::kMaxAdminCallsWaiting) {}
+    : loop_(loop), api_(api), calls_(loop, limits::kMaxAdminCallsWaiting) {}
 
 template <typename Request, typename Response>
 Reactor* AdminService::Carry(Context& context, const Request& request, Response& response,
@@ -31,6 +116,9 @@ Reactor* AdminService::Carry(Context& context, const Request& request, Response&
                                                       AdminApi::Reply<Response>)) {
   return calls_.Begin(context, [this, &request, &response, method,
                                 authorization = AuthorizationOf(context)](const auto& call) {
+    if (request.ByteSizeLong() > limits::kMaxAdminRequestBytes) {
+      return call->Fail(base::InvalidArgument("the request is longer than 64 KiB"));
+    }
     (api_.*method)(authorization, request, [call, &response](base::Result<Response> result) {
       if (!call->answered()) call->Answer(response, std::move(result));
     });
@@ -62,9 +150,9 @@ Reactor* AdminService::CreateToken(Context* context, const v1::CreateTokenReques
   return Carry(*context, *request, *response, &AdminApi::CreateToken);
 }
 
-Reactor* AdminService::PublishPolicy(Context* context, const v1::PublishPolicyRequest* request,
-                                     v1::PublishPolicyResponse* response) {
-  return Carry(*context, *request, *response, &AdminApi::PublishPolicy);
+grpc::ServerReadReactor<v1::PublishPolicyRequest>* AdminService::PublishPolicy(
+    Context* context, v1::PublishPolicyResponse* response) {
+  return new PublicationStream(*this, AuthorizationOf(*context), *response);
 }
 
 Reactor* AdminService::GetPolicy(Context* context, const v1::GetPolicyRequest* request,

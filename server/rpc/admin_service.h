@@ -6,13 +6,14 @@
 
 #include "policy/base/loop.h"
 #include "server/api/admin_api.h"
-#include "server/rpc/unary_calls.h"
+#include "server/rpc/waiting_calls.h"
 #include "weighmaster/v1/admin.grpc.pb.h"
 
 namespace weighmaster::server::rpc {
 
 // AdminService over AdminApi: each call is carried to the loop with the metadata's `authorization`,
-// the only thing that is ever taken from there. Must outlive the grpc::Server.
+// the only thing that is ever taken from there. A publication is read once AdminApi has admitted
+// it. Must outlive the grpc::Server.
 class AdminService final : public v1::AdminService::CallbackService {
   using Context = grpc::CallbackServerContext;
   using Reactor = grpc::ServerUnaryReactor;
@@ -30,8 +31,8 @@ class AdminService final : public v1::AdminService::CallbackService {
                  v1::WhereResponse* response) override;
   Reactor* CreateToken(Context* context, const v1::CreateTokenRequest* request,
                        v1::CreateTokenResponse* response) override;
-  Reactor* PublishPolicy(Context* context, const v1::PublishPolicyRequest* request,
-                         v1::PublishPolicyResponse* response) override;
+  grpc::ServerReadReactor<v1::PublishPolicyRequest>* PublishPolicy(
+      Context* context, v1::PublishPolicyResponse* response) override;
   Reactor* GetPolicy(Context* context, const v1::GetPolicyRequest* request,
                      v1::GetPolicyResponse* response) override;
   Reactor* ListFindings(Context* context, const v1::ListFindingsRequest* request,
@@ -43,13 +44,16 @@ class AdminService final : public v1::AdminService::CallbackService {
   void Stop() { calls_.Stop(); }
 
  private:
+  class PublicationStream;
+
   template <typename Request, typename Response>
   Reactor* Carry(Context& context, const Request& request, Response& response,
                  void (api::AdminApi::*method)(const std::string&, const Request&,
                                                api::AdminApi::Reply<Response>));
 
+  base::Loop& loop_;
   api::AdminApi& api_;
-  UnaryCalls calls_;
+  WaitingCalls calls_;
 };
 
 }  // namespace weighmaster::server::rpc

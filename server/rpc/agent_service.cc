@@ -50,10 +50,7 @@ class AgentService::Stream final : public grpc::ServerBidiReactor<v1::AgentFrame
   const std::shared_ptr<AgentPipe>& pipe() const { return pipe_; }
 
   // The Transport's side, under the pipe's lock. gRPC calls nothing back from inside these.
-  void StartRead(v1::AgentFrame* into) override {
-    reading_ = into;
-    Reactor::StartRead(into);
-  }
+  void StartRead(v1::AgentFrame* into) override { Reactor::StartRead(into); }
   void StartWrite(const v1::ServerFrame* frame) override { Reactor::StartWrite(frame); }
   void Cancel() override { context_.TryCancel(); }
   void Finish(bool /*by_peer*/, const std::optional<base::Error>& why) override {
@@ -63,8 +60,6 @@ class AgentService::Stream final : public grpc::ServerBidiReactor<v1::AgentFrame
   void OnReadDone(bool ok) override {
     if (!ok) {
       pipe_->Fail(base::Unavailable("the agent has closed the stream"));
-    } else if (reading_->ByteSizeLong() > limits::kMaxFrameBytes) {
-      pipe_->Fail(base::ResourceExhausted("a frame is longer than 4 MiB"));
     } else {
       pipe_->OnRead(true);
     }
@@ -82,11 +77,17 @@ class AgentService::Stream final : public grpc::ServerBidiReactor<v1::AgentFrame
   AgentService& service_;
   grpc::CallbackServerContext& context_;
   const std::shared_ptr<AgentPipe> pipe_;
-  v1::AgentFrame* reading_ = nullptr;
 };
 
-AgentService::AgentService(base::Loop& loop, const base::Clock& clock, AgentCalls& calls)
-    : loop_(loop), calls_(calls), limit_(clock), enrolments_(loop, limits::kMaxEnrolmentsWaiting) {}
+AgentService::AgentService(base::Loop& loop, const base::Clock& clock, AgentCalls& calls,
+                           grpc::ResourceQuota& quota)
+    : loop_(loop),
+      calls_(calls),
+      quota_(quota),
+      limit_(clock),
+      enrolments_(loop, limits::kMaxEnrolmentsWaiting) {
+  SizeQuotaLocked();
+}
 
 AgentService::~AgentService() = default;
 
@@ -152,16 +153,16 @@ grpc::ServerBidiReactor<v1::AgentFrame, v1::ServerFrame>* AgentService::Sync(
     pipe->Fail(status.error());
     return stream;
   }
-  loop_.Post(
-      [this, alive = std::weak_ptr<const void>(alive_), pipe, pem = CertificateOf(*context)] {
-        if (alive.lock() != nullptr) Admit(pem, pipe);
-      });
+  loop_.Post([this, alive = std::weak_ptr<const void>(alive_), stream, pipe,
+              pem = CertificateOf(*context)] {
+    if (alive.lock() != nullptr) Admit(pem, stream, pipe);
+  });
   return stream;
 }
 
-void AgentService::Admit(const std::string& certificate_pem,
+void AgentService::Admit(const std::string& certificate_pem, const void* stream,
                          const std::shared_ptr<AgentPipe>& pipe) {
-  calls_.Classify(certificate_pem, [this, alive = std::weak_ptr<const void>(alive_),
+  calls_.Classify(certificate_pem, [this, alive = std::weak_ptr<const void>(alive_), stream,
                                     pipe](base::Result<PeerDecision> decision) {
     if (alive.lock() == nullptr) return;
     if (!decision) return pipe->Fail(decision.error());
@@ -170,7 +171,9 @@ void AgentService::Admit(const std::string& certificate_pem,
     }
     auto channel = std::make_unique<wire::PipeChannel<v1::ServerFrame, v1::AgentFrame>>(pipe);
     wire::ServerListener* const listener = calls_.Accept(std::move(channel), *decision->endpoint);
-    if (listener != nullptr) pipe->Open(*listener);
+    if (listener == nullptr) return;
+    MakeRoom(stream, pipe);
+    pipe->Open(*listener);
   });
 }
 
@@ -187,6 +190,19 @@ base::Status AgentService::Register(const void* stream, const std::shared_ptr<Ag
 void AgentService::Forget(const void* stream) {
   const std::lock_guard lock(mutex_);
   streams_.erase(stream);
+  if (admitted_.erase(stream) > 0) SizeQuotaLocked();
+}
+
+void AgentService::MakeRoom(const void* stream, const std::shared_ptr<AgentPipe>& pipe) {
+  const std::lock_guard lock(mutex_);
+  const auto found = streams_.find(stream);
+  if (found == streams_.end() || found->second != pipe) return;  // it has ended meanwhile
+  admitted_.insert(stream);
+  SizeQuotaLocked();
+}
+
+void AgentService::SizeQuotaLocked() {
+  quota_.Resize(limits::kTransportBytes + admitted_.size() * limits::kTransportBytesPerStream);
 }
 
 void AgentService::Stop() {

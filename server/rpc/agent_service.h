@@ -8,13 +8,14 @@
 #include <mutex>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "policy/base/loop.h"
 #include "policy/base/time.h"
 #include "proto/wire/pipe.h"
 #include "server/rpc/calls.h"
 #include "server/rpc/peer_limit.h"
-#include "server/rpc/unary_calls.h"
+#include "server/rpc/waiting_calls.h"
 #include "weighmaster/v1/sync.grpc.pb.h"
 
 namespace weighmaster::server::rpc {
@@ -23,10 +24,12 @@ using AgentPipe = wire::Pipe<v1::ServerFrame, v1::AgentFrame>;
 
 // AgentService over AgentCalls. gRPC's threads take calls in and move frames; everything else is on
 // the loop. What a caller may do is decided by the certificate of its connection and nothing else.
-// Must outlive gRPC's last call to it, that is, the grpc::Server.
+// Gives `quota` the size that limits::kTransportBytes describes. Must outlive gRPC's last call to
+// it, that is, the grpc::Server.
 class AgentService final : public v1::AgentService::CallbackService {
  public:
-  AgentService(base::Loop& loop, const base::Clock& clock, AgentCalls& calls);
+  AgentService(base::Loop& loop, const base::Clock& clock, AgentCalls& calls,
+               grpc::ResourceQuota& quota);
   ~AgentService() override;
   AgentService(const AgentService&) = delete;
   AgentService& operator=(const AgentService&) = delete;
@@ -49,18 +52,23 @@ class AgentService final : public v1::AgentService::CallbackService {
   base::Status CheckLimits(const grpc::CallbackServerContext& context, std::size_t request_bytes);
   base::Status Register(const void* stream, const std::shared_ptr<AgentPipe>& pipe);
   void Forget(const void* stream);
-  void Admit(const std::string& certificate_pem, const std::shared_ptr<AgentPipe>& pipe);
+  void Admit(const std::string& certificate_pem, const void* stream,
+             const std::shared_ptr<AgentPipe>& pipe);
+  void MakeRoom(const void* stream, const std::shared_ptr<AgentPipe>& pipe);
+  void SizeQuotaLocked();
 
   base::Loop& loop_;
   AgentCalls& calls_;
+  grpc::ResourceQuota& quota_;  // sized under mutex_
   PeerLimit limit_;
-  UnaryCalls enrolments_;
+  WaitingCalls enrolments_;
 
   // Owned by the loop: replies that come after it do nothing.
   const std::shared_ptr<const void> alive_ = std::make_shared<int>();
 
   std::mutex mutex_;  // gRPC's threads and the loop
   std::unordered_map<const void*, std::shared_ptr<AgentPipe>> streams_;
+  std::unordered_set<const void*> admitted_;  // those of them whose endpoint is known
   bool stopped_ = false;
 };
 

@@ -38,10 +38,10 @@ std::shared_ptr<grpc::ServerCredentials> MakeCredentials(const Server::Options& 
 void SetLimits(grpc::ServerBuilder& builder) {
   // gRPC would share the port with a second server, and each would take the other's clients.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
-  // One limit for all methods is all that gRPC has; agents' frames and enrolments have smaller ones
-  // in AgentService.
-  builder.SetMaxReceiveMessageSize(static_cast<int>(limits::kMaxBundleBytes));
-  builder.SetMaxSendMessageSize(static_cast<int>(limits::kMaxBundleBytes));
+  // One limit for all methods is all that gRPC has, and a unary call's request is read before
+  // anybody is asked: enrolments and administrators' requests have smaller ones in their services.
+  builder.SetMaxReceiveMessageSize(static_cast<int>(limits::kMaxFrameBytes));
+  builder.SetMaxSendMessageSize(static_cast<int>(limits::kMaxAdminAnswerBytes));
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, limits::kMaxStreamsPerConnection);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, Milliseconds(limits::kKeepaliveInterval));
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS,
@@ -90,7 +90,7 @@ base::Error WhyNotListening(const std::string& address) {
 class GrpcServer final : public Server {
  public:
   GrpcServer(base::Loop& loop, const base::Clock& clock, AgentCalls& agents, api::AdminApi* admin)
-      : loop_(loop), agents_(loop, clock, agents) {
+      : loop_(loop), agents_(loop, clock, agents, quota_) {
     if (admin != nullptr) admin_.emplace(loop, *admin);
   }
   ~GrpcServer() override { Shutdown(std::chrono::milliseconds(0)); }
@@ -101,6 +101,7 @@ class GrpcServer final : public Server {
     grpc_adapter::TakeOverLog();
     grpc::ServerBuilder builder;
     SetLimits(builder);
+    builder.SetResourceQuota(quota_);
     builder.AddListeningPort(options.address, MakeCredentials(options), &port_);
     builder.RegisterService(&agents_);
     if (admin_) builder.RegisterService(&*admin_);
@@ -124,6 +125,7 @@ class GrpcServer final : public Server {
   }
 
   base::Loop& loop_;
+  grpc::ResourceQuota quota_{"server"};
   AgentService agents_;
   std::optional<AdminService> admin_;
   int port_ = 0;

@@ -3,6 +3,7 @@
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -13,6 +14,7 @@
 #include "agent/sync/grpc/connector.h"
 #include "agent/sync/grpc/enrolment_client.h"
 #include "policy/base/check.h"
+#include "policy/base/limits.h"
 #include "server/api/admin_api.h"
 #include "server/fleet/fleet.h"
 #include "server/identity/authority.h"
@@ -32,6 +34,7 @@ namespace weighmaster::tests {
 namespace {
 
 namespace api = server::api;
+namespace limits = base::limits;
 namespace identity = server::identity;
 namespace rpc = server::rpc;
 namespace store = server::store;
@@ -107,6 +110,41 @@ class ServedFleetTest : public testing::Test {
     return status;
   }
 
+  // Zeros, which are no publication.
+  grpc::Status Publish(std::size_t bytes, std::size_t* sent = nullptr) {
+    grpc::Status status;
+    Beside([&] {
+      grpc::ClientContext context;
+      context.AddMetadata("authorization", authorization_);
+      v1::PublishPolicyResponse response;
+      const auto writer = stub_->PublishPolicy(&context, &response);
+      v1::PublishPolicyRequest request;
+      while (bytes > 0) {
+        const std::size_t next = std::min(bytes, limits::kPublicationChunkBytes);
+        request.set_chunk(std::string(next, '\0'));
+        if (!writer->Write(request)) break;
+        bytes -= next;
+        if (sent != nullptr) *sent += next;
+      }
+      writer->WritesDone();
+      status = writer->Finish();
+    });
+    return status;
+  }
+  // Until somebody is publishing, or nobody.
+  bool RunUntilPublishing(bool publishing) {
+    return loop_.RunUntil([&] {
+      bool busy = false;
+      bool answered = false;
+      admin_->AdmitPublication(authorization_, [&](const auto& permit) {
+        busy = !permit.has_value();
+        answered = true;
+      });
+      loop_.RunUntil([&] { return answered; });
+      return busy == publishing;
+    });
+  }
+
   agent::sync::Enrolment Enrol(const openssl::PrivateKey& key) {
     v1::CreateTokenRequest request;
     request.set_uses(1);
@@ -172,6 +210,52 @@ TEST_F(ServedFleetTest, PassesTheCodeOfAnErrorOn) {
   const grpc::Status status = Ask(&v1::AdminService::Stub::RevokeEndpoint, request, response);
   EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
   EXPECT_FALSE(status.error_message().empty());
+}
+
+TEST_F(ServedFleetTest, ReadsNoLongRequestOfAnybody) {
+  v1::RevokeEndpointRequest request;
+  request.set_reason(std::string(limits::kMaxAdminRequestBytes + 1, 'x'));
+  v1::RevokeEndpointResponse response;
+  const auto revoke = &v1::AdminService::Stub::RevokeEndpoint;
+  EXPECT_EQ(Ask(revoke, request, response).error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  request.set_reason(std::string(limits::kMaxFrameBytes + 1, 'x'));
+  EXPECT_EQ(Ask(revoke, request, response).error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+}
+
+TEST_F(ServedFleetTest, TakesAPublicationInPiecesUpToItsLimit) {
+  // What it holds is refused only once all of it was read.
+  EXPECT_EQ(Publish(limits::kMaxBundleBytes).error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  const grpc::Status too_long = Publish(limits::kMaxBundleBytes + 1);
+  EXPECT_EQ(too_long.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_EQ(too_long.error_message(), "a publication has at most 128 MiB");
+}
+
+TEST_F(ServedFleetTest, ReadsNothingOfAPublicationBeforeItKnowsWhoPublishes) {
+  authorization_ = "Bearer wma1.AAAA";
+  std::size_t sent = 0;
+  EXPECT_EQ(Publish(limits::kMaxBundleBytes, &sent).error_code(),
+            grpc::StatusCode::UNAUTHENTICATED);
+  EXPECT_LT(sent, limits::kMaxBundleBytes);
+}
+
+TEST_F(ServedFleetTest, TakesOnePublicationAtATimeAndForgetsTheOneThatIsGivenUp) {
+  // The first piece of a publication whose publisher then says nothing more.
+  grpc::ClientContext context;
+  context.AddMetadata("authorization", authorization_);
+  v1::PublishPolicyResponse response;
+  std::unique_ptr<grpc::ClientWriter<v1::PublishPolicyRequest>> writer;
+  grpc::Status status;
+  Beside([&] { writer = stub_->PublishPolicy(&context, &response); });
+  ASSERT_TRUE(RunUntilPublishing(true));
+  status = Publish(1);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_NE(status.error_message().find("being published"), std::string::npos);
+  Beside([&] {
+    context.TryCancel();
+    writer->Finish();
+  });
+  ASSERT_TRUE(RunUntilPublishing(false));
+  EXPECT_EQ(Publish(1).error_code(), grpc::StatusCode::INVALID_ARGUMENT);
 }
 
 TEST_F(ServedFleetTest, EnrolsAnEndpointChallengesItsStreamAndTurnsItAwayOnceRevoked) {

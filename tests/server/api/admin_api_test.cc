@@ -47,6 +47,33 @@ class AdminApiTest : public ::testing::Test {
     return *std::move(answer);
   }
 
+  base::Result<AdminApi::PublicationPermit> Admit(const std::string& authorization) {
+    std::optional<base::Result<AdminApi::PublicationPermit>> answer;
+    api_.AdmitPublication(authorization, [&](auto result) { answer.emplace(std::move(result)); });
+    world_.loop_.RunReady();
+    EXPECT_TRUE(answer.has_value());
+    return *std::move(answer);
+  }
+  static v1::Publication Message(const rollout::Publication& policy) {
+    v1::Publication message;
+    wire::ToProto(policy.document, *message.mutable_bundle());
+    v1::Part& part = *message.add_parts();
+    part.mutable_reference()->set_sha256(
+        std::string(base::AsText(policy.parts[0].reference.sha256.view())));
+    part.set_content(policy.parts[0].content);
+    message.set_document(policy.text);
+    return message;
+  }
+  base::Result<v1::PublishPolicyResponse> Publish(AdminApi::PublicationPermit permit,
+                                                  v1::Publication publication) {
+    std::optional<base::Result<v1::PublishPolicyResponse>> answer;
+    api_.PublishPolicy(std::move(permit), std::move(publication),
+                       [&](auto result) { answer.emplace(std::move(result)); });
+    world_.loop_.RunReady();
+    EXPECT_TRUE(answer.has_value());
+    return *std::move(answer);
+  }
+
   void Send(std::uint8_t n, wire::SealedBatch batch) {
     EXPECT_TRUE(world_.ingest_.Submit({tests::TestId(n), tests::TestKey(10 + n).public_key(), {}},
                                       std::move(batch), [](const ingest::Outcome&) {}));
@@ -85,7 +112,7 @@ TEST_F(AdminApiTest, AnswersNobodyWithoutAnAdministratorsToken) {
   expect_refused(Call(&AdminApi::ListSightings, v1::ListSightingsRequest(), ""));
   expect_refused(Call(&AdminApi::Where, v1::WhereRequest(), ""));
   expect_refused(Call(&AdminApi::CreateToken, v1::CreateTokenRequest(), ""));
-  expect_refused(Call(&AdminApi::PublishPolicy, v1::PublishPolicyRequest(), ""));
+  expect_refused(Admit(""));
   expect_refused(Call(&AdminApi::GetPolicy, v1::GetPolicyRequest(), ""));
   expect_refused(Call(&AdminApi::ListFindings, v1::ListFindingsRequest(), ""));
   v1::RevokeEndpointRequest revoke;
@@ -154,14 +181,7 @@ TEST_F(AdminApiTest, ListsEndpointsAndFindings) {
 
 TEST_F(AdminApiTest, PublishesAPolicyAndShowsIt) {
   const rollout::Publication policy = world_.Policy(7, 3);
-  v1::PublishPolicyRequest request;
-  wire::ToProto(policy.document, *request.mutable_bundle());
-  v1::Part& part = *request.add_parts();
-  part.mutable_reference()->set_sha256(
-      std::string(base::AsText(policy.parts[0].reference.sha256.view())));
-  part.set_content(policy.parts[0].content);
-  request.set_document(policy.text);
-  const auto published = Call(&AdminApi::PublishPolicy, request);
+  const auto published = Publish(Admit(bearer_).value(), Message(policy));
   ASSERT_TRUE(published.has_value()) << published.error().ToString();
   EXPECT_EQ(published->version(), 7U);
   const auto shown = Call(&AdminApi::GetPolicy, v1::GetPolicyRequest());
@@ -173,6 +193,20 @@ TEST_F(AdminApiTest, PublishesAPolicyAndShowsIt) {
   EXPECT_EQ(fleet->newest_policy_version(), 7U);
   EXPECT_EQ(fleet->floor(), 3U);
   EXPECT_EQ(fleet->fleet_id(), tests::MakeTestFleet().root.fleet_id);
+}
+
+TEST_F(AdminApiTest, AdmitsOnePublicationAtATime) {
+  auto first = Admit(bearer_);
+  ASSERT_TRUE(first.has_value());
+  EXPECT_EQ(Admit(bearer_).error().code(), base::ErrorCode::kResourceExhausted);
+  EXPECT_FALSE(Publish(*std::move(first), v1::Publication()).has_value());
+  auto given_up = Admit(bearer_);
+  ASSERT_TRUE(given_up.has_value()) << "what is no policy makes room as well";
+  given_up->reset();
+  auto permit = Admit(bearer_);
+  ASSERT_TRUE(permit.has_value());
+  EXPECT_TRUE(Publish(*std::move(permit), Message(world_.Policy(7, 3))).has_value());
+  EXPECT_TRUE(Admit(bearer_).has_value());
 }
 
 TEST_F(AdminApiTest, MakesTokensAndRevokes) {

@@ -19,18 +19,20 @@ namespace weighmaster::server::rpc {
 // Code and message as they are: the numbers are gRPC's.
 grpc::Status ToGrpcStatus(const base::Error& error);
 
-class UnaryCalls;
+class WaitingCalls;
 
-// A call that the loop is to answer. Loop-owned; once answered, by whomever, it stays so.
-class UnaryCall {
+// A call with one answer, which the loop is to give. Loop-owned; once answered, by whomever, it
+// stays so.
+class WaitingCall {
  public:
-  UnaryCall(UnaryCalls& calls, grpc::ServerUnaryReactor& reactor)
-      : calls_(calls), reactor_(reactor) {}
-  UnaryCall(const UnaryCall&) = delete;
-  UnaryCall& operator=(const UnaryCall&) = delete;
+  using Finisher = std::function<void(const grpc::Status&)>;
+
+  WaitingCall(WaitingCalls& calls, Finisher finish) : calls_(calls), finish_(std::move(finish)) {}
+  WaitingCall(const WaitingCall&) = delete;
+  WaitingCall& operator=(const WaitingCall&) = delete;
 
   bool answered() const { return answered_; }
-  // The request and `out` are gRPC's, and are gone once the call was answered.
+  // Reactor, request and `out` are gRPC's, and may be gone once the call was answered.
   template <typename Response>
   void Answer(Response& out, base::Result<Response> result) {
     if (answered_) return;
@@ -44,35 +46,38 @@ class UnaryCall {
  private:
   void Finish(const grpc::Status& status);
 
-  UnaryCalls& calls_;  // not touched once answered
-  grpc::ServerUnaryReactor& reactor_;
+  WaitingCalls& calls_;  // not touched once answered
+  const Finisher finish_;
   bool answered_ = false;
 };
 
 // The calls of one kind that wait for the loop, at most `most`. gRPC's shutdown waits for all of
 // them, and the loop that would answer is the one that stops: so Stop answers them.
-class UnaryCalls {
+class WaitingCalls {
  public:
-  using Start = std::function<void(const std::shared_ptr<UnaryCall>&)>;
+  using Start = std::function<void(const std::shared_ptr<WaitingCall>&)>;
 
-  UnaryCalls(base::Loop& loop, std::size_t most) : loop_(loop), most_(most) {}
-  UnaryCalls(const UnaryCalls&) = delete;
-  UnaryCalls& operator=(const UnaryCalls&) = delete;
+  WaitingCalls(base::Loop& loop, std::size_t most) : loop_(loop), most_(most) {}
+  WaitingCalls(const WaitingCalls&) = delete;
+  WaitingCalls& operator=(const WaitingCalls&) = delete;
 
   // From gRPC's threads: has `start` run on the loop, unless the call was answered by then.
   grpc::ServerUnaryReactor* Begin(grpc::CallbackServerContext& context, Start start);
+  // The same for a call with a reactor of its own, which `finish` ends. Null when it is ended
+  // already.
+  std::shared_ptr<WaitingCall> Begin(const WaitingCall::Finisher& finish, Start start);
 
   // On the loop: UNAVAILABLE to all that wait, and to all that still come.
   void Stop();
 
  private:
-  friend class UnaryCall;
-  void Remove(const UnaryCall& call);
+  friend class WaitingCall;
+  void Remove(const WaitingCall& call);
 
   base::Loop& loop_;
   const std::size_t most_;
   std::mutex mutex_;  // gRPC's threads and the loop; held for a look-up
-  std::unordered_map<const UnaryCall*, std::shared_ptr<UnaryCall>> calls_;
+  std::unordered_map<const WaitingCall*, std::shared_ptr<WaitingCall>> calls_;
   bool stopped_ = false;
 };
 

@@ -1,4 +1,4 @@
-#include "server/rpc/unary_calls.h"
+#include "server/rpc/waiting_calls.h"
 
 #include "policy/base/check.h"
 
@@ -8,37 +8,42 @@ grpc::Status ToGrpcStatus(const base::Error& error) {
   return {static_cast<grpc::StatusCode>(error.code()), error.message()};
 }
 
-void UnaryCall::Finish(const grpc::Status& status) {
+void WaitingCall::Finish(const grpc::Status& status) {
   answered_ = true;
   calls_.Remove(*this);
-  reactor_.Finish(status);
+  finish_(status);
 }
 
-grpc::ServerUnaryReactor* UnaryCalls::Begin(grpc::CallbackServerContext& context, Start start) {
+grpc::ServerUnaryReactor* WaitingCalls::Begin(grpc::CallbackServerContext& context, Start start) {
   grpc::ServerUnaryReactor* const reactor = context.DefaultReactor();
-  const auto call = std::make_shared<UnaryCall>(*this, *reactor);
+  Begin([reactor](const grpc::Status& status) { reactor->Finish(status); }, std::move(start));
+  return reactor;
+}
+
+std::shared_ptr<WaitingCall> WaitingCalls::Begin(const WaitingCall::Finisher& finish, Start start) {
+  const auto call = std::make_shared<WaitingCall>(*this, finish);
   {
     const std::lock_guard lock(mutex_);
     if (stopped_) {
-      reactor->Finish(ToGrpcStatus(base::Unavailable("the server is stopping")));
-      return reactor;
+      finish(ToGrpcStatus(base::Unavailable("the server is stopping")));
+      return nullptr;
     }
     if (calls_.size() >= most_) {
-      reactor->Finish(ToGrpcStatus(base::ResourceExhausted(
+      finish(ToGrpcStatus(base::ResourceExhausted(
           "the server is busy with other calls of this kind; try again in a few seconds")));
-      return reactor;
+      return nullptr;
     }
     calls_.emplace(call.get(), call);
   }
   loop_.Post([call, start = std::move(start)] {
     if (!call->answered()) start(call);
   });
-  return reactor;
+  return call;
 }
 
-void UnaryCalls::Stop() {
+void WaitingCalls::Stop() {
   WM_CHECK(loop_.OnLoop());
-  std::unordered_map<const UnaryCall*, std::shared_ptr<UnaryCall>> waiting;
+  std::unordered_map<const WaitingCall*, std::shared_ptr<WaitingCall>> waiting;
   {
     const std::lock_guard lock(mutex_);
     stopped_ = true;
@@ -47,7 +52,7 @@ void UnaryCalls::Stop() {
   for (const auto& [name, call] : waiting) call->Fail(base::Unavailable("the server is stopping"));
 }
 
-void UnaryCalls::Remove(const UnaryCall& call) {
+void WaitingCalls::Remove(const WaitingCall& call) {
   const std::lock_guard lock(mutex_);
   calls_.erase(&call);
 }
