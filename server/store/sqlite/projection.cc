@@ -1,7 +1,9 @@
 #include "server/store/sqlite/projection.h"
 
+#include <utility>
 #include <variant>
 
+#include "policy/base/limits.h"
 #include "server/store/sqlite/rows.h"
 
 namespace weighmaster::server::store {
@@ -15,6 +17,18 @@ base::WallTime Corrected(base::WallTime wall, base::Duration offset) {
   std::int64_t sum = 0;
   if (__builtin_add_overflow(base::ToMicroseconds(wall), offset.count(), &sum)) return wall;
   return base::WallTimeFromMicroseconds(sum);
+}
+
+// The one row for all roots of an endpoint that are not kept. It stays: which roots those were is
+// not known, so neither is when none is left.
+model::Coverage BeyondTheLimit() {
+  model::Coverage coverage;
+  coverage.sensor = "server";
+  coverage.root = {"/"};
+  coverage.state = model::CoverageState::kPartly;
+  coverage.reason = model::CoverageReason::kLimit;
+  coverage.detail = "the endpoint has more roots than the server keeps";
+  return coverage;
 }
 
 }  // namespace
@@ -122,15 +136,29 @@ Status Projection::On(const At& at, const model::SightingJudged& event) {
 }
 
 Status Projection::On(const At& at, const model::CoverageChanged& event) {
-  if (event.coverage.reason == model::CoverageReason::kRootRemoved) {
-    WM_ASSIGN_OR_RETURN(Statement forget,
-                        database_.Prepare("DELETE FROM coverage WHERE endpoint = ? AND sensor = ? "
-                                          "AND root_sha256 = ?"));
-    return forget.Bind(at.endpoint)
-        .Bind(event.coverage.sensor)
-        .Bind(at.write.path_sha256.view())
-        .Run();
-  }
+  if (event.coverage.reason == model::CoverageReason::kRootRemoved) return DropCoverage(at, event);
+  WM_ASSIGN_OR_RETURN(const bool room, HasRoomForCoverage(at, event));
+  if (room) return PutCoverage(at, event.coverage, at.write.path_sha256, at.write.blob);
+  WM_RETURN_IF_ERROR(DropCoverage(at, event));  // what it said before holds no more
+  model::Event beyond = at.write.event;
+  beyond.body = model::CoverageChanged{BeyondTheLimit()};
+  const EventWrite write(std::move(beyond));
+  return PutCoverage(at, BeyondTheLimit(), write.path_sha256, write.blob);
+}
+
+base::Result<bool> Projection::HasRoomForCoverage(const At& at,
+                                                  const model::CoverageChanged& event) {
+  WM_ASSIGN_OR_RETURN(Statement others,
+                      database_.Prepare("SELECT coalesce(sum(length(coverage)), 0) FROM coverage "
+                                        "WHERE endpoint = ? AND (sensor, root_sha256) != (?, ?)"));
+  others.Bind(at.endpoint).Bind(event.coverage.sensor).Bind(at.write.path_sha256.view());
+  WM_ASSIGN_OR_RETURN(const bool row, others.Step());
+  const auto kept = row ? static_cast<std::size_t>(others.Int(0)) : 0;
+  return kept + at.write.blob.size() <= base::limits::kMaxCoverageBytes;
+}
+
+Status Projection::PutCoverage(const At& at, const model::Coverage& coverage,
+                               const model::Sha256& root_sha256, std::string_view blob) {
   WM_ASSIGN_OR_RETURN(
       Statement put,
       database_.Prepare("INSERT INTO coverage (endpoint, sensor, root_sha256, state, reason, "
@@ -139,12 +167,22 @@ Status Projection::On(const At& at, const model::CoverageChanged& event) {
                         "state = excluded.state, reason = excluded.reason, "
                         "coverage = excluded.coverage, changed_us = excluded.changed_us"));
   return put.Bind(at.endpoint)
+      .Bind(coverage.sensor)
+      .Bind(root_sha256.view())
+      .Bind(EnumColumn(coverage.state))
+      .Bind(EnumColumn(coverage.reason))
+      .Bind(base::AsBytes(blob))
+      .Bind(Column(at.time))
+      .Run();
+}
+
+Status Projection::DropCoverage(const At& at, const model::CoverageChanged& event) {
+  WM_ASSIGN_OR_RETURN(Statement forget,
+                      database_.Prepare("DELETE FROM coverage WHERE endpoint = ? AND sensor = ? "
+                                        "AND root_sha256 = ?"));
+  return forget.Bind(at.endpoint)
       .Bind(event.coverage.sensor)
       .Bind(at.write.path_sha256.view())
-      .Bind(EnumColumn(event.coverage.state))
-      .Bind(EnumColumn(event.coverage.reason))
-      .Bind(base::AsBytes(at.write.blob))
-      .Bind(Column(at.time))
       .Run();
 }
 

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <string_view>
 
 #include "server/store/values.h"
 #include "third_party/sqlite/database.h"
@@ -49,6 +50,10 @@ class Projection {
   base::Status On(const At& at, const model::AgentStarted& event);
 
   base::Status Put(const At& at, const model::Sighting& sighting);
+  base::Result<bool> HasRoomForCoverage(const At& at, const model::CoverageChanged& event);
+  base::Status PutCoverage(const At& at, const model::Coverage& coverage,
+                           const model::Sha256& root_sha256, std::string_view blob);
+  base::Status DropCoverage(const At& at, const model::CoverageChanged& event);
   base::Status CloseInterval(const At& at, std::optional<model::GoneReason> reason);
   // False when another artifact is open at this path.
   base::Result<bool> OpenOrContinue(const At& at, const model::Sighting& sighting,

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -182,6 +183,39 @@ TEST_P(StoreConformance, ForgetsTheCoverageOfARootThatWasRemoved) {
   EXPECT_EQ(CommitOne(endpoint, script.Seal({model::CoverageChanged{removed}})), Kind::kStored);
   EXPECT_EQ(Endpoint(endpoint).coverage, std::vector<model::Coverage>{kept});
   EXPECT_EQ(queries_->Coverage()->looked, 1U);
+}
+
+TEST_P(StoreConformance, KeepsCoverageUpToItsLimitAndSaysThatMoreIsNotKept) {
+  const model::Id endpoint = Enrol(1);
+  tests::EndpointScript script(tests::TestKey(11), tests::TestId(0xc1));
+  EXPECT_EQ(CommitOne(endpoint, script.Start()), Kind::kStored);
+  const auto cover = [&](const std::string& name, model::CoverageReason reason) {
+    model::Coverage coverage;
+    coverage.sensor = "artifacts";
+    coverage.root.bytes = "/" + name + std::string(10'000, 'x');
+    coverage.state = model::CoverageState::kLooked;
+    coverage.reason = reason;
+    EXPECT_EQ(CommitOne(endpoint, script.Seal({model::CoverageChanged{coverage}})), Kind::kStored);
+  };
+  constexpr std::size_t kFit = base::limits::kMaxCoverageBytes / 11'000;
+  for (std::size_t i = 0; i < kFit; ++i) cover(std::to_string(i), {});
+  cover("0", model::CoverageReason::kPermission);  // again: no more of them
+  EXPECT_EQ(Endpoint(endpoint).coverage.size(), kFit);
+  EXPECT_EQ(queries_->Coverage()->looked, 1U);
+
+  for (std::size_t i = kFit; i < 2 * kFit; ++i) cover(std::to_string(i), {});
+  const auto kept = Endpoint(endpoint).coverage;
+  EXPECT_LE(kept.size(), kFit + 2);
+  const auto server = std::ranges::find(kept, "server", &model::Coverage::sensor);
+  ASSERT_NE(server, kept.end());
+  EXPECT_EQ(server->state, model::CoverageState::kPartly);
+  EXPECT_EQ(server->reason, model::CoverageReason::kLimit);
+  EXPECT_EQ(queries_->Coverage()->partly, 1U);
+
+  cover("0", model::CoverageReason::kRootRemoved);
+  cover("1", model::CoverageReason::kRootRemoved);
+  cover("next", {});
+  EXPECT_EQ(Endpoint(endpoint).coverage.size(), kept.size() - 1) << "there is room again";
 }
 
 TEST_P(StoreConformance, SpendsATokenOncePerUseAndSaysWhyItIsRefused) {
