@@ -31,17 +31,18 @@ base::Status MakeSocketFolder(const std::string& socket_path) {
 
 }  // namespace
 
-Agent::Agent(asio::AsioLoop& loop, const base::Clock& clock, Settings settings)
+Agent::Agent(asio::AsioLoop& loop, const base::Clock& clock, Settings settings, TokenSource token)
     : loop_(loop),
       clock_(clock),
       settings_(std::move(settings)),
+      token_(std::move(token)),
       enrolment_client_(clock),
       install_root_(loop),
       rescan_(loop) {}
 
 base::Result<std::unique_ptr<Agent>> Agent::Open(asio::AsioLoop& loop, const base::Clock& clock,
-                                                 Settings settings) {
-  std::unique_ptr<Agent> agent(new Agent(loop, clock, std::move(settings)));
+                                                 Settings settings, TokenSource token) {
+  std::unique_ptr<Agent> agent(new Agent(loop, clock, std::move(settings), std::move(token)));
   WM_RETURN_IF_ERROR(agent->OpenState());
   WM_RETURN_IF_ERROR(agent->OpenPolicy());
   WM_RETURN_IF_ERROR(agent->OpenSensors());
@@ -117,7 +118,7 @@ base::Status Agent::Start() {
   network_pool_ = std::make_unique<asio::ThreadPool>(2, "network");
   enrolling_ = std::make_unique<Enrolling>(
       Enrolling::Rooms{loop_, *network_pool_, clock_, random_, *key_, enrolment_client_},
-      settings_.state_folder, settings_.enrolment_token_file, machine_,
+      settings_.state_folder, token_, machine_,
       [this](const EnrolledIdentity& identity) { OnIdentity(identity); });
   answers_ = std::make_unique<Answers>(
       Answers::Rooms{*inventory_, *state_.journal, *policy_, *intake_, *sensor_, *enrolling_},

@@ -41,7 +41,7 @@ class Agent {
   // all: settings, permissions, another agent, no cage. A damaged state file is moved aside and
   // begun anew.
   static base::Result<std::unique_ptr<Agent>> Open(asio::AsioLoop& loop, const base::Clock& clock,
-                                                   Settings settings);
+                                                   Settings settings, TokenSource token);
   ~Agent();
   Agent(const Agent&) = delete;
   Agent& operator=(const Agent&) = delete;
@@ -50,7 +50,7 @@ class Agent {
   base::Status Start();
 
  private:
-  Agent(asio::AsioLoop& loop, const base::Clock& clock, Settings settings);
+  Agent(asio::AsioLoop& loop, const base::Clock& clock, Settings settings, TokenSource token);
 
   base::Status OpenState();
   base::Status OpenPolicy();
@@ -63,6 +63,7 @@ class Agent {
   asio::AsioLoop& loop_;
   const base::Clock& clock_;
   const Settings settings_;
+  const TokenSource token_;
   openssl::SystemRandom random_;
   os::Machine machine_;
 

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "agent/app/agent.h"
+#include "agent/app/enrolling.h"
 #include "agent/app/options.h"
 #include "third_party/asio/asio_loop.h"
 #include "third_party/asio/signals.h"
@@ -29,10 +30,13 @@ int main(int argc, char** argv) {
   if (const auto log = logging::SetUp(settings->log); !log.has_value()) return Fail(log.error());
   if (options.check_only) return 0;
 
+  agent::app::TokenSource token{options.token_file.value_or(settings->enrolment_token_file), ""};
+  if (const auto read = token.ReadStandardInput(); !read.has_value()) return Fail(read.error());
+
   asio::AsioLoop loop;
   const posix::SystemClock clock;
   const asio::Signals signals(loop, asio::Signals::Termination(), [&loop](int) { loop.Stop(); });
-  const auto agent = agent::app::Agent::Open(loop, clock, std::move(*settings));
+  const auto agent = agent::app::Agent::Open(loop, clock, std::move(*settings), std::move(token));
   if (!agent.has_value()) return Fail(agent.error());
   if (const auto started = (*agent)->Start(); !started.has_value()) return Fail(started.error());
   loop.Run();

@@ -15,7 +15,7 @@ namespace {
 
 namespace limits = base::limits;
 
-constexpr std::size_t kMaxTokenBytes = 16 * 1024;
+constexpr std::size_t kMaxTokenFileBytes = 16 * 1024;
 // Least between two attempts: a wrong token does not mend itself within a second.
 constexpr std::chrono::seconds kLeastRetryDelay{5};
 
@@ -27,11 +27,22 @@ std::string Trimmed(const std::string& text) {
 
 }  // namespace
 
-Enrolling::Enrolling(Rooms rooms, std::string state_folder, std::string token_file,
-                     os::Machine machine, OnIdentity on_identity)
+base::Status TokenSource::ReadStandardInput() {
+  if (file != "-") return {};
+  WM_ASSIGN_OR_RETURN(text, posix::ReadFile(file, kMaxTokenFileBytes));
+  return {};
+}
+
+base::Result<std::string> TokenSource::Read() const {
+  if (file == "-") return text;
+  return posix::ReadFile(file, kMaxTokenFileBytes);
+}
+
+Enrolling::Enrolling(Rooms rooms, std::string state_folder, TokenSource token, os::Machine machine,
+                     OnIdentity on_identity)
     : rooms_(rooms),
       state_folder_(std::move(state_folder)),
-      token_file_(std::move(token_file)),
+      token_(std::move(token)),
       machine_(std::move(machine)),
       on_identity_(std::move(on_identity)),
       backoff_(rooms.random),
@@ -53,7 +64,7 @@ sync::ConnectorOptions Enrolling::OptionsOf(const EnrolledIdentity& identity) co
 
 // On the executor.
 base::Result<EnrolledIdentity> Enrolling::Enrol() const {
-  WM_ASSIGN_OR_RETURN(const std::string text, posix::ReadFile(token_file_, kMaxTokenBytes));
+  WM_ASSIGN_OR_RETURN(const std::string text, token_.Read());
   WM_ASSIGN_OR_RETURN(const wire::EnrolmentToken token, wire::ParseToken(Trimmed(text)));
   WM_ASSIGN_OR_RETURN(const base::Bytes request,
                       openssl::MakeSigningRequest(rooms_.key, machine_.hostname));
@@ -87,7 +98,7 @@ base::Result<EnrolledIdentity> Enrolling::Renew(const EnrolledIdentity& identity
 }
 
 void Enrolling::TryEnrol() {
-  if (token_file_.empty()) {
+  if (token_.file.empty()) {
     last_error_ =
         "this endpoint is not enrolled; set enrolment_token_file in the agent's settings to a file "
         "with a token from \"weighctl tokens create\"";

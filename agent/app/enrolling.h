@@ -14,6 +14,17 @@
 
 namespace weighmaster::agent::app {
 
+// Where the enrolment token comes from.
+struct TokenSource {
+  std::string file;  // "-" is standard input, "" none
+  std::string text;  // what standard input held
+
+  // Where the file is "-": all of it, at once. Blocks until its end, so before everything else.
+  base::Status ReadStandardInput();
+  // The file anew at each call, so that a better one can be put there.
+  base::Result<std::string> Read() const;
+};
+
 // Makes this endpoint known to its server, and keeps its certificate fresh afterwards. Nothing that
 // fails makes it give up: it reads the token file anew at each attempt, so that an administrator
 // can simply put a good one there.
@@ -33,7 +44,7 @@ class Enrolling {
   // `on_identity` is called on the loop with the first identity and again after each renewal.
   using OnIdentity = std::function<void(const EnrolledIdentity&)>;
 
-  Enrolling(Rooms rooms, std::string state_folder, std::string token_file, os::Machine machine,
+  Enrolling(Rooms rooms, std::string state_folder, TokenSource token, os::Machine machine,
             OnIdentity on_identity);
   Enrolling(const Enrolling&) = delete;
   Enrolling& operator=(const Enrolling&) = delete;
@@ -61,7 +72,7 @@ class Enrolling {
   // Constant after construction.
   const Rooms rooms_;
   const std::string state_folder_;
-  const std::string token_file_;
+  const TokenSource token_;
   const os::Machine machine_;
   const OnIdentity on_identity_;
   const std::shared_ptr<const bool> alive_ = std::make_shared<const bool>(true);

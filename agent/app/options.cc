@@ -9,12 +9,14 @@ namespace weighmaster::agent::app {
 namespace {
 
 constexpr const char* kHelp =
-    "Usage: weighmaster-agent [--settings FILE] [--check-settings]\n"
+    "Usage: weighmaster-agent [--settings FILE] [--token-file FILE] [--check-settings]\n"
     "\n"
     "Finds model files on this machine, judges them by policy, and tells the server. Runs until\n"
-    "SIGTERM or SIGINT. It enrols by itself, with the token file that its settings name.\n"
+    "SIGTERM or SIGINT. It enrols by itself, with a token from \"weighctl tokens create\".\n"
     "\n"
     "  --settings FILE   the settings (/etc/weighmaster/agent.yaml)\n"
+    "  --token-file FILE the file with the enrolment token, instead of the settings'\n"
+    "                    enrolment_token_file; - is standard input, read once at the start\n"
     "  --check-settings  read the settings, say what is wrong with them, and exit\n"
     "  --version         print the version\n"
     "\n"
@@ -39,6 +41,8 @@ Options ParseOptions(const std::vector<std::string>& words) {
       options.check_only = true;
     } else if (words[i] == "--settings" && i + 1 < words.size()) {
       options.settings_path = words[++i];
+    } else if (words[i] == "--token-file" && i + 1 < words.size()) {
+      options.token_file = words[++i];
     } else {
       std::fprintf(stderr,
                    "weighmaster-agent: \"%s\" is no option, or lacks its value; see --help\n",

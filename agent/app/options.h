@@ -9,6 +9,8 @@ namespace weighmaster::agent::app {
 struct Options {
   std::string settings_path = "/etc/weighmaster/agent.yaml";
   bool check_only = false;  // --check-settings
+  // --token-file, instead of the settings' enrolment_token_file; "-" is standard input.
+  std::optional<std::string> token_file;
   // Set when the program is done already: --help, --version, or a wrong option (2).
   std::optional<int> exit_code;
 };

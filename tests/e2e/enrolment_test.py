@@ -73,6 +73,14 @@ class Enrolment(fleet.EndToEnd):
                 fleet.wait_for(lambda: agent.server_line.startswith("connected"), "the enrolment")
         self.assertIn(f"{1 + len(agents)} endpoints.", self.fleet.ask("endpoints"))
 
+    def test_an_agent_takes_its_token_from_standard_input(self):
+        agent = self.fleet.add_agent([self.models], "wm2.nonsense", "agent")
+        fleet.wait_for(lambda: "no enrolment token" in agent.server_line, "the file being refused")
+        agent.stop()
+        agent.words += ["--token-file", "-"]
+        agent.start(stdin=self.fleet.token().encode() + b"\n")
+        fleet.wait_for(lambda: agent.server_line.startswith("connected"), "the enrolment")
+
     def test_a_missing_token_file_and_an_unreachable_server_have_their_lines(self):
         good = self.fleet.token(uses=9)
         lonely = self.fleet.add_agent([self.models], "", "lonely")

@@ -41,11 +41,11 @@ def wait_for(condition, what, seconds=PATIENCE_S, every=0.1):
         time.sleep(every)
 
 
-def run(words, environment=None, prefix=()):
+def run(words, environment=None, prefix=(), stdin=b""):
     """A finished process with its output as bytes."""
     return subprocess.run(
         [*prefix, program(words[0]), *words[1:]], env={**os.environ, **(environment or {})},
-        stdin=subprocess.DEVNULL, capture_output=True, timeout=COMMAND_TIMEOUT_S, check=False)
+        input=stdin, capture_output=True, timeout=COMMAND_TIMEOUT_S, check=False)
 
 
 def own_address():
@@ -64,11 +64,13 @@ class Process:
         self.log_file = log
         self.child = None
 
-    def start(self, prefix=()):
+    def start(self, prefix=(), stdin=b""):
         """Under the program of `prefix`, if one is given, this time only."""
         with open(self.log_file, "ab") as log:
             self.child = subprocess.Popen(
-                [*prefix, *self.words], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+                [*prefix, *self.words], stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True)
+        with self.child.stdin as pipe:
+            pipe.write(stdin)
 
     @property
     def is_running(self):
@@ -192,8 +194,8 @@ class Fleet:
         for process in [*self.agents, self.server]:
             process.kill()
 
-    def weighctl(self, *words):
-        return run(["weighctl", *words], {"WEIGHCTL_PROFILE": self.profile})
+    def weighctl(self, *words, stdin=b""):
+        return run(["weighctl", *words], {"WEIGHCTL_PROFILE": self.profile}, stdin=stdin)
 
     def ask(self, *words):
         """The standard output of a command that has to work."""

@@ -49,6 +49,17 @@ class Weighctl(fleet.EndToEnd):
         os.remove(self.fleet.profile)
         self.assert_fails(["not logged in", "weighctl login"], "inventory")
 
+    def test_login_takes_the_token_from_standard_input(self):
+        with open(os.path.join(self.fleet.data, "admin.token"), "rb") as token:
+            good = token.read()
+        os.remove(self.fleet.profile)
+        self.assertNotEqual(0, self.fleet.weighctl(*self.login("-")).returncode)
+        self.assertFalse(os.path.exists(self.fleet.profile))
+        done = self.fleet.weighctl(*self.login("-"), stdin=good)
+        self.assertEqual(0, done.returncode, done)
+        self.assertNotIn(good.strip(), done.stdout + done.stderr)
+        self.assertIn("0 endpoints.", self.fleet.ask("endpoints"))
+
     def bad_token(self):
         path = self.path("bad.token")
         with open(path, "w", encoding="utf-8") as out:

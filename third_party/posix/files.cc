@@ -60,7 +60,8 @@ base::Status SyncFolderOf(const std::string& path) {
 }  // namespace
 
 base::Result<std::string> ReadFile(const std::string& path, std::size_t max_bytes) {
-  const Descriptor file(path == "-" ? STDIN_FILENO : ::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const Descriptor file(path == "-" ? ::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0)
+                                    : ::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (file.get() < 0) return base::FromErrno(errno, "open " + path);
   std::string content;
   char buffer[64 * 1024];

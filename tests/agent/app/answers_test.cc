@@ -27,7 +27,7 @@ class AnswersTest : public testing::Test {
     machine_.hostname = "host";
     enrolling_.emplace(
         Enrolling::Rooms{rooms_.loop, executor_, rooms_.loop, rooms_.random, rooms_.key, issuer_},
-        rooms_.folder.path(), rooms_.folder / "token", machine_,
+        rooms_.folder.path(), TokenSource{rooms_.folder / "token", ""}, machine_,
         [this](const EnrolledIdentity& identity) { StartSession(identity); });
   }
 

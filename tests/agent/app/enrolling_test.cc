@@ -45,7 +45,7 @@ class EnrollingTest : public testing::Test {
     auto saved = LoadIdentity(folder_.path());
     ASSERT_TRUE(saved.has_value()) << saved.error().message();
     enrolling_.emplace(Enrolling::Rooms{loop_, executor_, loop_, random_, key_, issuer_},
-                       folder_.path(), folder_ / "token", MachineNamed("host"),
+                       folder_.path(), token_, MachineNamed("host"),
                        [this](const EnrolledIdentity& identity) { told_.push_back(identity); });
     enrolling_->Start(std::move(*saved));
   }
@@ -79,6 +79,7 @@ class EnrollingTest : public testing::Test {
   }
 
   tests::TempFolder folder_;
+  TokenSource token_{folder_ / "token", ""};
   tests::SimLoop loop_;
   tests::SimExecutor executor_{loop_};
   base::SeededRandom random_{1};
@@ -105,6 +106,14 @@ TEST_F(EnrollingTest, EnrolsAndSavesWhatItGot) {
   const auto certificate = openssl::ParseCertificate(identity.certificate_pem);
   ASSERT_TRUE(certificate.has_value());
   EXPECT_EQ(certificate->key->id(), key_.public_key().id());
+}
+
+TEST_F(EnrollingTest, EnrolsWithTheTokenThatStandardInputHeld) {
+  token_ = {"-", wire::FormatToken(issuer_.Token()) + "\n"};
+  folder_.Write("token", "no token");
+  Start();
+  loop_.RunReady();
+  EXPECT_EQ(told_.size(), 1U) << enrolling_->last_error();
 }
 
 TEST_F(EnrollingTest, ShowsTheServerItsOwnKeyAndCertificate) {
@@ -244,7 +253,8 @@ TEST_F(EnrollingTest, ForgetsAFailedRenewalThatOnlyAWrongClockAskedFor) {
 
 TEST_F(EnrollingTest, SaysWhatToDoWithoutATokenFile) {
   enrolling_.emplace(Enrolling::Rooms{loop_, executor_, loop_, random_, key_, issuer_},
-                     folder_.path(), "", MachineNamed("host"), [](const EnrolledIdentity&) {});
+                     folder_.path(), TokenSource{}, MachineNamed("host"),
+                     [](const EnrolledIdentity&) {});
   enrolling_->Start(std::nullopt);
   loop_.RunFor(hours(1));
   EXPECT_EQ(issuer_.attempts(), 0);
