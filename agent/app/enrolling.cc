@@ -66,8 +66,9 @@ sync::ConnectorOptions Enrolling::OptionsOf(const EnrolledIdentity& identity) co
 base::Result<EnrolledIdentity> Enrolling::Enrol() const {
   WM_ASSIGN_OR_RETURN(const std::string text, token_.Read());
   WM_ASSIGN_OR_RETURN(const wire::EnrolmentToken token, wire::ParseToken(Trimmed(text)));
+  // The server names the certificate, so any common name will do; a host's may be none at all.
   WM_ASSIGN_OR_RETURN(const base::Bytes request,
-                      openssl::MakeSigningRequest(rooms_.key, machine_.hostname));
+                      openssl::MakeSigningRequest(rooms_.key, "endpoint"));
   v1::MachineFacts facts;
   facts.set_hostname(base::EscapeForDisplay(machine_.hostname));
   facts.set_os(machine_.os);
@@ -99,10 +100,9 @@ base::Result<EnrolledIdentity> Enrolling::Renew(const EnrolledIdentity& identity
 
 void Enrolling::TryEnrol() {
   if (token_.file.empty()) {
-    last_error_ =
+    Complain(
         "this endpoint is not enrolled; set enrolment_token_file in the agent's settings to a file "
-        "with a token from \"weighctl tokens create\"";
-    logging::Warning("enrolment", last_error_);
+        "with a token from \"weighctl tokens create\"");
     return;
   }
   rooms_.executor.Submit([this, alive = std::weak_ptr<const bool>(alive_)] {
@@ -140,8 +140,7 @@ void Enrolling::CheckCertificate() {
 
 void Enrolling::Finish(base::Result<EnrolledIdentity> outcome) {
   if (!outcome.has_value()) {
-    last_error_ = outcome.error().message();
-    logging::Warning("enrolment", last_error_);
+    Complain(outcome.error().message());
     const base::Duration delay = std::max(backoff_.Next(), base::Duration(kLeastRetryDelay));
     timer_.Start(delay, [this] { identity_.has_value() ? CheckCertificate() : TryEnrol(); });
     return;
@@ -153,6 +152,15 @@ void Enrolling::Finish(base::Result<EnrolledIdentity> outcome) {
   identity_ = std::move(*outcome);
   on_identity_(*identity_);
   timer_.Start(limits::kCertificateCheckInterval, [this] { CheckCertificate(); });
+}
+
+void Enrolling::Complain(std::string why) {
+  const base::Duration now = rooms_.clock.SinceBoot().since_boot;
+  if (why != last_error_ || now >= complain_again_) {
+    logging::Warning("enrolment", why);
+    complain_again_ = now + base::Duration(limits::kFailureReminderInterval);
+  }
+  last_error_ = std::move(why);
 }
 
 }  // namespace weighmaster::agent::app

@@ -68,6 +68,8 @@ class Enrolling {
   void TryEnrol();
   void CheckCertificate();
   void Finish(base::Result<EnrolledIdentity> outcome);
+  // Into the log when it is another one than before, and now and then.
+  void Complain(std::string why);
 
   // Constant after construction.
   const Rooms rooms_;
@@ -80,6 +82,7 @@ class Enrolling {
   // Owned by the loop.
   std::optional<EnrolledIdentity> identity_;
   std::string last_error_;
+  base::Duration complain_again_{};  // on the clock since boot
   wire::Backoff backoff_;
   base::Timer timer_;
 };

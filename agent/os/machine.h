@@ -14,7 +14,7 @@ struct Machine {
   // SHA-256 over the machine id and the DMI serial numbers: differs on a cloned disk, reveals
   // neither. docs/formats/file-identity.md gives its exact bytes.
   model::Sha256 machine_sha256;
-  std::string hostname;
+  std::string hostname;    // never "": see NameOf
   std::string os;          // "linux"
   std::string os_release;  // "Debian GNU/Linux 12 (bookworm); 6.1.0-18-amd64"
 };
@@ -23,6 +23,10 @@ struct Machine {
 base::Result<Machine> ReadMachine();
 
 base::Result<model::Id> ReadBootId();
+
+// What a machine is called: its host's name, or, where that is empty, "unnamed-" and eight digits
+// of its digest, by which people tell two of them apart.
+std::string NameOf(std::string_view hostname, const model::Sha256& machine_sha256);
 
 // PRETTY_NAME of an os-release(5) text, unquoted; "" if it has none.
 std::string PrettyName(std::string_view os_release);

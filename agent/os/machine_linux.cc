@@ -48,6 +48,11 @@ base::Result<model::Id> ReadBootId() {
   return model::ParseId(text);
 }
 
+std::string NameOf(std::string_view hostname, const model::Sha256& machine_sha256) {
+  if (!hostname.empty()) return std::string(hostname);
+  return "unnamed-" + machine_sha256.ToHex().substr(0, 8);
+}
+
 std::string PrettyName(std::string_view os_release) {
   constexpr std::string_view kKey = "PRETTY_NAME=";
   while (!os_release.empty()) {
@@ -71,8 +76,9 @@ base::Result<Machine> ReadMachine() {
   machine.machine_sha256 = HashMachine();
   machine.os = "linux";
   struct utsname names = {};
-  if (::uname(&names) == 0) {
-    machine.hostname = names.nodename;
+  const bool named = ::uname(&names) == 0;
+  machine.hostname = NameOf(named ? names.nodename : "", machine.machine_sha256);
+  if (named) {
     machine.os_release = PrettyName(ReadTrimmed("/etc/os-release"));
     if (!machine.os_release.empty()) machine.os_release += "; ";
     machine.os_release += names.release;

@@ -173,6 +173,8 @@ inline constexpr int kMaxHashAttempts = 3;
 inline constexpr std::chrono::seconds kSettleTime{2};
 // Between two walks over everything, unless configured.
 inline constexpr std::chrono::minutes kDefaultRescanInterval{15};
+// A failure that stays the same is logged when it begins and then this often.
+inline constexpr std::chrono::hours kFailureReminderInterval{1};
 // How often a certificate's age is looked at; it is renewed once a third of its life is left.
 inline constexpr std::chrono::hours kCertificateCheckInterval{1};
 // Freshly changed files waiting for their second look. Past it they wait for the next walk.

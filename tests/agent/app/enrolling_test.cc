@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <fstream>
 #include <optional>
 #include <string>
 #include <utility>
@@ -13,6 +14,7 @@
 #include "tests/agent/app/issuer.h"
 #include "tests/support/sim_loop.h"
 #include "tests/support/temp_folder.h"
+#include "third_party/spdlog/log.h"
 
 namespace weighmaster::agent::app {
 namespace {
@@ -45,7 +47,7 @@ class EnrollingTest : public testing::Test {
     auto saved = LoadIdentity(folder_.path());
     ASSERT_TRUE(saved.has_value()) << saved.error().message();
     enrolling_.emplace(Enrolling::Rooms{loop_, executor_, loop_, random_, key_, issuer_},
-                       folder_.path(), token_, MachineNamed("host"),
+                       folder_.path(), token_, MachineNamed(hostname_),
                        [this](const EnrolledIdentity& identity) { told_.push_back(identity); });
     enrolling_->Start(std::move(*saved));
   }
@@ -80,6 +82,7 @@ class EnrollingTest : public testing::Test {
 
   tests::TempFolder folder_;
   TokenSource token_{folder_ / "token", ""};
+  std::string hostname_ = "host";
   tests::SimLoop loop_;
   tests::SimExecutor executor_{loop_};
   base::SeededRandom random_{1};
@@ -114,6 +117,45 @@ TEST_F(EnrollingTest, EnrolsWithTheTokenThatStandardInputHeld) {
   Start();
   loop_.RunReady();
   EXPECT_EQ(told_.size(), 1U) << enrolling_->last_error();
+}
+
+TEST_F(EnrollingTest, EnrolsWhateverTheHostIsCalled) {
+  for (const std::string& hostname :
+       {std::string(), std::string("\xff\xfe"), std::string(65, 'x')}) {
+    hostname_ = hostname;
+    std::filesystem::remove_all(folder_.path());
+    std::filesystem::create_directory(folder_.path());
+    GiveToken(issuer_.Token());
+    told_.clear();
+    Start();
+    loop_.RunReady();
+    EXPECT_EQ(told_.size(), 1U) << enrolling_->last_error();
+  }
+}
+
+TEST_F(EnrollingTest, LogsAReasonOnceAndThenNowAndThen) {
+  tests::TempFolder logs;
+  logging::Options log;
+  log.file = logs / "agent.log";
+  ASSERT_TRUE(logging::SetUp(log).has_value());
+  const auto lines = [&](const std::string& text) {
+    std::ifstream in(log.file);
+    std::string line;
+    int count = 0;
+    while (std::getline(in, line)) count += line.find(text) != std::string::npos ? 1 : 0;
+    return count;
+  };
+  issuer_.refusal = base::Unauthenticated("used up");
+  Start();
+  loop_.RunFor(minutes(50));
+  EXPECT_EQ(lines("used up"), 1);
+  loop_.RunFor(minutes(50));
+  EXPECT_EQ(lines("used up"), 2);
+  issuer_.refusal = base::Unauthenticated("expired");
+  loop_.RunFor(minutes(20));
+  EXPECT_EQ(lines("used up"), 2);
+  EXPECT_EQ(lines("expired"), 1);
+  ASSERT_TRUE(logging::SetUp({}).has_value());
 }
 
 TEST_F(EnrollingTest, ShowsTheServerItsOwnKeyAndCertificate) {

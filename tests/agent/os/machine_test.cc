@@ -13,6 +13,12 @@ TEST(PrettyName, IsFoundAndUnquoted) {
   EXPECT_EQ(PrettyName("NAME=x"), "");
 }
 
+TEST(Machine, HasANameWhereItsHostHasNone) {
+  model::Sha256 machine{};
+  EXPECT_EQ(NameOf("host", machine), "host");
+  EXPECT_EQ(NameOf("", machine), "unnamed-00000000");
+}
+
 TEST(Machine, IsTheSameMachineEachTime) {
   const base::Result<Machine> first = ReadMachine();
   const base::Result<Machine> second = ReadMachine();
