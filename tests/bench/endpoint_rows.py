@@ -14,7 +14,9 @@ import processes
 TREE_FILES = 200_000
 TREE_MODELS = 500
 CHECKOUT_FILES = 50_000
-BUILD_STEPS = 12
+BUILD_STEPS = 6
+# Several times as many pairs as the other rows have: its bar is nearer than the noise of one.
+BESIDE_PAIRS = 4
 IDLE_WINDOW_SECONDS = 10
 HASHED_BYTES = 2048 * files.MIB
 
@@ -57,8 +59,9 @@ def hashing(bench):
 
 
 def walk(bench):
-    tree = os.path.join(bench.in_memory("walk"), "tree")
+    tree = bench.on_disk("walk")
     files.write_tree(tree, TREE_FILES, TREE_MODELS)
+    os.sync()  # nothing is to be written back while it is walked
     time.sleep(3)  # younger files are looked at twice
     lines = processes.all_lines([bench.program, "walk", tree,
                                  os.path.join(bench.bin, "weighmaster-cage"), str(bench.pairs)])
@@ -66,7 +69,7 @@ def walk(bench):
     return [measure.compared(
         "walking a tree with nothing new in it", [line["walk"] for line in lines[1:]],
         [line["find"] for line in lines[1:]], "`find TREE -printf '%s %T@\\n'`", "s", at_most=1.5,
-        note=f"{lines[0]['files']:,} files on a tmpfs, {TREE_MODELS} models among them; the sensor, "
+        note=f"{lines[0]['files']:,} files on a disk, all cached, {TREE_MODELS} models among them; the sensor, "
              "the known sightings and the inventory of an agent, without a budget")]
 
 
@@ -74,8 +77,7 @@ class SettledEndpoint:
     """A server and an agent that has seen everything and has a policy of 100,000 digests in force."""
 
     def __init__(self, bench, name, more_roots=()):
-        folder = os.path.join(bench.disk, name)
-        shutil.rmtree(folder, ignore_errors=True)
+        folder = bench.on_disk(name)
         self.server = processes.Server(bench.bin, folder)
         models = os.path.join(folder, "models")
         files.write_models(models, TREE_MODELS)
@@ -172,33 +174,39 @@ class Work:
         self._git("fast-import", "--quiet", input="".join(commit).encode())
         self._git("read-tree", "refs/heads/main")
 
-    def seconds(self):
+    def took(self):
         out = f"{self.folder}/out"
         shutil.rmtree(out, ignore_errors=True)
         for step in range(BUILD_STEPS):
             if os.path.exists(f"{self.folder}/unit{step}.o"):
                 os.remove(f"{self.folder}/unit{step}.o")
-        return (measure.seconds_of(["git", "-C", self.folder, "checkout-index", "-a", "--prefix=out/"])
-                + measure.seconds_of(["ninja", "-C", self.folder, "--quiet"]))
+        checkout = measure.time_of(["git", "-C", self.folder, "checkout-index", "-a", "--prefix=out/"])
+        build = measure.time_of(["ninja", "-C", self.folder, "--quiet"])
+        return measure.Took(checkout.seconds + build.seconds,
+                            checkout.processor_seconds + build.processor_seconds)
 
 
 def beside(bench):
     work = Work(os.path.join(bench.in_memory("work"), "tree"))
     endpoint = SettledEndpoint(bench, "beside", [work.folder])
     try:
-        work.seconds()
+        work.took()
 
         def alone():
             endpoint.agent.signal(signal.SIGSTOP)
             try:
-                return work.seconds()
+                return work.took()
             finally:
                 endpoint.agent.signal(signal.SIGCONT)
 
-        ours, reference = measure.in_turn(bench.pairs, work.seconds, alone)
+        ours, reference = measure.in_turn(BESIDE_PAIRS * bench.pairs, work.took, alone)
     finally:
         endpoint.stop()
+    costs = [my.processor_seconds / his.processor_seconds
+             for my, his in zip(ours, reference, strict=True)]
     return [measure.compared(
-        "a `ninja` build and a checkout of 50,000 files beside a settled agent", ours, reference,
+        "a `ninja` build and a checkout of 50,000 files beside a settled agent",
+        [took.seconds for took in ours], [took.seconds for took in reference],
         "with the agent stopped (SIGSTOP)", "s", at_most=1.01,
-        note="below one of the agent's roots; no walk falls into it, as one comes every 15 minutes")]
+        note="below one of the agent's roots; told by the processor time of the work, which other work on "
+             f"the machine disturbs less, the ratio is {measure.spread(costs)}")]

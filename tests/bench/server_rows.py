@@ -1,7 +1,6 @@
 """The rows of the server, and of the way between many endpoints and it."""
 
 import os
-import shutil
 import statistics
 import time
 
@@ -30,8 +29,7 @@ def policy_document(folder, number):
 
 
 def open_server(bench, name, endpoints):
-    folder = os.path.join(bench.disk, name)
-    shutil.rmtree(folder, ignore_errors=True)
+    folder = bench.on_disk(name)
     server = processes.Server(bench.bin, folder)
     processes.all_lines([bench.program, "enrol", server.fleet, str(endpoints)])
     return server
@@ -154,8 +152,7 @@ def where(bench):
 
 
 def new_model(bench):
-    folder = os.path.join(bench.disk, "new-model")
-    shutil.rmtree(folder, ignore_errors=True)
+    folder = bench.on_disk("new-model")
     server = processes.Server(bench.bin, folder)
     models, aside = os.path.join(folder, "models"), os.path.join(folder, "aside")
     files.write_models(models, 5)
