@@ -54,6 +54,7 @@ base::Status Answers::CountSightings(local::v1::StatusAnswer& answer) {
   answer.set_digests_pending(counts.digests_pending);
   const sensors::ArtifactProgress progress = rooms_.sensor.progress();
   answer.set_walking(progress.walking);
+  answer.set_pause(static_cast<local::v1::PauseReason>(progress.pause));
   answer.set_files_seen(progress.files_seen);
   answer.set_bytes_to_hash(progress.bytes_to_hash);
   answer.set_bytes_hashed(progress.bytes_hashed);

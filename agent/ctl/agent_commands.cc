@@ -50,6 +50,9 @@ std::string ModelsLine(const StatusAnswer& status) {
 
 std::string ScanLine(const StatusAnswer& status) {
   std::string line = status.walking() ? "walking" : "resting";
+  if (status.pause() == local::v1::PAUSE_REASON_ON_BATTERY) line += ", paused on battery";
+  if (status.pause() == local::v1::PAUSE_REASON_UNDER_LOAD)
+    line += ", paused while the load is high";
   line += ", " + std::to_string(status.files_seen()) + " files looked at";
   if (status.bytes_to_hash() > status.bytes_hashed()) {
     line += ", " + report::FormatBytes(status.bytes_to_hash() - status.bytes_hashed()) +

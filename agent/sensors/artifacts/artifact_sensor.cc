@@ -152,6 +152,7 @@ ArtifactProgress ArtifactSensor::progress() const {
     const std::lock_guard lock(mutex_);
     progress.walking = walking_;
   }
+  progress.pause = pacer_.pause();
   progress.files_seen = files_seen_;
   progress.models_seen = models_seen_;
   progress.files_hashed = hashes_.files_hashed();

@@ -64,6 +64,7 @@ struct ArtifactSensorSeams {
 // Where the sensor stands, for a progress bar and for status.
 struct ArtifactProgress {
   bool walking = false;
+  Pause pause = Pause::kNone;
   std::uint64_t files_seen = 0;  // regular files, over all walks
   std::uint64_t models_seen = 0;
   std::uint64_t files_hashed = 0;

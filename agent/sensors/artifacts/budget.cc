@@ -31,19 +31,22 @@ base::Duration TokenBucket::Take(std::uint64_t amount, base::BootTime now) {
   return base::Duration{static_cast<std::int64_t>(-level_ / rate)};
 }
 
-Pacer::Pacer(const Budget& budget, const base::Clock& clock, Unwelcome unwelcome)
+Pacer::Pacer(const Budget& budget, const base::Clock& clock, WantedPause wanted_pause)
     : budget_(budget),
       clock_(clock),
-      unwelcome_(std::move(unwelcome)),
+      wanted_pause_(std::move(wanted_pause)),
       bytes_(budget.bytes_per_second, budget.bytes_per_second / 4),
       processor_(kMicrosecondsPerSecond * budget.cpu_percent / 100,
                  kMicrosecondsPerSecond * budget.cpu_percent / 400) {}
 
-Pacer::Unwelcome Pacer::FromMachine(const Budget& budget) {
+Pacer::WantedPause Pacer::FromMachine(const Budget& budget) {
   if (!budget.pause_on_battery && budget.max_load_per_cpu <= 0) return nullptr;
   return [budget] {
-    return (budget.pause_on_battery && os::OnBattery()) ||
-           (budget.max_load_per_cpu > 0 && os::LoadPerCpu() > budget.max_load_per_cpu);
+    if (budget.pause_on_battery && os::OnBattery()) return Pause::kOnBattery;
+    if (budget.max_load_per_cpu > 0 && os::LoadPerCpu() > budget.max_load_per_cpu) {
+      return Pause::kUnderLoad;
+    }
+    return Pause::kNone;
   };
 }
 
@@ -51,7 +54,7 @@ bool Pacer::Spend(std::uint64_t bytes, base::Duration busy, const std::stop_toke
   if (stop.stop_requested()) return false;
   const base::Duration owed = Owed(bytes, busy);
   if (owed >= kShortestWait && !WaitFor(owed, stop)) return false;
-  return PauseIfUnwelcome(stop);
+  return PauseIfWanted(stop);
 }
 
 base::Duration Pacer::Owed(std::uint64_t bytes, base::Duration busy) {
@@ -62,24 +65,34 @@ base::Duration Pacer::Owed(std::uint64_t bytes, base::Duration busy) {
                   processor_.Take(static_cast<std::uint64_t>(busy.count()), now));
 }
 
-bool Pacer::PauseIfUnwelcome(const std::stop_token& stop) {
-  if (unwelcome_ == nullptr) return true;
+bool Pacer::PauseIfWanted(const std::stop_token& stop) {
+  if (wanted_pause_ == nullptr) return true;
   const base::BootTime began = clock_.SinceBoot();
   {
     const std::lock_guard lock(mutex_);
     if (began < next_check_) return true;
     next_check_ = {began.since_boot + kCheckInterval};
   }
-  while (unwelcome_()) {
-    if (clock_.SinceBoot().since_boot - began.since_boot >= budget_.longest_pause) {
-      // The pause is spent: work goes on for as long again before the next one.
+  bool going_on = true;
+  for (Pause wanted = wanted_pause_(); going_on && wanted != Pause::kNone;
+       wanted = wanted_pause_()) {
+    const base::Duration longest = LongestFor(wanted);
+    if (clock_.SinceBoot().since_boot - began.since_boot >= longest) {
+      // The pause is spent.
       const std::lock_guard lock(mutex_);
-      next_check_ = {clock_.SinceBoot().since_boot + budget_.longest_pause};
-      return true;
+      next_check_ = {clock_.SinceBoot().since_boot + longest};
+      break;
     }
-    if (!WaitFor(kCheckInterval, stop)) return false;
+    pause_ = wanted;
+    going_on = WaitFor(kCheckInterval, stop);
   }
-  return true;
+  pause_ = Pause::kNone;
+  return going_on;
+}
+
+base::Duration Pacer::LongestFor(Pause pause) const {
+  return pause == Pause::kOnBattery ? budget_.longest_pause_on_battery
+                                    : budget_.longest_pause_under_load;
 }
 
 bool WaitFor(base::Duration duration, const std::stop_token& stop) {

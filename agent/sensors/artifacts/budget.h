@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
@@ -18,10 +19,16 @@ struct Budget {
   std::uint32_t cpu_percent = 0;       // of one processor, all threads together
   bool pause_on_battery = false;
   double max_load_per_cpu = 0;  // pauses while the load average is above
-  // Battery and load hold work up for this long at most, so that every laptop is looked at at last.
-  base::Duration longest_pause = std::chrono::hours(24);
+  // Work is held up for this long at most, and then goes on for as long again. Every laptop is
+  // looked at at last, and since anybody can make load, even at the lowest priority, load halves
+  // the pace and no more.
+  base::Duration longest_pause_on_battery = std::chrono::hours(24);
+  base::Duration longest_pause_under_load = std::chrono::minutes(15);
   bool background = false;  // processor and disk only when nobody else wants them
 };
+
+// Why work is held up.
+enum class Pause : std::uint8_t { kNone = 0, kOnBattery = 1, kUnderLoad = 2 };
 
 // Lets `per_second` units through on average and `burst` at once. A spender may overdraw it once
 // and then waits until the debt is paid. A value.
@@ -44,23 +51,28 @@ class TokenBucket {
 // share. The clock must outlive it.
 class Pacer {
  public:
-  // `unwelcome` says whether the machine is in no mood for background work; it is asked every few
-  // seconds at most. FromMachine() makes the real one.
-  using Unwelcome = std::function<bool()>;
-  Pacer(const Budget& budget, const base::Clock& clock, Unwelcome unwelcome);
-  static Unwelcome FromMachine(const Budget& budget);
+  // `wanted_pause` says why the machine is in no mood for background work, if it is not; it is
+  // asked every few seconds at most. FromMachine() makes the real one.
+  using WantedPause = std::function<Pause()>;
+  Pacer(const Budget& budget, const base::Clock& clock, WantedPause wanted_pause);
+  static WantedPause FromMachine(const Budget& budget);
 
   // Accounts for work that was just done and waits as long as the budget asks for. False when
   // `stop` was requested.
   bool Spend(std::uint64_t bytes, base::Duration busy, const std::stop_token& stop);
 
+  // Whether a thread is held up at this moment, for status.
+  Pause pause() const { return pause_; }
+
  private:
   base::Duration Owed(std::uint64_t bytes, base::Duration busy);
-  bool PauseIfUnwelcome(const std::stop_token& stop);
+  bool PauseIfWanted(const std::stop_token& stop);
+  base::Duration LongestFor(Pause pause) const;
 
   const Budget budget_;
   const base::Clock& clock_;
-  const Unwelcome unwelcome_;
+  const WantedPause wanted_pause_;
+  std::atomic<Pause> pause_ = Pause::kNone;
 
   std::mutex mutex_;
   // Guarded by mutex_.

@@ -2,6 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <future>
+#include <thread>
+#include <utility>
+
+#include "agent/os/machine.h"
 #include "tests/support/live_loop.h"
 
 namespace weighmaster::agent::sensors {
@@ -45,15 +50,46 @@ TEST(Pacer, IsInterruptedInTheMiddleOfAWait) {
 
 TEST(Pacer, DoesNotWaitForAMachineThatIsUnwelcomingForTooLong) {
   const tests::SystemClock clock;
-  Budget budget;
-  budget.longest_pause = base::Duration{0};
-  int asked = 0;
-  Pacer pacer(budget, clock, [&asked] {
-    ++asked;
-    return true;
+  for (const Pause pause : {Pause::kOnBattery, Pause::kUnderLoad}) {
+    Budget budget;
+    (pause == Pause::kOnBattery ? budget.longest_pause_on_battery
+                                : budget.longest_pause_under_load) = base::Duration{0};
+    int asked = 0;
+    Pacer pacer(budget, clock, [&] {
+      ++asked;
+      return pause;
+    });
+    EXPECT_TRUE(pacer.Spend(1, base::Duration{0}, std::stop_token()));
+    EXPECT_EQ(asked, 1);
+    EXPECT_EQ(pacer.pause(), Pause::kNone);
+  }
+}
+
+TEST(Pacer, TellsWhyItWaits) {
+  const tests::SystemClock clock;
+  std::stop_source stop;
+  std::promise<void> asked;
+  bool first = true;
+  Pacer pacer({}, clock, [&] {
+    if (std::exchange(first, false)) asked.set_value();
+    return Pause::kUnderLoad;
   });
-  EXPECT_TRUE(pacer.Spend(1, base::Duration{0}, std::stop_token()));
-  EXPECT_EQ(asked, 1);
+  std::jthread worker([&] { EXPECT_FALSE(pacer.Spend(1, base::Duration{0}, stop.get_token())); });
+  asked.get_future().wait();
+  while (pacer.pause() == Pause::kNone) std::this_thread::yield();
+  EXPECT_EQ(pacer.pause(), Pause::kUnderLoad);
+  stop.request_stop();
+  worker.join();
+  EXPECT_EQ(pacer.pause(), Pause::kNone);
+}
+
+TEST(Pacer, AsksTheMachineOnlyWhatTheBudgetMinds) {
+  EXPECT_EQ(Pacer::FromMachine({}), nullptr);
+  Budget budget;
+  budget.max_load_per_cpu = 1e9;
+  EXPECT_EQ(Pacer::FromMachine(budget)(), Pause::kNone);
+  budget.pause_on_battery = true;
+  EXPECT_EQ(Pacer::FromMachine(budget)(), os::OnBattery() ? Pause::kOnBattery : Pause::kNone);
 }
 
 }  // namespace
