@@ -46,6 +46,7 @@ class Enrolling {
 
   Enrolling(Rooms rooms, std::string state_folder, TokenSource token, os::Machine machine,
             OnIdentity on_identity);
+  ~Enrolling() = default;
   Enrolling(const Enrolling&) = delete;
   Enrolling& operator=(const Enrolling&) = delete;
 

@@ -1,6 +1,7 @@
 #include "agent/app/settings.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <functional>
 #include <optional>
 #include <utility>
@@ -27,7 +28,9 @@ void ReadPath(const YamlNode& node, std::string_view what, const Reporter& repor
     report.Error(node.at, std::string(what) + " must be a full path", "begin it with \"/\"");
     return;
   }
-  out = *text;
+  // "/a//b/" and "/a/b" are one folder, and are compared as text from here on.
+  out = std::filesystem::path(*text).lexically_normal().string();
+  if (out.size() > 1 && out.back() == '/') out.pop_back();
 }
 
 void ReadPaths(const YamlNode& node, std::string_view what, const Reporter& report,

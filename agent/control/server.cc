@@ -165,6 +165,7 @@ class Server::State : public std::enable_shared_from_this<Server::State> {
   }
 
   bool HasRoomFor(std::uint32_t uid) const {
+    WM_CHECK(options_.for_root <= options_.max_connections);
     const std::size_t others = options_.max_connections - options_.for_root;
     if (connections_.size() >= (uid == 0 ? options_.max_connections : others)) return false;
     const auto of_user = std::count_if(connections_.begin(), connections_.end(),

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <set>
 #include <type_traits>
 #include <utility>
 #include <variant>
@@ -52,8 +53,22 @@ std::string WithoutTrailingSlash(std::string path) {
   return path;
 }
 
-bool IsBelow(std::string_view path, std::string_view root) {
-  return path == root || (path.starts_with(root) && path.substr(root.size(), 1) == "/");
+// Folders without a slash at their end, "" for "/".
+using Folders = std::set<std::string, std::less<>>;
+
+// Whether `holds` says so of the path or of any folder above it, the nearest first.
+template <typename Predicate>
+bool AnyAbove(std::string_view path, const Predicate& holds) {
+  while (true) {
+    if (holds(path)) return true;
+    if (path.empty()) return false;
+    const std::size_t cut = path.rfind('/');
+    path = path.substr(0, cut == std::string_view::npos ? 0 : cut);
+  }
+}
+
+bool IsBelow(std::string_view path, const Folders& folders) {
+  return AnyAbove(path, [&](std::string_view above) { return folders.contains(above); });
 }
 
 // A new time of verification of the same bytes is nothing to tell.
@@ -61,6 +76,21 @@ bool SameToTell(const model::Sighting& a, const model::Sighting& b) {
   model::Sighting with_time_of_b = a;
   with_time_of_b.digest.verified_at = b.digest.verified_at;
   return with_time_of_b == b;
+}
+
+bool IsWalked(const model::Coverage& coverage) {
+  using Reason = model::CoverageReason;
+  return coverage.state != model::CoverageState::kCouldNot ||
+         (coverage.reason != Reason::kRemoteFileSystem &&
+          coverage.reason != Reason::kPseudoFileSystem && coverage.reason != Reason::kExcluded);
+}
+
+// Counts of files change at every walk, and are nothing to tell by themselves.
+bool SameToTell(const model::Coverage& a, const model::Coverage& b) {
+  model::Coverage with_counts_of_b = a;
+  with_counts_of_b.files_seen = b.files_seen;
+  with_counts_of_b.files_failed = b.files_failed;
+  return with_counts_of_b == b;
 }
 
 model::SightingJudged JudgedEvent(const model::Sighting& sighting, const model::Verdict& verdict) {
@@ -169,12 +199,12 @@ base::Status Inventory::See(Step& step, const sensors::ModelSeen& seen) {
   row.changed_ns = seen.changed_ns;
   row.lasting = seen.lasting;
   if (known.has_value()) {
-    MarkSeen(known->id);
+    MarkSeen(known->sighting.path, known->id);
     return Change(step, *known, std::move(row));
   }
   row.verdict = judge_.Of(row.sighting);
   WM_RETURN_IF_ERROR(Insert(row));
-  MarkSeen(row.id);
+  MarkSeen(row.sighting.path, row.id);
   WM_RETURN_IF_ERROR(events_.Append(step.transaction(), model::SightingAppeared{row.sighting}));
   WM_RETURN_IF_ERROR(events_.Append(step.transaction(), JudgedEvent(row.sighting, *row.verdict)));
   return step.CountOne();
@@ -227,12 +257,16 @@ base::Status Inventory::StillThere(const model::Path& path) {
   WM_ASSIGN_OR_RETURN(sqlite::Statement find,
                       database_.Prepare("SELECT id FROM sightings WHERE path = ?"));
   WM_ASSIGN_OR_RETURN(const bool found, find.Bind(base::AsBytes(path.bytes)).Step());
-  if (found) MarkSeen(find.Int(0));
+  if (found) MarkSeen(path, find.Int(0));
   return {};
 }
 
-void Inventory::MarkSeen(std::int64_t id) {
-  for (auto& [root, seen] : walks_) seen.insert(id);
+// In the walks of the roots above it; there may be thousands of others.
+void Inventory::MarkSeen(const model::Path& path, std::int64_t id) {
+  AnyAbove(path.bytes, [&](std::string_view above) {
+    if (const auto walk = walks_.find(above); walk != walks_.end()) walk->second.insert(id);
+    return false;
+  });
 }
 
 base::Status Inventory::Lose(Step& step, const model::Path& path, model::GoneReason reason) {
@@ -250,25 +284,21 @@ base::Status Inventory::Finish(Step& step, const sensors::WalkFinished& walk) {
   const std::string root = WithoutTrailingSlash(walk.coverage.root.bytes);
   const auto found = walks_.find(root);
   if (walk.complete && found != walks_.end()) {
-    WM_RETURN_IF_ERROR(
-        LoseUnseen(step, root, found->second, walk.unread, model::GoneReason::kDeleted));
+    WM_RETURN_IF_ERROR(LoseUnseen(step, root, found->second, walk.unread));
   }
   return Cover(step, walk.coverage);
 }
 
 base::Status Inventory::LoseUnseen(Step& step, const std::string& root,
                                    const std::unordered_set<std::int64_t>& seen,
-                                   std::span<const model::Path> unread, model::GoneReason reason) {
-  WM_ASSIGN_OR_RETURN(const std::vector<std::string> inner_roots, RootsInside(root));
-  const auto is_not_known = [&](const std::string& path) {
-    return std::ranges::any_of(inner_roots,
-                               [&](const std::string& inner) { return IsBelow(path, inner); }) ||
-           std::ranges::any_of(
-               unread, [&](const model::Path& outer) { return IsBelow(path, outer.bytes); });
-  };
+                                   std::span<const model::Path> unread) {
+  // What has walks of its own, and what could not be read.
+  WM_ASSIGN_OR_RETURN(Folders not_known, RootsInside(root));
+  for (const model::Path& path : unread) not_known.insert(WithoutTrailingSlash(path.bytes));
   // Bytes sort so that everything below root lies between "root/" and "root0"; '0' follows '/'.
-  std::string last = root;
+  const std::string below = root + "/";
   const std::string end = root + "0";
+  std::string last = root;
   while (true) {
     std::vector<model::Path> gone;
     std::int64_t rows = 0;
@@ -283,78 +313,86 @@ base::Status Inventory::LoseUnseen(Step& step, const std::string& root,
         if (!row) break;
         ++rows;
         last = base::AsText(page.Blob(1));
-        if (seen.contains(page.Int(0)) || !IsBelow(last, root) || is_not_known(last)) {
-          continue;
-        }
+        const bool is_inside = last == root || last.starts_with(below);
+        if (!is_inside || seen.contains(page.Int(0)) || IsBelow(last, not_known)) continue;
         WM_ASSIGN_OR_RETURN(const model::Sighting sighting, SightingFromColumn(page.Blob(2)));
         gone.push_back(sighting.path);
       }
     }
     for (const model::Path& path : gone) {
-      WM_RETURN_IF_ERROR(Lose(step, path, reason));
+      WM_RETURN_IF_ERROR(Lose(step, path, model::GoneReason::kDeleted));
     }
     if (rows < kPageRows) return {};
     last += '\0';  // the next path after the last one looked at
   }
 }
 
-base::Result<std::vector<std::string>> Inventory::RootsInside(const std::string& root) {
-  WM_ASSIGN_OR_RETURN(sqlite::Statement all, database_.Prepare("SELECT root FROM coverage"));
-  std::vector<std::string> inside;
+// Those that have walks of their own; what is not walked any more is for the walk around it to
+// miss.
+base::Result<std::set<std::string, std::less<>>> Inventory::RootsInside(const std::string& root) {
+  WM_ASSIGN_OR_RETURN(
+      sqlite::Statement inner,
+      database_.Prepare("SELECT root, coverage FROM coverage WHERE root > ? AND root < ?"));
+  const std::string first = root + "/";
+  const std::string end = root + "0";
+  inner.Bind(base::AsBytes(first)).Bind(base::AsBytes(end));
+  Folders inside;
   while (true) {
-    WM_ASSIGN_OR_RETURN(const bool row, all.Step());
+    WM_ASSIGN_OR_RETURN(const bool row, inner.Step());
     if (!row) return inside;
-    std::string other = WithoutTrailingSlash(std::string(base::AsText(all.Blob(0))));
-    if (other != root && IsBelow(other, root)) inside.push_back(std::move(other));
+    WM_ASSIGN_OR_RETURN(const model::Coverage coverage, CoverageFromColumn(inner.Blob(1)));
+    if (IsWalked(coverage)) inside.emplace(base::AsText(inner.Blob(0)));
   }
 }
 
 base::Status Inventory::Cover(Step& step, const model::Coverage& coverage) {
-  const std::string column = ToColumn(coverage);
+  WM_ASSIGN_OR_RETURN(const std::optional<model::Coverage> known,
+                      FindCoverage(coverage.sensor, coverage.root));
+  if (known == coverage) return {};
   {
     WM_ASSIGN_OR_RETURN(
-        sqlite::Statement find,
-        database_.Prepare("SELECT 1 FROM coverage WHERE sensor = ? AND root = ? AND coverage = ?"));
-    WM_ASSIGN_OR_RETURN(const bool same, find.Bind(std::string_view(coverage.sensor))
-                                             .Bind(base::AsBytes(coverage.root.bytes))
-                                             .Bind(base::AsBytes(column))
-                                             .Step());
-    if (same) return {};
+        sqlite::Statement put,
+        database_.Prepare("INSERT INTO coverage (sensor, root, coverage) VALUES (?, ?, ?) "
+                          "ON CONFLICT (sensor, root) DO UPDATE SET coverage = excluded.coverage"));
+    WM_RETURN_IF_ERROR(put.Bind(std::string_view(coverage.sensor))
+                           .Bind(base::AsBytes(coverage.root.bytes))
+                           .Bind(base::AsBytes(ToColumn(coverage)))
+                           .Run());
   }
-  WM_ASSIGN_OR_RETURN(
-      sqlite::Statement put,
-      database_.Prepare("INSERT INTO coverage (sensor, root, coverage) VALUES (?, ?, ?) "
-                        "ON CONFLICT (sensor, root) DO UPDATE SET coverage = excluded.coverage"));
-  WM_RETURN_IF_ERROR(put.Bind(std::string_view(coverage.sensor))
-                         .Bind(base::AsBytes(coverage.root.bytes))
-                         .Bind(base::AsBytes(column))
-                         .Run());
+  if (known.has_value() && SameToTell(*known, coverage)) return {};
   return events_.Append(step.transaction(), model::CoverageChanged{coverage});
 }
 
+base::Result<std::optional<model::Coverage>> Inventory::FindCoverage(std::string_view sensor,
+                                                                     const model::Path& root) {
+  WM_ASSIGN_OR_RETURN(
+      sqlite::Statement find,
+      database_.Prepare("SELECT coverage FROM coverage WHERE sensor = ? AND root = ?"));
+  WM_ASSIGN_OR_RETURN(const bool found, find.Bind(sensor).Bind(base::AsBytes(root.bytes)).Step());
+  if (!found) return std::optional<model::Coverage>();
+  WM_ASSIGN_OR_RETURN(model::Coverage coverage, CoverageFromColumn(find.Blob(0)));
+  return std::optional<model::Coverage>(std::move(coverage));
+}
+
+// What lies below a root that went, inside one that stays, is for the walk of the latter to miss.
 base::Status Inventory::Choose(Step& step, const sensors::RootsChosen& chosen) {
   if (const auto known = chosen_.find(chosen.sensor);
       known != chosen_.end() && known->second == chosen.roots) {
     return {};
   }
-  std::vector<std::string> kept;
-  for (const model::Path& root : chosen.roots) kept.push_back(WithoutTrailingSlash(root.bytes));
+  Folders roots;
+  for (const model::Path& root : chosen.roots) roots.insert(WithoutTrailingSlash(root.bytes));
+  WM_RETURN_IF_ERROR(LoseOutside(step, roots));
   WM_ASSIGN_OR_RETURN(const std::vector<model::Coverage> coverages, Coverages());
-  std::vector<std::string> removed;
   for (const model::Coverage& coverage : coverages) {
-    const std::string root = WithoutTrailingSlash(coverage.root.bytes);
-    if (coverage.sensor != chosen.sensor || std::ranges::find(kept, root) != kept.end()) continue;
+    const bool kept = roots.contains(WithoutTrailingSlash(coverage.root.bytes));
+    if (coverage.sensor != chosen.sensor || kept) continue;
     WM_RETURN_IF_ERROR(Uncover(step, coverage));
-    removed.push_back(root);
   }
-  // A root that went may have lain in one that stays.
-  for (const std::string& root : removed) {
-    WM_RETURN_IF_ERROR(LoseUnseen(step, root, {}, {}, model::GoneReason::kRootRemoved));
-  }
-  return LoseOutside(step, kept);
+  return {};
 }
 
-base::Status Inventory::LoseOutside(Step& step, std::span<const std::string> roots) {
+base::Status Inventory::LoseOutside(Step& step, const std::set<std::string, std::less<>>& roots) {
   std::int64_t last_id = 0;
   while (true) {
     std::vector<model::Path> outside;
@@ -369,10 +407,7 @@ base::Status Inventory::LoseOutside(Step& step, std::span<const std::string> roo
         if (!row) break;
         ++rows;
         last_id = page.Int(0);
-        const std::string_view path = base::AsText(page.Blob(1));
-        if (std::ranges::any_of(roots, [&](const auto& root) { return IsBelow(path, root); })) {
-          continue;
-        }
+        if (IsBelow(base::AsText(page.Blob(1)), roots)) continue;
         WM_ASSIGN_OR_RETURN(model::Sighting sighting, SightingFromColumn(page.Blob(2)));
         outside.push_back(std::move(sighting.path));
       }

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -99,10 +100,12 @@ class Inventory final : public decide::Subjects {
   base::Status Finish(Step& step, const sensors::WalkFinished& walk);
   base::Status LoseUnseen(Step& step, const std::string& root,
                           const std::unordered_set<std::int64_t>& seen,
-                          std::span<const model::Path> unread, model::GoneReason reason);
+                          std::span<const model::Path> unread);
+  base::Result<std::optional<model::Coverage>> FindCoverage(std::string_view sensor,
+                                                            const model::Path& root);
   base::Status Cover(Step& step, const model::Coverage& coverage);
   base::Status Choose(Step& step, const sensors::RootsChosen& chosen);
-  base::Status LoseOutside(Step& step, std::span<const std::string> roots);
+  base::Status LoseOutside(Step& step, const std::set<std::string, std::less<>>& roots);
   base::Status Uncover(Step& step, model::Coverage coverage);
 
   static sensors::FileStamp StampOf(const Row& row);
@@ -110,8 +113,8 @@ class Inventory final : public decide::Subjects {
   base::Result<std::optional<Row>> FindRow(const model::Path& path);
   base::Status Insert(Row& row);
   base::Status Update(const Row& row);
-  base::Result<std::vector<std::string>> RootsInside(const std::string& root);
-  void MarkSeen(std::int64_t id);
+  base::Result<std::set<std::string, std::less<>>> RootsInside(const std::string& root);
+  void MarkSeen(const model::Path& path, std::int64_t id);
 
   void ContinueRejudging();
   base::Result<bool> RejudgePage();
@@ -123,7 +126,7 @@ class Inventory final : public decide::Subjects {
   base::Loop& loop_;
 
   // Owned by the loop. Walks in progress by root, with the ids of the sightings reported since.
-  std::map<std::string, std::unordered_set<std::int64_t>> walks_;
+  std::map<std::string, std::unordered_set<std::int64_t>, std::less<>> walks_;
   // The roots of each sensor for which all that was outside of them has been forgotten.
   std::map<std::string, std::vector<model::Path>> chosen_;
   std::uint64_t refused_sightings_ = 0;

@@ -33,7 +33,7 @@ base::Status EventLog::StartChain(model::ChainReason reason, std::uint64_t told_
   started.old_chain = old.chain;
   started.old_number = old.number;
   started.old_header = old.header_digest.value_or(model::Sha256{});
-  return journal_.StartChain(stamp_.Serialise(std::move(started)), told_up_to);
+  return journal_.StartChain(stamp_.Serialise(started), told_up_to);
 }
 
 }  // namespace weighmaster::agent::journal

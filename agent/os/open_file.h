@@ -51,16 +51,16 @@ void AdviseDone(int fd, std::uint64_t offset, std::uint64_t size);
 // file is somebody's working set and its pages are left alone.
 bool IsMostlyCached(int fd, std::uint64_t size);
 
-// Whether somebody has the file open for writing, or mapped so, at this moment. Such a one can
-// change its bytes again without renewing its times, until they have been written back to the disk.
-// A lease (fcntl(2), F_SETLEASE) is what knows; without the right to one (neither the file's owner
-// nor CAP_LEASE), or on a file system without leases, the answer is no. `fd` is open for reading
-// alone.
-bool HasWriter(int fd);
-
-// Whether a write below this open folder or file always shows in the file's ctime, when nobody had
-// it open for writing before. Not on tmpfs, where a shared mapping renews no time at all.
+// Whether the file system of this open folder or file is known to renew the ctime of a file with
+// the first write to a page of it that has been written back, also through a mapping. tmpfs and
+// overlays do not, FAT has no ctime but the mtime that anybody may set, and FUSE says what it
+// likes.
 bool RenewsTimes(int fd);
+
+// Writes back what is dirty of a file, so that from here on a write shows in its ctime where
+// RenewsTimes: until then a mapping changes a dirty page without renewing any time. Blocks. False
+// when it could not be done.
+bool WriteBack(int fd);
 
 // The whole of a small file of the system's own, e.g. in /proc. Longer than `limit` is
 // RESOURCE_EXHAUSTED.

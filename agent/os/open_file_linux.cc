@@ -8,8 +8,9 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
-#include <csignal>
 #include <limits>
 #include <vector>
 
@@ -149,19 +150,18 @@ bool IsMostlyCached(int fd, std::uint64_t size) {
   return cached * 2 > kSamples;
 }
 
-bool HasWriter(int fd) {
-  // Whoever opens the file during the microseconds of the lease breaks it, which the kernel tells
-  // by SIGIO; unhandled that would end this process.
-  [[maybe_unused]] static const auto ignored = std::signal(SIGIO, SIG_IGN);
-  if (::fcntl(fd, F_SETLEASE, F_RDLCK) != 0) return errno == EAGAIN;
-  static_cast<void>(::fcntl(fd, F_SETLEASE, F_UNLCK));
-  return false;
+bool RenewsTimes(int fd) {
+  constexpr std::uint64_t kZfsMagic = 0x2fc12fc1;  // OpenZFS, module/os/linux/zfs/zpl_super.c
+  constexpr std::array<std::uint64_t, 8> kRenewing = {
+      EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC,    F2FS_SUPER_MAGIC,
+      kZfsMagic,        SQUASHFS_MAGIC,  EROFS_SUPER_MAGIC_V1, ISOFS_SUPER_MAGIC};
+  struct statfs st = {};
+  return ::fstatfs(fd, &st) == 0 &&
+         std::find(kRenewing.begin(), kRenewing.end(), static_cast<std::uint32_t>(st.f_type)) !=
+             kRenewing.end();
 }
 
-bool RenewsTimes(int fd) {
-  struct statfs st = {};
-  return ::fstatfs(fd, &st) != 0 || st.f_type != TMPFS_MAGIC;
-}
+bool WriteBack(int fd) { return ::fdatasync(fd) == 0; }
 
 base::Result<std::string> ReadSmallFile(const std::string& path, std::size_t limit) {
   const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));

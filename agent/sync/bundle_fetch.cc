@@ -107,7 +107,7 @@ base::Status BundleFetch::OnChunk(const v1::PartChunk& chunk) {
 }
 
 base::Status BundleFetch::FinishPart() {
-  const base::Status committed = writer_->Commit();
+  base::Status committed = writer_->Commit();
   writer_.reset();
   if (!committed.has_value()) {
     if (committed.error().code() == base::ErrorCode::kDataLoss) {

@@ -32,6 +32,7 @@ class BundleFetch {
   // `on_error` hears what fails after a bundle was applied and the next one is taken up.
   BundleFetch(decide::PolicyInForce& policy, std::function<void(const base::Error&)> on_error)
       : policy_(policy), on_error_(std::move(on_error)) {}
+  ~BundleFetch() = default;
   BundleFetch(const BundleFetch&) = delete;
   BundleFetch& operator=(const BundleFetch&) = delete;
 

@@ -222,9 +222,9 @@ inline constexpr std::chrono::seconds kLastStoreRetryDelay{30};
 // Batches kept apart as evidence (revoked key, equivocation, clone) of one endpoint. Past it they
 // are refused, and the finding's count alone grows.
 inline constexpr std::size_t kMaxQuarantinedBatches = 4'096;
-// Coverage kept of one endpoint, which is some thousand roots; a page of endpoints fits an answer.
-// Past it the endpoint's rows for further roots are not kept, and one row of the sensor "server"
-// says so: the endpoint counts as looked at partly.
+// Coverage kept of one endpoint, which is some 600 roots; a page of endpoints fits an answer. Past
+// it the endpoint's rows for further roots are not kept, and one row of the sensor "server" says
+// so: the endpoint counts as looked at partly.
 inline constexpr std::size_t kMaxCoverageBytes = 96 * kKiB;
 // How long a new contact time may wait to be stored.
 inline constexpr std::chrono::seconds kContactFlushDelay{30};

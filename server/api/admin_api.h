@@ -57,6 +57,7 @@ class AdminApi {
   AdminApi(base::Loop& loop, identity::Authority& authority, fleet::Fleet& fleet,
            rollout::Rollout& rollout, base::Executor& reader, store::Queries& queries,
            std::string server_version);
+  ~AdminApi() = default;
   AdminApi(const AdminApi&) = delete;
   AdminApi& operator=(const AdminApi&) = delete;
 

@@ -53,6 +53,7 @@ class Authority {
   Authority(base::Loop& loop, const base::Clock& clock, base::Random& random, FleetFiles files,
             std::string address, base::Executor& writer, store::Store& store,
             base::Executor& reader, store::Queries& queries);
+  ~Authority() = default;
   Authority(const Authority&) = delete;
   Authority& operator=(const Authority&) = delete;
 

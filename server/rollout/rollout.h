@@ -45,6 +45,7 @@ class Rollout {
 
   Rollout(base::Loop& loop, const base::Clock& clock, base::Executor& pool, base::Executor& writer,
           store::Store& store);
+  ~Rollout() = default;
   Rollout(const Rollout&) = delete;
   Rollout& operator=(const Rollout&) = delete;
 

@@ -1,5 +1,7 @@
 #include "server/rpc/admin_service.h"
 
+#include <atomic>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -34,13 +36,18 @@ class AdminService::PublicationStream final
       : service_(service),
         response_(response),
         call_(service.calls_.Begin(
-            [this](const grpc::Status& status) { Finish(status); },
+            [this](const grpc::Status& status) {
+              late_.reset();
+              over_ = true;
+              Finish(status);
+            },
             [this, authorization](const auto& call) { Admit(authorization, call); })) {}
   ~PublicationStream() override = default;
   PublicationStream(const PublicationStream&) = delete;
   PublicationStream& operator=(const PublicationStream&) = delete;
 
   void OnReadDone(bool ok) override {
+    if (over_) return;
     if (!ok) return Publish();
     if (request_.chunk().size() > limits::kMaxBundleBytes - bytes_.size()) {
       return Fail(base::ResourceExhausted("a publication has at most 128 MiB"));
@@ -50,7 +57,10 @@ class AdminService::PublicationStream final
       if (!call->answered()) StartRead(&request_);
     });
   }
-  void OnCancel() override { Fail({base::ErrorCode::kCancelled, "the publisher has gone"}); }
+  void OnCancel() override {
+    over_ = true;
+    Fail({base::ErrorCode::kCancelled, "the publisher has gone"});
+  }
   void OnDone() override { delete this; }
 
  private:
@@ -58,19 +68,24 @@ class AdminService::PublicationStream final
 
   // On the loop.
   void Admit(const std::string& authorization, const Call& call) {
-    service_.loop_.After(limits::kMaxPublicationTime, [weak = std::weak_ptr<WaitingCall>(call)] {
-      const Call late = weak.lock();
-      if (late != nullptr) {
-        late->Fail({base::ErrorCode::kDeadlineExceeded, "the publication took over five minutes"});
-      }
-    });
     service_.api_.AdmitPublication(authorization,
                                    [this, call](base::Result<AdminApi::PublicationPermit> permit) {
                                      if (call->answered()) return;
                                      if (!permit) return call->Fail(permit.error());
                                      permit_ = *std::move(permit);
+                                     FailWhenLate(call);
                                      StartRead(&request_);
                                    });
+  }
+
+  void FailWhenLate(const Call& call) {
+    late_ = std::make_unique<base::Timer>(service_.loop_);
+    late_->Start(limits::kMaxPublicationTime, [weak = std::weak_ptr<WaitingCall>(call)] {
+      const Call late = weak.lock();
+      if (late != nullptr) {
+        late->Fail({base::ErrorCode::kAborted, "the publication took over five minutes"});
+      }
+    });
   }
 
   // The rest is on gRPC's threads. What a lost connection has cut short lacks its document, which
@@ -82,6 +97,7 @@ class AdminService::PublicationStream final
     if (!parsed) return Fail(base::InvalidArgument("the publication can't be parsed"));
     service_.loop_.Post([this, publication, call = call_] {
       if (call->answered()) return;
+      late_.reset();  // from here on it is not the publisher who takes time
       service_.api_.PublishPolicy(std::move(permit_), std::move(*publication),
                                   [this, call](base::Result<v1::PublishPolicyResponse> result) {
                                     if (!call->answered())
@@ -99,7 +115,11 @@ class AdminService::PublicationStream final
 
   AdminService& service_;
   v1::PublishPolicyResponse& response_;
-  AdminApi::PublicationPermit permit_;  // owned by the loop
+  std::atomic<bool> over_ = false;  // answered or cancelled: what still arrives is for nobody
+
+  // Owned by the loop.
+  AdminApi::PublicationPermit permit_;
+  std::unique_ptr<base::Timer> late_;  // from the permit until all has arrived
 
   // Owned by gRPC's threads.
   v1::PublishPolicyRequest request_;

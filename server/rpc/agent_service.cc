@@ -172,7 +172,7 @@ void AgentService::Admit(const std::string& certificate_pem, const void* stream,
     auto channel = std::make_unique<wire::PipeChannel<v1::ServerFrame, v1::AgentFrame>>(pipe);
     wire::ServerListener* const listener = calls_.Accept(std::move(channel), *decision->endpoint);
     if (listener == nullptr) return;
-    MakeRoom(stream, pipe);
+    MakeRoom(stream, pipe, *decision->endpoint);
     pipe->Open(*listener);
   });
 }
@@ -190,19 +190,25 @@ base::Status AgentService::Register(const void* stream, const std::shared_ptr<Ag
 void AgentService::Forget(const void* stream) {
   const std::lock_guard lock(mutex_);
   streams_.erase(stream);
-  if (admitted_.erase(stream) > 0) SizeQuotaLocked();
+  const auto admitted = admitted_.find(stream);
+  if (admitted == admitted_.end()) return;
+  const auto endpoint = endpoints_.find(admitted->second);
+  if (--endpoint->second == 0) endpoints_.erase(endpoint);
+  admitted_.erase(admitted);
+  SizeQuotaLocked();
 }
 
-void AgentService::MakeRoom(const void* stream, const std::shared_ptr<AgentPipe>& pipe) {
+void AgentService::MakeRoom(const void* stream, const std::shared_ptr<AgentPipe>& pipe,
+                            const model::Id& endpoint) {
   const std::lock_guard lock(mutex_);
   const auto found = streams_.find(stream);
   if (found == streams_.end() || found->second != pipe) return;  // it has ended meanwhile
-  admitted_.insert(stream);
+  if (admitted_.emplace(stream, endpoint).second) ++endpoints_[endpoint];
   SizeQuotaLocked();
 }
 
 void AgentService::SizeQuotaLocked() {
-  quota_.Resize(limits::kTransportBytes + admitted_.size() * limits::kTransportBytesPerStream);
+  quota_.Resize(limits::kTransportBytes + endpoints_.size() * limits::kTransportBytesPerStream);
 }
 
 void AgentService::Stop() {

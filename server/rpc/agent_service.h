@@ -4,11 +4,12 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <cstddef>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <unordered_map>
-#include <unordered_set>
 
 #include "policy/base/loop.h"
 #include "policy/base/time.h"
@@ -54,7 +55,8 @@ class AgentService final : public v1::AgentService::CallbackService {
   void Forget(const void* stream);
   void Admit(const std::string& certificate_pem, const void* stream,
              const std::shared_ptr<AgentPipe>& pipe);
-  void MakeRoom(const void* stream, const std::shared_ptr<AgentPipe>& pipe);
+  void MakeRoom(const void* stream, const std::shared_ptr<AgentPipe>& pipe,
+                const model::Id& endpoint);
   void SizeQuotaLocked();
 
   base::Loop& loop_;
@@ -68,7 +70,9 @@ class AgentService final : public v1::AgentService::CallbackService {
 
   std::mutex mutex_;  // gRPC's threads and the loop
   std::unordered_map<const void*, std::shared_ptr<AgentPipe>> streams_;
-  std::unordered_set<const void*> admitted_;  // those of them whose endpoint is known
+  // Those of them whose endpoint is known, and how many each endpoint has.
+  std::unordered_map<const void*, model::Id> admitted_;
+  std::map<model::Id, std::size_t> endpoints_;
   bool stopped_ = false;
 };
 

@@ -28,6 +28,7 @@ class WaitingCall {
   using Finisher = std::function<void(const grpc::Status&)>;
 
   WaitingCall(WaitingCalls& calls, Finisher finish) : calls_(calls), finish_(std::move(finish)) {}
+  ~WaitingCall() = default;
   WaitingCall(const WaitingCall&) = delete;
   WaitingCall& operator=(const WaitingCall&) = delete;
 
@@ -36,8 +37,9 @@ class WaitingCall {
   template <typename Response>
   void Answer(Response& out, base::Result<Response> result) {
     if (answered_) return;
-    if (result) out = std::move(result).value();
-    Finish(result ? grpc::Status::OK : ToGrpcStatus(result.error()));
+    if (!result) return Finish(ToGrpcStatus(result.error()));
+    out = std::move(result).value();
+    Finish(grpc::Status::OK);
   }
   void Fail(const base::Error& error) {
     if (!answered_) Finish(ToGrpcStatus(error));
@@ -58,6 +60,7 @@ class WaitingCalls {
   using Start = std::function<void(const std::shared_ptr<WaitingCall>&)>;
 
   WaitingCalls(base::Loop& loop, std::size_t most) : loop_(loop), most_(most) {}
+  ~WaitingCalls() = default;
   WaitingCalls(const WaitingCalls&) = delete;
   WaitingCalls& operator=(const WaitingCalls&) = delete;
 

@@ -6,6 +6,7 @@ each other can't meet, also when a server comes back to its port.
 """
 
 import base64
+import contextlib
 import json
 import os
 import random
@@ -69,7 +70,8 @@ class Process:
         with open(self.log_file, "ab") as log:
             self.child = subprocess.Popen(
                 [*prefix, *self.words], stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True)
-        with self.child.stdin as pipe:
+        # One that has ended already says in its log why.
+        with contextlib.suppress(BrokenPipeError), self.child.stdin as pipe:
             pipe.write(stdin)
 
     @property

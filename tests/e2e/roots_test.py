@@ -23,19 +23,25 @@ class Roots(mounts.WithMounts):
             return {row["path"] for row in served.inventory() if row["digest_state"] == "verified"}
         fleet.wait_for(lambda: stored() == set(paths), "the inventory of " + ", ".join(paths))
 
+    def remove_unless_mounted(self, root):
+        """Whatever is still mounted below it is not ours to remove."""
+        self.assertFalse({point for point in mounts.mount_points() if (point + "/").startswith(root + "/")})
+        shutil.rmtree(root)
+
     def make_small_system(self):
         """A root folder of its own on the disk, with what the programs need, none of which is to be walked."""
         root = tempfile.mkdtemp(prefix="wm-root-", dir="/tmp")
-        self.addCleanup(shutil.rmtree, root, ignore_errors=True)
+        self.addCleanup(self.remove_unless_mounted, root)
         os.chmod(root, 0o755)  # the cage runs as nobody
         self.mount(root, "--bind", root)
         for folder in ("dev", "proc", "usr", "models", "usb"):
             os.mkdir(os.path.join(root, folder))
         for folder in (fleet.PROGRAMS, self.folder):
             os.makedirs(root + folder, exist_ok=True)
+        for folder in (fleet.PROGRAMS, self.folder, "/dev", "/usr"):
             self.mount(root + folder, "--bind", folder)
-        for folder in ("/dev", "/usr"):
-            self.mount(root + folder, "--bind", folder)
+        for folder in (fleet.PROGRAMS, "/usr"):
+            self.mount(root + folder, "-o", "remount,bind,ro")
         self.mount(os.path.join(root, "proc"), "-t", "proc", "proc")
         for name in ("bin", "lib", "lib64"):
             os.symlink("usr/" + name, os.path.join(root, name))

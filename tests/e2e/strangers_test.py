@@ -1,4 +1,5 @@
-"""What callers without a certificate can make a server hold: no more than its quota, and it lives on."""
+"""What callers without a certificate can make a server hold: no more than its quota, nothing for calls that are
+over, and it lives on."""
 
 import os
 import re
@@ -26,17 +27,22 @@ def literal(name, value):
     return b"\x00" + bytes([len(name)]) + name + bytes([len(value)]) + value
 
 
-REQUEST = b"".join(literal(name, value) for name, value in (
-    (b":method", b"POST"), (b":scheme", b"https"), (b":path", b"/weighmaster.v1.AgentService/Enrol"),
-    (b":authority", b"server"), (b"content-type", b"application/grpc"), (b"te", b"trailers")))
+def request(path):
+    return b"".join(literal(name, value) for name, value in (
+        (b":method", b"POST"), (b":scheme", b"https"), (b":path", path),
+        (b":authority", b"server"), (b"content-type", b"application/grpc"), (b"te", b"trailers")))
 
+
+ENROL = request(b"/weighmaster.v1.AgentService/Enrol")
+PUBLISH = request(b"/weighmaster.v1.AdminService/PublishPolicy")
+REFUSED_CALLS = 16_000
 
 # A gRPC message that lacks its last byte.
 UNFINISHED = struct.pack(">BI", 0, MESSAGE_BYTES) + b"x" * (MESSAGE_BYTES - 1)
 
 
 class Stranger:
-    """A connection whose every call sends all but the last byte of a long request (RFC 9113)."""
+    """A connection to the server without a certificate (RFC 9113)."""
 
     def __init__(self, address):
         host, _, port = address.rpartition(":")
@@ -48,10 +54,18 @@ class Stranger:
         self.window, self.first_window, self.received = 65535, 65535, b""
         self.windows, self.left = {}, {}
         self.sent = 0
+        self.next_stream = 1
         self.socket.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(SETTINGS, 0, 0))
-        for stream in range(1, 2 * CALLS, 2):
-            self.socket.sendall(frame(HEADERS, 4, stream, REQUEST))
-            self.windows[stream], self.left[stream] = 0, len(UNFINISHED)
+
+    def call(self, head, to_send):
+        """A call whose request ends with its head, or goes on for so many bytes."""
+        stream, self.next_stream = self.next_stream, self.next_stream + 2
+        self.windows[stream], self.left[stream] = 0, to_send
+        self.socket.sendall(frame(HEADERS, 4 if to_send else 5, stream, head))
+
+    def wait_for_answers(self):
+        while self.left:
+            self._receive(patience=2, all_there_is=False)
 
     def go_on(self):
         """Sends what the windows allow; False when the server has hung up."""
@@ -62,10 +76,12 @@ class Stranger:
         except OSError:
             return False
 
-    def _receive(self):
-        self.socket.settimeout(0.01)
+    def _receive(self, patience=0.01, all_there_is=True):
+        self.socket.settimeout(patience)
         try:
-            while True:
+            more = True
+            while more:
+                more = all_there_is
                 data = self.socket.recv(65536)
                 if not data:
                     raise ConnectionResetError
@@ -96,6 +112,7 @@ class Stranger:
             self.windows[stream] += int.from_bytes(payload, "big")
         elif kind == RST or (kind == HEADERS and flags & 1):
             self.left.pop(stream, None)
+            self.windows.pop(stream, None)
 
     def _send(self):
         for stream, left in self.left.items():
@@ -120,6 +137,9 @@ class Strangers(fleet.EndToEnd):
     def test_hold_no_more_than_the_quota(self):
         self.fleet = self.make_fleet()
         strangers = [Stranger(self.fleet.address) for _ in range(CONNECTIONS)]
+        for stranger in strangers:  # every call sends all but the last byte of a long request
+            for _ in range(CALLS):
+                stranger.call(ENROL, len(UNFINISHED))
         connected = list(strangers)
         most = quiet_rounds = 0
         deadline = time.monotonic() + fleet.PATIENCE_S
@@ -134,6 +154,20 @@ class Strangers(fleet.EndToEnd):
         for stranger in strangers:
             stranger.socket.close()
         fleet.wait_for(lambda: self.fleet.weighctl("endpoints").returncode == 0, "an answer")
+
+    def test_leave_nothing_behind(self):
+        self.fleet = self.make_fleet()
+        stranger = Stranger(self.fleet.address)
+        before = 0
+        for number in range(0, REFUSED_CALLS, CALLS):
+            if number >= REFUSED_CALLS // 4 and not before:
+                before = self.memory_mib()
+            for _ in range(CALLS):
+                stranger.call(PUBLISH, 0)
+            stranger.wait_for_answers()
+        # A quarter of a kilobyte for each would be more.
+        self.assertLess(self.memory_mib() - before, REFUSED_CALLS * 3 / 4 / 4096)
+        stranger.socket.close()
 
 
 if __name__ == "__main__":

@@ -24,6 +24,8 @@ class FakeServer final : public wire::Connector {
  public:
   FakeServer(SimLoop& loop, const openssl::PublicKey& endpoint_key);
   ~FakeServer() override;
+  FakeServer(const FakeServer&) = delete;
+  FakeServer& operator=(const FakeServer&) = delete;
 
   std::unique_ptr<wire::AgentChannel> Connect(wire::AgentListener& listener) override;
 

@@ -18,6 +18,7 @@ namespace weighmaster::tests {
 class SimLoop final : public base::Loop, public base::Clock {
  public:
   SimLoop() = default;
+  ~SimLoop() override = default;
   SimLoop(const SimLoop&) = delete;
   SimLoop& operator=(const SimLoop&) = delete;
 

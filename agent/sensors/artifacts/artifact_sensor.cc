@@ -24,6 +24,9 @@ constexpr std::chrono::milliseconds kBatchWait{500};
 // Up to this size a file that may still be changing is hashed all the same, and again when it has
 // settled, so that its verdict does not wait; a larger one is read once.
 constexpr std::uint64_t kHashAtOnceBytes = 256 * base::limits::kMiB;
+// By then the kernel has written back what was dirty when a file last changed, and the next write
+// through a mapping renews its times; by default that takes it half a minute (vm.dirty_expire_*).
+constexpr std::chrono::hours kWrittenBackAge{1};
 // The wait before a look at a changing file doubles this often: 2 seconds to about 4 minutes.
 constexpr int kMaxDoublings = 7;
 
@@ -187,7 +190,9 @@ void ArtifactSensor::Run() {
     const base::Duration wait =
         unsettled_.front().due.since_boot - seams_.clock.SinceBoot().since_boot;
     if (wait > base::Duration{0}) {
-      changed_.wait_for(lock, stop_.get_token(), wait, [this] { return walk_requested_; });
+      const base::BootTime due = unsettled_.front().due;
+      changed_.wait_for(lock, stop_.get_token(), wait,
+                        [this, due] { return walk_requested_ || unsettled_.front().due < due; });
       continue;
     }
     const Unsettled file = std::move(unsettled_.front());
@@ -205,6 +210,7 @@ void ArtifactSensor::Run() {
 
 void ArtifactSensor::Walk() {
   links_.clear();
+  hashes_.ForgetLinks();
   hashes_refused_ = 0;
   rested_at_ = seams_.clock.SinceBoot();
   std::vector<Target> targets = OpenRoots();
@@ -242,13 +248,15 @@ std::vector<ArtifactSensor::Target> ArtifactSensor::OpenRoots() {
     named.push_back(std::move(resolved).value_or(root));
   }
   const base::Result<os::MountTable> table = os::ReadMounts();
-  certain = certain && table.has_value() && table->beyond_limit == 0;
   ChosenRoots chosen;
   if (table.has_value()) {
     chosen = ChooseRoots(*table, std::move(named), options_.excluded);
+    mounts_left_out_ = table->beyond_limit + table->unreadable;
   } else {
     chosen = {std::move(named), {CouldNotOpen("/", table.error())}};
+    mounts_left_out_ = 1;
   }
+  certain = certain && mounts_left_out_ == 0;
   if (certain) {
     RootsChosen told{kSensorName, {}};
     for (const std::string& path : chosen.paths) told.roots.push_back({path});
@@ -302,6 +310,11 @@ void ArtifactSensor::FinishWalk(const std::vector<Target>& targets) {
     WalkFinished finished;
     finished.coverage =
         CoverageOf(*target.root, target.summary, target.files_failed, hashes_refused_);
+    if (mounts_left_out_ > 0 && finished.coverage.state == model::CoverageState::kLooked) {
+      finished.coverage.state = model::CoverageState::kPartly;
+      finished.coverage.reason = model::CoverageReason::kLimit;
+      finished.coverage.detail = std::to_string(mounts_left_out_) + " mounts are not known";
+    }
     finished.complete = true;
     // What a root inside could not read is not known of the roots around it either.
     for (const Target& other : targets) {
@@ -325,8 +338,9 @@ void ArtifactSensor::LookAgain(const Unsettled& file) {
                                             ? os::StatusAt(folder->get(), name)
                                             : base::Result<os::FileStatus>(folder.error());
   if (status.has_value() && status->type == os::FileStatus::Type::kRegular) {
-    const FoundFile found{folder->get(), name, file.path.bytes, *status};
-    if (Look(file.root, found, &file.again)) return;
+    // One that can't be read now is there all the same; the next walk says so.
+    Look(file.root, {folder->get(), name, file.path.bytes, *status}, &file.again);
+    return;
   }
   if (!status.has_value() && status.error().code() != base::ErrorCode::kNotFound) return;
   // It was told of a moment ago, so its end is told even before the inventory has stored it.
@@ -384,14 +398,17 @@ bool ArtifactSensor::Sniff(const std::shared_ptr<const Root>& root, const FoundF
   bytes_sniffed_ += *head_read + *tail_read;
   Candidate candidate;
   candidate.settled = IsSettled(stamp);
-  candidate.lasting = root->renews_times && !os::HasWriter(fd);
+  candidate.lasting = candidate.settled && root->renews_times;
+  const bool written_back = AgeOf(stamp) >= kWrittenBackAge;
   candidate.sighting.facts.format =
       formats::Sniff(base::ByteView(head.data(), *head_read),
                      base::ByteView(tail.data(), *tail_read), stamp.size_bytes);
   if (candidate.sighting.facts.format == model::Format::kUnknown) {
-    NoModel(*root, {file.path}, opened->status, candidate.settled && candidate.lasting);
+    NoModel(*root, {file.path}, opened->status, candidate.lasting && written_back);
     return true;
   }
+  // From the stamp's moment on, and not only from now on: a write after this renews the ctime.
+  if (candidate.lasting && !written_back) candidate.lasting = os::WriteBack(fd);
   candidate.root = root;
   candidate.known = std::move(known);
   candidate.fd = std::move(opened->fd);
@@ -481,13 +498,12 @@ void ArtifactSensor::TellParsed(Candidate candidate, model::Facts facts, bool in
     links_[candidate.stamp.identity.bytes] = {candidate.stamp, facts};
   }
   if (facts.format == model::Format::kUnknown) {
-    NoModel(*candidate.root, candidate.sighting.path, candidate.status,
-            candidate.settled && candidate.lasting);
+    NoModel(*candidate.root, candidate.sighting.path, candidate.status, candidate.lasting);
     return;
   }
   ++models_seen_;
   candidate.sighting.facts = std::move(facts);
-  const bool lasting = candidate.settled && candidate.lasting && inspected;
+  const bool lasting = candidate.lasting && inspected;
   const model::Path path = candidate.sighting.path;
   if (candidate.known.has_value() && SameButForDigest(candidate.sighting, *candidate.known)) {
     // Only its bytes have to be read again.
@@ -523,9 +539,13 @@ bool ArtifactSensor::Rest(Pass pass, std::uint64_t bytes) {
 
 bool ArtifactSensor::IsSettled(const FileStamp& stamp) const {
   if (options_.settle_time <= base::Duration{0}) return true;
-  const base::Duration age = seams_.clock.Now() - WallTimeFromNanoseconds(stamp.changed_ns);
+  const base::Duration age = AgeOf(stamp);
   // Far in the future is a clock that was set back, not a file that changes.
   return age >= options_.settle_time || age < -options_.settle_time;
+}
+
+base::Duration ArtifactSensor::AgeOf(const FileStamp& stamp) const {
+  return seams_.clock.Now() - WallTimeFromNanoseconds(stamp.changed_ns);
 }
 
 std::string ArtifactSensor::OwnerName(std::uint32_t uid) {

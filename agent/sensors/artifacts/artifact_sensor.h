@@ -126,7 +126,7 @@ class ArtifactSensor {
     model::Sighting sighting;
     std::optional<model::Sighting> known;  // what was told of it in this very state
     bool settled = true;
-    bool lasting = true;  // as in HashJob, but for having settled
+    bool lasting = true;  // as in HashJob
     bool tell = true;     // false: told already, in this very state
     int attempt = 1;
     int looks = 1;
@@ -154,6 +154,7 @@ class ArtifactSensor {
   void TellParsed(Candidate candidate, model::Facts facts, bool inspected);
   bool Rest(Pass pass, std::uint64_t bytes);
   bool IsSettled(const FileStamp& stamp) const;
+  base::Duration AgeOf(const FileStamp& stamp) const;
   std::string OwnerName(std::uint32_t uid);
 
   // --- From hashing threads ---
@@ -186,6 +187,7 @@ class ArtifactSensor {
   std::uint64_t files_since_rest_ = 0;
   base::BootTime rested_at_;
   bool walked_before_ = false;
+  std::uint64_t mounts_left_out_ = 0;  // of the table, at this walk
 
   mutable std::mutex mutex_;
   std::condition_variable_any changed_;

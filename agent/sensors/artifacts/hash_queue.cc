@@ -19,15 +19,17 @@ constexpr std::size_t kChunkBytes = 64 * base::limits::kKiB;
 constexpr std::uint64_t kGiveBackBytes = 1 * base::limits::kMiB;
 // How much of a file is read before a smaller one that came meanwhile is.
 constexpr std::uint64_t kSliceBytes = 32 * base::limits::kMiB;
+// One turn in so many is that of whoever has waited longest.
+constexpr std::uint64_t kTurnsBySize = 4;
 
 bool Matches(const os::FileStatus& status, const FileStamp& stamp) {
   return status.size_bytes == stamp.size_bytes && status.modified_ns == stamp.modified_ns &&
          status.changed_ns == stamp.changed_ns;
 }
 
-// What a job weighs in the queue.
+// What a job weighs in the queue, where most are held twice: by themselves, and as what is read.
 std::size_t CostOf(const HashJob& job) {
-  return sizeof job + job.path.bytes.size() + job.stamp.identity.bytes.size();
+  return 2 * (sizeof job + job.path.bytes.size() + job.stamp.identity.bytes.size());
 }
 
 }  // namespace
@@ -63,6 +65,10 @@ bool HashQueue::Add(HashJob job) {
     }
     if (queued_bytes_ + cost > base::limits::kMaxHashQueueBytes) return false;
     queued_bytes_ += cost;
+    Entry& entry = *present->second;
+    if (queue_.contains(entry.rank) && !entry.progress.has_value()) {
+      entry.first.lasting = entry.first.lasting || job.lasting;
+    }
     jobs.insert(std::move(job));
     return true;
   }
@@ -73,7 +79,7 @@ bool HashQueue::Add(HashJob job) {
   const auto entry = std::make_shared<Entry>(Entry{job, rank, {}, {}});
   by_identity_[job.stamp.identity.bytes] = entry;
   entry->jobs.insert(std::move(job));
-  queue_.emplace(rank, entry);
+  PushLocked(entry);
   if (drains_ < std::max(options_.threads, 1U)) {
     ++drains_;
     lock.unlock();
@@ -91,22 +97,39 @@ void HashQueue::Drain() {
   if (options_.background) os::EnterBackground();
   std::unique_lock lock(mutex_);
   while (!queue_.empty() && !stop_.stop_requested()) {
-    const std::shared_ptr<Entry> entry = queue_.extract(queue_.begin()).mapped();
+    const std::shared_ptr<Entry> entry = PopLocked();
     lock.unlock();
     const Reading reading = Read(*entry);
     if (reading.end != ReadingEnd::kOutranked && reading.end != ReadingEnd::kStopped) {
       Finish(entry, reading);
     }
     lock.lock();
-    if (reading.end == ReadingEnd::kOutranked) queue_.emplace(entry->rank, entry);
+    if (reading.end == ReadingEnd::kOutranked) PushLocked(entry);
   }
   // Notified under the lock: once it is free, the queue may be gone.
   if (--drains_ == 0) idle_.notify_all();
 }
 
+void HashQueue::PushLocked(const std::shared_ptr<Entry>& entry) {
+  queue_.emplace(entry->rank, entry);
+  by_age_.emplace(entry->rank.number, entry->rank);
+}
+
+std::shared_ptr<HashQueue::Entry> HashQueue::PopLocked() {
+  const bool by_age = ++turns_ % kTurnsBySize == 0;
+  const auto next = by_age ? queue_.find(by_age_.begin()->second) : queue_.begin();
+  by_age_.erase(next->first.number);
+  return queue_.extract(next).mapped();
+}
+
+void HashQueue::ForgetLinks() {
+  const std::lock_guard lock(mutex_);
+  finished_links_.clear();
+}
+
 void HashQueue::Finish(const std::shared_ptr<Entry>& entry, const Reading& reading) {
   const HashJob& first = entry->first;
-  const bool lasting = entry->progress.has_value() && entry->progress->lasting;
+  const std::uint64_t read = entry->progress.has_value() ? entry->progress->hasher.size() : 0;
   std::set<HashJob, ByPath> jobs;
   {
     const std::lock_guard lock(mutex_);
@@ -114,15 +137,16 @@ void HashQueue::Finish(const std::shared_ptr<Entry>& entry, const Reading& readi
     for (const HashJob& job : jobs) queued_bytes_ -= CostOf(job);
     const auto present = by_identity_.find(first.stamp.identity.bytes);
     if (present != by_identity_.end() && present->second == entry) by_identity_.erase(present);
-    if (reading.end == ReadingEnd::kVerified && first.links > 1 && lasting) {
+    if (reading.end == ReadingEnd::kVerified && first.links > 1 && first.lasting) {
       if (finished_links_.size() >= base::limits::kMaxHardLinkedFiles) finished_links_.clear();
       finished_links_[first.stamp.identity.bytes] = {first.stamp, reading.digest};
     }
   }
   ++files_hashed_;
+  bytes_hashed_ += first.stamp.size_bytes - read;  // what nobody will read of it
   while (!jobs.empty()) {
     HashJob job = std::move(jobs.extract(jobs.begin()).value());
-    job.lasting = job.lasting && lasting;
+    job.lasting = job.lasting && first.lasting;
     if (reading.end == ReadingEnd::kChanged) {
       changed_(job);
     } else {
@@ -156,10 +180,9 @@ HashQueue::Reading HashQueue::Read(Entry& entry) {
   return ReadOpened(entry, file->fd.get());
 }
 
-HashQueue::Progress HashQueue::Begin(const HashJob& job, int fd) {
+HashQueue::Progress HashQueue::Begin(const HashJob& job) {
   Progress progress;
-  progress.lasting = job.lasting && !os::HasWriter(fd);
-  if (LeavesCheckpoints(job, progress)) {
+  if (LeavesCheckpoints(job)) {
     if (std::optional<openssl::ResumableSha256> resumed = Resume(job)) {
       progress.hasher = *std::move(resumed);
       progress.checkpointed = true;
@@ -170,17 +193,17 @@ HashQueue::Progress HashQueue::Begin(const HashJob& job, int fd) {
   return progress;
 }
 
-bool HashQueue::LeavesCheckpoints(const HashJob& job, const Progress& progress) const {
+bool HashQueue::LeavesCheckpoints(const HashJob& job) const {
   return options_.checkpoint_bytes > 0 && job.stamp.size_bytes > options_.checkpoint_bytes &&
-         progress.lasting;
+         job.lasting;
 }
 
 HashQueue::Reading HashQueue::ReadOpened(Entry& entry, int fd) {
   const HashJob& job = entry.first;
   const std::uint64_t size = job.stamp.size_bytes;
-  if (!entry.progress.has_value()) entry.progress = Begin(job, fd);
+  if (!entry.progress.has_value()) entry.progress = Begin(job);
   openssl::ResumableSha256& hasher = entry.progress->hasher;
-  const bool leaves_checkpoints = LeavesCheckpoints(job, *entry.progress);
+  const bool leaves_checkpoints = LeavesCheckpoints(job);
   const bool keep_cached = os::IsMostlyCached(fd, size);
   os::AdviseSequential(fd);
   std::uint64_t given_back = hasher.size();

@@ -31,8 +31,8 @@ struct HashJob {
   FileStamp stamp;
   std::uint64_t links = 1;
   bool sparse = false;  // most of it was never written
-  // Whether another write would show in the stamp: not when it changed a moment ago, while somebody
-  // has it open for writing, or where times are not renewed.
+  // Whether another write would show in the stamp: not when it changed a moment ago, and not where
+  // times are not renewed.
   bool lasting = true;
   int attempt = 1;
 };
@@ -47,7 +47,8 @@ struct HashOptions {
 // digest is `verified` only when every byte was read and the file's size and times were the same
 // before and after. Large files leave checkpoints and go on from them. Links of one file wait for
 // one reading. Small files come first, also while a large one is read, and files with holes last: a
-// file that claims an exabyte keeps nobody waiting. Any thread may call it; `mutex_` guards the
+// file that claims an exabyte keeps nobody waiting. Now and then it is the turn of the one that has
+// waited longest, so that nobody waits for ever. Any thread may call it; `mutex_` guards the
 // queue. Executor, pacer, checkpoints and clock must outlive it; Wait() before it goes.
 class HashQueue {
  public:
@@ -65,6 +66,9 @@ class HashQueue {
   // the same path in the same state replaces the one that waits.
   bool Add(HashJob job);
 
+  // Forgets the digests that are kept for further links of a file, which are good for one walk.
+  void ForgetLinks();
+
   // Blocks until nothing is queued or under way, which `stop` brings about soon.
   void Wait();
 
@@ -75,7 +79,7 @@ class HashQueue {
   std::uint64_t checkpoint_failures() const { return checkpoint_failures_; }
 
  private:
-  // Whose turn it is: the smallest.
+  // Whose turn it is: the smallest's, mostly.
   struct Rank {
     bool sparse = false;
     std::uint64_t size_bytes = 0;
@@ -88,13 +92,12 @@ class HashQueue {
   // How far the reading of a file has come.
   struct Progress {
     openssl::ResumableSha256 hasher;
-    bool lasting = true;
     bool checkpointed = false;
     std::uint64_t next_checkpoint = 0;
   };
   // One file and every job that waits for it.
   struct Entry {
-    const HashJob first;  // the path that is read
+    HashJob first;  // the path that is read; `lasting` is guarded by mutex_ until it is
     const Rank rank;
     std::set<HashJob, ByPath> jobs;    // guarded by mutex_
     std::optional<Progress> progress;  // of whoever took it off the queue
@@ -110,12 +113,14 @@ class HashQueue {
   };
 
   void Drain();
+  void PushLocked(const std::shared_ptr<Entry>& entry);
+  std::shared_ptr<Entry> PopLocked();
   void Finish(const std::shared_ptr<Entry>& entry, const Reading& reading);
   bool IsOutranked(const Rank& rank);
   Reading Read(Entry& entry);
   Reading ReadOpened(Entry& entry, int fd);
-  Progress Begin(const HashJob& job, int fd);
-  bool LeavesCheckpoints(const HashJob& job, const Progress& progress) const;
+  Progress Begin(const HashJob& job);
+  bool LeavesCheckpoints(const HashJob& job) const;
   std::optional<openssl::ResumableSha256> Resume(const HashJob& job);
   void StoreCheckpoint(const HashJob& job, std::uint64_t offset, base::Bytes state);
   Reading Failed(const base::Error& error) const;
@@ -139,6 +144,8 @@ class HashQueue {
   std::condition_variable idle_;
   // Guarded by mutex_.
   std::map<Rank, std::shared_ptr<Entry>> queue_;
+  std::map<std::uint64_t, Rank> by_age_;  // of the same entries, by number
+  std::uint64_t turns_ = 0;
   std::size_t queued_bytes_ = 0;  // of every job that has not come to its end
   std::uint64_t next_number_ = 0;
   std::unordered_map<std::string, std::shared_ptr<Entry>> by_identity_;  // queued or being read

@@ -69,7 +69,7 @@ std::optional<std::string> ResolveRoot(const std::string& root) {
     so_far /= name;
     if (fs::is_symlink(fs::symlink_status(so_far, error))) return std::nullopt;
   }
-  return fs::path(root).lexically_normal().string();
+  return root;
 }
 
 ChosenRoots ChooseRoots(const os::MountTable& table, std::vector<std::string> named,
@@ -83,6 +83,8 @@ ChosenRoots ChooseRoots(const os::MountTable& table, std::vector<std::string> na
     const bool is_named = std::ranges::find(named, mount.mount_point) != named.end();
     if (named.empty() || (below && !is_named)) candidates.push_back(mount);
   }
+  std::sort(named.begin(), named.end());
+  named.erase(std::unique(named.begin(), named.end()), named.end());
   ChosenRoots roots;
   roots.paths = std::move(named);
   for (const os::Mount& mount : os::DistinctMounts(candidates)) {
@@ -93,16 +95,6 @@ ChosenRoots ChooseRoots(const os::MountTable& table, std::vector<std::string> na
     } else {
       roots.others.push_back(NotWalked(mount));
     }
-  }
-  if (table.beyond_limit + table.unreadable > 0) {
-    model::Coverage coverage;
-    coverage.sensor = kSensorName;
-    coverage.root = {"/"};
-    coverage.state = model::CoverageState::kPartly;
-    coverage.reason = model::CoverageReason::kLimit;
-    coverage.detail = std::to_string(table.beyond_limit) + " mounts beyond the limit, " +
-                      std::to_string(table.unreadable) + " unreadable";
-    roots.others.push_back(std::move(coverage));
   }
   return roots;
 }

@@ -35,8 +35,8 @@ std::string RelativeTo(const Root& root, const std::string& path);
 // Whether `path` is `folder` or lies below it; both absolute.
 bool IsWithin(const std::string& path, const std::string& folder);
 
-// The path that a root of the settings means, absolute and without links; nothing while a link in
-// it leads nowhere. One that does not exist is itself.
+// The path that a root means, absolute and without links; nothing while a link in it leads nowhere.
+// One that does not exist is itself.
 std::optional<std::string> ResolveRoot(const std::string& root);
 
 // What one walk speaks of: the roots to walk, and, for mounts below them that are not walked, why.

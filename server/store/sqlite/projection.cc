@@ -19,11 +19,16 @@ base::WallTime Corrected(base::WallTime wall, base::Duration offset) {
   return base::WallTimeFromMicroseconds(sum);
 }
 
-// The one row for all roots of an endpoint that are not kept. It stays: which roots those were is
-// not known, so neither is when none is left.
+// What the server itself says of an endpoint's coverage; no endpoint speaks for it.
+constexpr std::string_view kServerSensor = "server";
+// What a row costs beside its message.
+constexpr std::size_t kCoverageRowBytes = 64;
+
+// The one row for all roots of an endpoint that are not kept. It stays until the endpoint begins a
+// new chain: which roots those were is not known, so neither is when none is left.
 model::Coverage BeyondTheLimit() {
   model::Coverage coverage;
-  coverage.sensor = "server";
+  coverage.sensor = kServerSensor;
   coverage.root = {"/"};
   coverage.state = model::CoverageState::kPartly;
   coverage.reason = model::CoverageReason::kLimit;
@@ -135,26 +140,58 @@ Status Projection::On(const At& at, const model::SightingJudged& event) {
       .Run();
 }
 
+// Everything about the endpoint is told anew in a new chain, and what it had to tell at the end of
+// the old one may be lost.
+Status Projection::On(const At& at, const model::ChainStarted&) {
+  coverage_bytes_.erase(at.endpoint);
+  WM_ASSIGN_OR_RETURN(Statement forget,
+                      database_.Prepare("DELETE FROM coverage WHERE endpoint = ?"));
+  return forget.Bind(at.endpoint).Run();
+}
+
 Status Projection::On(const At& at, const model::CoverageChanged& event) {
-  if (event.coverage.reason == model::CoverageReason::kRootRemoved) return DropCoverage(at, event);
-  WM_ASSIGN_OR_RETURN(const bool room, HasRoomForCoverage(at, event));
-  if (room) return PutCoverage(at, event.coverage, at.write.path_sha256, at.write.blob);
+  if (event.coverage.sensor == kServerSensor) return {};  // not the endpoint's word
+  WM_ASSIGN_OR_RETURN(std::size_t* const bytes, CoverageBytes(at.endpoint));
+  WM_ASSIGN_OR_RETURN(const std::size_t before, CoverageCost(at, event));
+  const bool removed = event.coverage.reason == model::CoverageReason::kRootRemoved;
+  const std::size_t after = kCoverageRowBytes + at.write.blob.size();
+  if (!removed && *bytes - before + after <= base::limits::kMaxCoverageBytes) {
+    *bytes += after - before;
+    return PutCoverage(at, event.coverage, at.write.path_sha256, at.write.blob);
+  }
+  *bytes -= before;
   WM_RETURN_IF_ERROR(DropCoverage(at, event));  // what it said before holds no more
+  if (removed) return {};
   model::Event beyond = at.write.event;
   beyond.body = model::CoverageChanged{BeyondTheLimit()};
   const EventWrite write(std::move(beyond));
   return PutCoverage(at, BeyondTheLimit(), write.path_sha256, write.blob);
 }
 
-base::Result<bool> Projection::HasRoomForCoverage(const At& at,
-                                                  const model::CoverageChanged& event) {
-  WM_ASSIGN_OR_RETURN(Statement others,
-                      database_.Prepare("SELECT coalesce(sum(length(coverage)), 0) FROM coverage "
-                                        "WHERE endpoint = ? AND (sensor, root_sha256) != (?, ?)"));
-  others.Bind(at.endpoint).Bind(event.coverage.sensor).Bind(at.write.path_sha256.view());
-  WM_ASSIGN_OR_RETURN(const bool row, others.Step());
-  const auto kept = row ? static_cast<std::size_t>(others.Int(0)) : 0;
-  return kept + at.write.blob.size() <= base::limits::kMaxCoverageBytes;
+// Of the row that this event replaces; 0 when there is none.
+base::Result<std::size_t> Projection::CoverageCost(const At& at,
+                                                   const model::CoverageChanged& event) {
+  WM_ASSIGN_OR_RETURN(Statement find,
+                      database_.Prepare("SELECT length(coverage) FROM coverage "
+                                        "WHERE endpoint = ? AND sensor = ? AND root_sha256 = ?"));
+  find.Bind(at.endpoint).Bind(event.coverage.sensor).Bind(at.write.path_sha256.view());
+  WM_ASSIGN_OR_RETURN(const bool found, find.Step());
+  return found ? kCoverageRowBytes + static_cast<std::size_t>(find.Int(0)) : 0;
+}
+
+// Summed once a transaction, because an endpoint may send many.
+base::Result<std::size_t*> Projection::CoverageBytes(std::int64_t endpoint) {
+  if (const auto known = coverage_bytes_.find(endpoint); known != coverage_bytes_.end()) {
+    return &known->second;
+  }
+  WM_ASSIGN_OR_RETURN(Statement sum,
+                      database_.Prepare("SELECT count(*), coalesce(sum(length(coverage)), 0) "
+                                        "FROM coverage WHERE endpoint = ? AND sensor != ?"));
+  WM_ASSIGN_OR_RETURN(const bool row, sum.Bind(endpoint).Bind(kServerSensor).Step());
+  const std::size_t bytes = row ? static_cast<std::size_t>(sum.Int(0)) * kCoverageRowBytes +
+                                      static_cast<std::size_t>(sum.Int(1))
+                                : 0;
+  return &coverage_bytes_.emplace(endpoint, bytes).first->second;
 }
 
 Status Projection::PutCoverage(const At& at, const model::Coverage& coverage,

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -28,7 +29,10 @@ class Projection {
 
   // To be called when something of the transaction was taken back: small numbers made in it do not
   // stand any more.
-  void Forget() { artifacts_.clear(); }
+  void Forget() {
+    artifacts_.clear();
+    coverage_bytes_.clear();
+  }
 
  private:
   struct At {
@@ -45,12 +49,14 @@ class Projection {
   base::Status On(const At& at, const model::SightingChanged& event);
   base::Status On(const At& at, const model::SightingGone& event);
   base::Status On(const At& at, const model::SightingJudged& event);
+  base::Status On(const At& at, const model::ChainStarted& event);
   base::Status On(const At& at, const model::CoverageChanged& event);
   base::Status On(const At& at, const model::PolicyApplied& event);
   base::Status On(const At& at, const model::AgentStarted& event);
 
   base::Status Put(const At& at, const model::Sighting& sighting);
-  base::Result<bool> HasRoomForCoverage(const At& at, const model::CoverageChanged& event);
+  base::Result<std::size_t> CoverageCost(const At& at, const model::CoverageChanged& event);
+  base::Result<std::size_t*> CoverageBytes(std::int64_t endpoint);
   base::Status PutCoverage(const At& at, const model::Coverage& coverage,
                            const model::Sha256& root_sha256, std::string_view blob);
   base::Status DropCoverage(const At& at, const model::CoverageChanged& event);
@@ -63,6 +69,8 @@ class Projection {
   // Of this transaction: a model is told of several times in a row. Ordered, because endpoints may
   // name any digest at all, and so could make a hash table slow.
   std::map<model::Sha256, std::int64_t> artifacts_;
+  // What an endpoint's rows of coverage cost, once it was asked for.
+  std::map<std::int64_t, std::size_t> coverage_bytes_;
 };
 
 }  // namespace weighmaster::server::store

@@ -100,7 +100,7 @@ TEST(WorkBudget, MakesAFileThatSpendsItOpaque) {
     const char* what;
     Parser parser;
     std::string file;
-  } kFiles[] = {
+  } files[] = {
       {"tensors", ParseSafetensors,
        std::string(base::AsText(tests::SafetensorsFile(Tensors(20'000), 0)))},
       {"blanks", ParseSafetensors,
@@ -140,7 +140,7 @@ TEST(WorkBudget, MakesAFileThatSpendsItOpaque) {
       {"members", ParsePyTorchZip,
        std::string(base::AsText(tests::ZipFile(std::vector<tests::ZipFileMember>(10'000))))},
   };
-  for (const auto& file : kFiles) {
+  for (const auto& file : files) {
     MemorySource source(base::AsBytes(file.file));
     WorkBudget budget(3'000'000);
     const model::Facts facts = file.parser(source, budget);

@@ -220,14 +220,51 @@ TEST_F(InventoryTest, ForgetsEveryRowOfALargeRemovedRoot) {
   EXPECT_EQ(Sightings(), 0);
 }
 
-TEST_F(InventoryTest, TellsThatWhatLayBelowAMountThatWentIsGoneThoughARootIsAroundIt) {
+TEST_F(InventoryTest, LeavesWhatLayBelowAMountThatWentToTheWalkAroundIt) {
   Apply({Seen("/a"), Seen("/usb/b"), Seen("/usb/disk/c"), WalkFinished("/"), WalkFinished("/usb"),
          WalkFinished("/usb/disk")});
   Apply({sensors::RootsChosen{"artifacts", {{"/"}, {"/usb/disk"}}}});
+  EXPECT_TRUE(Knows("/usb/b"));
+  Apply({WalkStarted("/"), sensors::ModelStillThere{{"/a"}}, WalkFinished("/")});
   EXPECT_TRUE(Knows("/a"));
   EXPECT_FALSE(Knows("/usb/b"));
   EXPECT_TRUE(Knows("/usb/disk/c")) << "it has a root of its own";
-  EXPECT_EQ(rooms_.ToldOf<model::SightingGone>().at(0).reason, model::GoneReason::kRootRemoved);
+}
+
+TEST_F(InventoryTest, KeepsWhatARootThatTookThePlaceOfALargerOneStillCovers) {
+  Apply({Seen("/home/a"), Seen("/home/alice/b"), WalkFinished("/home")});
+  Apply({sensors::RootsChosen{"artifacts", {{"/home/alice"}}}});
+  EXPECT_FALSE(Knows("/home/a"));
+  EXPECT_TRUE(Knows("/home/alice/b"));
+}
+
+TEST_F(InventoryTest, MissesWhatLiesOnAFileSystemThatIsNotWalkedAnyMore) {
+  Apply({Seen("/data/a"), WalkFinished("/"), WalkFinished("/data")});
+  sensors::CoverageSeen excluded;
+  excluded.coverage.sensor = "artifacts";
+  excluded.coverage.root.bytes = "/data";
+  excluded.coverage.state = model::CoverageState::kCouldNot;
+  excluded.coverage.reason = model::CoverageReason::kIoError;
+  Apply({excluded, WalkStarted("/"), WalkFinished("/")});
+  EXPECT_TRUE(Knows("/data/a")) << "it could not be opened this time";
+  excluded.coverage.reason = model::CoverageReason::kExcluded;
+  Apply({excluded, WalkStarted("/"), WalkFinished("/")});
+  EXPECT_FALSE(Knows("/data/a"));
+}
+
+TEST_F(InventoryTest, TellsCoverageAnewWhenMoreThanItsCountsChanged) {
+  sensors::CoverageSeen seen;
+  seen.coverage.sensor = "artifacts";
+  seen.coverage.root.bytes = "/m";
+  seen.coverage.files_seen = 1;
+  Apply({seen});
+  seen.coverage.files_seen = 2;
+  Apply({seen});
+  EXPECT_EQ(rooms_.inventory->Coverages()->at(0).files_seen, 2U);
+  EXPECT_EQ(rooms_.ToldOf<model::CoverageChanged>().size(), 1U);
+  seen.coverage.state = model::CoverageState::kPartly;
+  Apply({seen});
+  EXPECT_EQ(rooms_.ToldOf<model::CoverageChanged>().size(), 2U);
 }
 
 TEST_F(InventoryTest, ConcludesNothingBelowWhatCouldNotBeRead) {
@@ -238,6 +275,11 @@ TEST_F(InventoryTest, ConcludesNothingBelowWhatCouldNotBeRead) {
   EXPECT_FALSE(Knows("/m/a"));
   EXPECT_FALSE(Knows("/m/shut-not/c"));
   EXPECT_TRUE(Knows("/m/shut/b"));
+  EXPECT_TRUE(Knows("/m/file"));
+
+  sensors::WalkFinished everything = WalkFinished("/");
+  everything.unread = {{"/"}};
+  Apply({WalkStarted("/"), everything});
   EXPECT_TRUE(Knows("/m/file"));
 }
 

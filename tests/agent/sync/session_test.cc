@@ -33,6 +33,8 @@ class SessionTest : public testing::Test {
     EXPECT_TRUE(logging::SetUp(log).has_value());
     StartSession();
   }
+  SessionTest(const SessionTest&) = delete;
+  SessionTest& operator=(const SessionTest&) = delete;
   ~SessionTest() override {
     EXPECT_TRUE(logging::SetUp({}).has_value());
     EXPECT_EQ(server_.complaints(), std::vector<std::string>());

@@ -216,6 +216,13 @@ TEST_P(StoreConformance, KeepsCoverageUpToItsLimitAndSaysThatMoreIsNotKept) {
   cover("1", model::CoverageReason::kRootRemoved);
   cover("next", {});
   EXPECT_EQ(Endpoint(endpoint).coverage.size(), kept.size() - 1) << "there is room again";
+
+  model::Coverage in_its_name = *server;
+  in_its_name.reason = model::CoverageReason::kRootRemoved;
+  CommitOne(endpoint, script.Seal({model::CoverageChanged{in_its_name}}));
+  EXPECT_EQ(queries_->Coverage()->partly, 1U) << "that is not the endpoint's to take back";
+  CommitOne(endpoint, script.Seal({model::ChainStarted{}}));
+  EXPECT_TRUE(Endpoint(endpoint).coverage.empty()) << "everything is told anew";
 }
 
 TEST_P(StoreConformance, SpendsATokenOncePerUseAndSaysWhyItIsRefused) {

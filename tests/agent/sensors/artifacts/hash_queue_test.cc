@@ -1,8 +1,8 @@
 #include "agent/sensors/artifacts/hash_queue.h"
 
-#include <fcntl.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -106,6 +106,7 @@ class HashQueueTest : public testing::Test {
         [&](const HashJob& job, const model::ContentDigest& digest) {
           const std::lock_guard lock(mutex);
           outcome.digests[job.path.FileName()] = digest;
+          not_lasting_ += job.lasting ? 0 : 1;
         },
         [&](const HashJob& job) {
           const std::lock_guard lock(mutex);
@@ -129,6 +130,7 @@ class HashQueueTest : public testing::Test {
   tests::SystemClock clock_;
   tests::ThreadExecutor executor_;
   CheckpointShelf shelf_;
+  int not_lasting_ = 0;  // of the digests
 };
 
 TEST_F(HashQueueTest, VerifiesWhatItRead) {
@@ -289,40 +291,80 @@ TEST_F(HashQueueTest, HoldsWhatFitsAndOneJobForAPath) {
     if (!queue.Add(filler)) break;
     ASSERT_LT(++accepted, base::limits::kMaxHashQueueBytes / 4000);
   }
-  EXPECT_GT(accepted, base::limits::kMaxHashQueueBytes / 5000);
+  EXPECT_GT(accepted, base::limits::kMaxHashQueueBytes / 10'000);
   held.RunAll();
   EXPECT_EQ(done, 1);
   EXPECT_TRUE(queue.Add(filler)) << "there is room again";
   held.RunAll();
 }
 
-TEST_F(HashQueueTest, TrustsNoStampOfAFileThatSomebodyHasOpenForWriting) {
+TEST_F(HashQueueTest, LeavesNoCheckpointsOfAFileWhoseStampProvesNothing) {
   folder_.Write("large", Content(16 * kMiB));
-  const HashJob job = JobFor("large");
-  bool lasting = true;
-  const auto hash = [&] {
-    Pacer pacer({}, clock_, nullptr);
-    HashQueue queue(
-        {1, 4 * kMiB, false}, executor_, pacer, shelf_, clock_, {},
-        [&](const HashJob& hashed, const model::ContentDigest& digest) {
-          EXPECT_EQ(digest.state, model::DigestState::kVerified);
-          lasting = hashed.lasting;
-        },
-        [](const HashJob&) { ADD_FAILURE(); });
-    EXPECT_TRUE(queue.Add(job));
-    queue.Wait();
-  };
+  HashJob job = JobFor("large");
+  job.lasting = false;
   int stores = 0;
   shelf_.on_store = [&stores] { ++stores; };
-  {
-    const os::Fd writer(::open((folder_ / "large").c_str(), O_RDWR | O_CLOEXEC));
-    hash();
-  }
-  EXPECT_FALSE(lasting);
-  EXPECT_EQ(stores, 0) << "a checkpoint would be taken up by the stamp alone";
-  hash();
+  EXPECT_EQ(Hash({job}).digests.at("large").state, model::DigestState::kVerified);
+  EXPECT_EQ(stores, 0);
+  EXPECT_EQ(not_lasting_, 1);
+}
+
+TEST_F(HashQueueTest, TakesTheWordOfTheNewestJobForAPathThatStillWaits) {
+  folder_.Write("model", "content");
+  HeldExecutor held;
+  Pacer pacer({}, clock_, nullptr);
+  bool lasting = false;
+  HashQueue queue(
+      {1, 0, false}, held, pacer, shelf_, clock_, {},
+      [&](const HashJob& job, const model::ContentDigest&) { lasting = job.lasting; },
+      [](const HashJob&) { ADD_FAILURE(); });
+  HashJob job = JobFor("model");
+  job.lasting = false;  // it changed a moment ago
+  EXPECT_TRUE(queue.Add(job));
+  job.lasting = true;
+  EXPECT_TRUE(queue.Add(job));
+  held.RunAll();
   EXPECT_TRUE(lasting);
-  EXPECT_GT(stores, 0);
+}
+
+TEST_F(HashQueueTest, LetsNobodyWaitForEver) {
+  HeldExecutor held;
+  Pacer pacer({}, clock_, nullptr);
+  std::vector<std::string> order;
+  HashQueue queue(
+      {1, 0, false}, held, pacer, shelf_, clock_, {},
+      [&](const HashJob& job, const model::ContentDigest&) {
+        order.push_back(job.path.FileName());
+      },
+      [](const HashJob&) { ADD_FAILURE(); });
+  folder_.Write("large", std::string(1000, 'x'));
+  EXPECT_TRUE(queue.Add(JobFor("large")));
+  for (int i = 0; i < 20; ++i) {
+    const std::string name = "small-" + std::to_string(i);
+    folder_.Write(name, "x");
+    EXPECT_TRUE(queue.Add(JobFor(name)));
+  }
+  held.RunAll();
+  ASSERT_EQ(order.size(), 21U);
+  EXPECT_LT(std::ranges::find(order, "large") - order.begin(), 5);
+}
+
+TEST_F(HashQueueTest, ReadsALinkAnewAfterTheWalkInWhichItsFileWasRead) {
+  folder_.Write("one", "content");
+  std::filesystem::create_hard_link(folder_ / "one", folder_ / "two");
+  Pacer pacer({}, clock_, nullptr);
+  HashQueue queue(
+      {1, 0, false}, executor_, pacer, shelf_, clock_, {},
+      [](const HashJob&, const model::ContentDigest&) {}, [](const HashJob&) {});
+  EXPECT_TRUE(queue.Add(JobFor("one")));
+  queue.Wait();
+  EXPECT_TRUE(queue.Add(JobFor("two")));
+  queue.Wait();
+  EXPECT_EQ(queue.files_hashed(), 1U);
+  queue.ForgetLinks();
+  EXPECT_TRUE(queue.Add(JobFor("two")));
+  queue.Wait();
+  EXPECT_EQ(queue.files_hashed(), 2U);
 }
 
 TEST_F(HashQueueTest, ReadsHardLinksOnce) {
