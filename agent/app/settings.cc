@@ -168,7 +168,7 @@ using Reader = std::function<void(const YamlNode&, const Reporter&, Settings&)>;
 
 // The keys of the file, in the order of its manual page.
 const std::vector<std::pair<std::string_view, Reader>>& Readers() {
-  static const std::vector<std::pair<std::string_view, Reader>> readers = {
+  static const std::vector<std::pair<std::string_view, Reader>> kReaders = {
       {"state_folder", [](const auto& n, const auto& r,
                           Settings& s) { ReadPath(n, "state_folder", r, s.state_folder); }},
       {"control_socket", [](const auto& n, const auto& r,
@@ -195,7 +195,7 @@ const std::vector<std::pair<std::string_view, Reader>>& Readers() {
       {"budget", [](const auto& n, const auto& r, Settings& s) { ReadBudget(n, r, s); }},
       {"log", [](const auto& n, const auto& r, Settings& s) { ReadLog(n, r, s.log); }},
   };
-  return readers;
+  return kReaders;
 }
 
 }  // namespace

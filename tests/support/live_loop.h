@@ -18,6 +18,7 @@ namespace weighmaster::tests {
 class LiveLoop final : public base::Loop {
  public:
   LiveLoop() = default;
+  ~LiveLoop() override = default;
   LiveLoop(const LiveLoop&) = delete;
   LiveLoop& operator=(const LiveLoop&) = delete;
 

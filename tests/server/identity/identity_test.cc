@@ -145,8 +145,8 @@ class AuthorityTest : public ::testing::Test {
   }
 
   static const FleetFolder& Folder() {
-    static const FleetFolder folder;
-    return folder;
+    static const FleetFolder kFolder;
+    return kFolder;
   }
   tests::SimLoop loop_;
   tests::SimExecutor executor_{loop_};
