@@ -24,9 +24,6 @@ constexpr std::chrono::milliseconds kBatchWait{500};
 // Up to this size a file that may still be changing is hashed all the same, and again when it has
 // settled, so that its verdict does not wait; a larger one is read once.
 constexpr std::uint64_t kHashAtOnceBytes = 256 * base::limits::kMiB;
-// By then the kernel has written back what was dirty when a file last changed, and the next write
-// through a mapping renews its times; by default that takes it half a minute (vm.dirty_expire_*).
-constexpr std::chrono::hours kWrittenBackAge{1};
 // The wait before a look at a changing file doubles this often: 2 seconds to about 4 minutes.
 constexpr int kMaxDoublings = 7;
 
@@ -351,7 +348,10 @@ bool ArtifactSensor::Look(const std::shared_ptr<const Root>& root, const FoundFi
                           const Again* again) {
   // What is no model is by far the most: it is known in memory, and neither the file system is
   // asked for its identity nor the inventory for its state.
-  if (sniffed_.Contains(root->identity.prefix(), file.status)) return true;
+  if (sniffed_.Contains(root->identity.prefix(), file.status,
+                        IsWrittenBack(file.status.changed_ns))) {
+    return true;
+  }
   base::Result<model::FileIdentity> identity = root->identity.Identify(file.folder, file.name);
   if (!identity.has_value()) return identity.error().code() == base::ErrorCode::kNotFound;
   const FileStamp stamp{*std::move(identity), file.status.size_bytes, file.status.modified_ns,
@@ -399,16 +399,15 @@ bool ArtifactSensor::Sniff(const std::shared_ptr<const Root>& root, const FoundF
   Candidate candidate;
   candidate.settled = IsSettled(stamp);
   candidate.lasting = candidate.settled && root->renews_times;
-  const bool written_back = AgeOf(stamp) >= kWrittenBackAge;
   candidate.sighting.facts.format =
       formats::Sniff(base::ByteView(head.data(), *head_read),
                      base::ByteView(tail.data(), *tail_read), stamp.size_bytes);
   if (candidate.sighting.facts.format == model::Format::kUnknown) {
-    NoModel(*root, {file.path}, opened->status, candidate.lasting && written_back);
+    NoModel(*root, {file.path}, opened->status, candidate.lasting);
     return true;
   }
   // From the stamp's moment on, and not only from now on: a write after this renews the ctime.
-  if (candidate.lasting && !written_back) candidate.lasting = os::WriteBack(fd);
+  if (candidate.lasting && !IsWrittenBack(stamp.changed_ns)) candidate.lasting = os::WriteBack(fd);
   candidate.root = root;
   candidate.known = std::move(known);
   candidate.fd = std::move(opened->fd);
@@ -463,7 +462,9 @@ bool ArtifactSensor::TellIfKnown(const std::shared_ptr<const Root>& root, const 
 
 void ArtifactSensor::NoModel(const Root& root, const model::Path& path,
                              const os::FileStatus& status, bool lasting) {
-  if (lasting) sniffed_.Insert(root.identity.prefix(), status);
+  if (lasting) {
+    sniffed_.Insert(root.identity.prefix(), status, IsWrittenBack(status.changed_ns));
+  }
   if (seams_.known.HasModelAt(path)) outbox_.Add(ModelGone{path, false});
 }
 
@@ -539,13 +540,17 @@ bool ArtifactSensor::Rest(Pass pass, std::uint64_t bytes) {
 
 bool ArtifactSensor::IsSettled(const FileStamp& stamp) const {
   if (options_.settle_time <= base::Duration{0}) return true;
-  const base::Duration age = AgeOf(stamp);
+  const base::Duration age = AgeOf(stamp.changed_ns);
   // Far in the future is a clock that was set back, not a file that changes.
   return age >= options_.settle_time || age < -options_.settle_time;
 }
 
-base::Duration ArtifactSensor::AgeOf(const FileStamp& stamp) const {
-  return seams_.clock.Now() - WallTimeFromNanoseconds(stamp.changed_ns);
+bool ArtifactSensor::IsWrittenBack(std::int64_t changed_ns) const {
+  return AgeOf(changed_ns) >= options_.written_back_age;
+}
+
+base::Duration ArtifactSensor::AgeOf(std::int64_t changed_ns) const {
+  return seams_.clock.Now() - WallTimeFromNanoseconds(changed_ns);
 }
 
 std::string ArtifactSensor::OwnerName(std::uint32_t uid) {

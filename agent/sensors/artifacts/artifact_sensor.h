@@ -35,6 +35,10 @@ struct ArtifactSensorOptions {
   std::uint64_t min_size_bytes = base::limits::kDefaultMinFileBytes;
   // A file that changed this lately is looked at again after. 0: never, for a single look.
   base::Duration settle_time = base::limits::kSettleTime;
+  // By then the kernel has written back what was dirty when a file last changed, and the next write
+  // through a mapping renews its times. By default that takes it half a minute
+  // (vm.dirty_expire_centisecs).
+  base::Duration written_back_age = std::chrono::minutes(10);
   Budget budget;
   unsigned hash_threads = 1;
   std::uint64_t checkpoint_bytes = base::limits::kHashCheckpointBytes;  // 0: none
@@ -154,7 +158,8 @@ class ArtifactSensor {
   void TellParsed(Candidate candidate, model::Facts facts, bool inspected);
   bool Rest(Pass pass, std::uint64_t bytes);
   bool IsSettled(const FileStamp& stamp) const;
-  base::Duration AgeOf(const FileStamp& stamp) const;
+  bool IsWrittenBack(std::int64_t changed_ns) const;
+  base::Duration AgeOf(std::int64_t changed_ns) const;
   std::string OwnerName(std::uint32_t uid);
 
   // --- From hashing threads ---

@@ -26,27 +26,28 @@ os::FileStatus SomeFile() {
 TEST(SniffedFiles, KnowsAFileInTheStateInWhichItWasSniffed) {
   base::SeededRandom random(1);
   SniffedFiles sniffed(random);
-  EXPECT_FALSE(sniffed.Contains(kFileSystem, SomeFile()));
-  sniffed.Insert(kFileSystem, SomeFile());
-  EXPECT_TRUE(sniffed.Contains(kFileSystem, SomeFile()));
+  EXPECT_FALSE(sniffed.Contains(kFileSystem, SomeFile(), true));
+  sniffed.Insert(kFileSystem, SomeFile(), true);
+  EXPECT_TRUE(sniffed.Contains(kFileSystem, SomeFile(), true));
+  EXPECT_FALSE(sniffed.Contains(kFileSystem, SomeFile(), false));
 }
 
 TEST(SniffedFiles, DoesNotKnowAFileThatIsAnotherOrHasChanged) {
   base::SeededRandom random(1);
   SniffedFiles sniffed(random);
-  sniffed.Insert(kFileSystem, SomeFile());
-  EXPECT_FALSE(sniffed.Contains("another", SomeFile())) << "mounted where the other one was";
+  sniffed.Insert(kFileSystem, SomeFile(), true);
+  EXPECT_FALSE(sniffed.Contains("another", SomeFile(), true)) << "mounted where the other one was";
   for (std::uint64_t os::FileStatus::*const field :
        {&os::FileStatus::device, &os::FileStatus::inode, &os::FileStatus::size_bytes}) {
     os::FileStatus other = SomeFile();
     ++(other.*field);
-    EXPECT_FALSE(sniffed.Contains(kFileSystem, other));
+    EXPECT_FALSE(sniffed.Contains(kFileSystem, other, true));
   }
   for (std::int64_t os::FileStatus::*const field :
        {&os::FileStatus::modified_ns, &os::FileStatus::changed_ns}) {
     os::FileStatus other = SomeFile();
     ++(other.*field);
-    EXPECT_FALSE(sniffed.Contains(kFileSystem, other));
+    EXPECT_FALSE(sniffed.Contains(kFileSystem, other, true));
   }
 }
 
@@ -56,11 +57,11 @@ TEST(SniffedFiles, ForgetsEverythingAtItsLimit) {
   os::FileStatus status = SomeFile();
   for (std::size_t i = 0; i <= base::limits::kMaxSniffedFiles; ++i) {
     status.inode = i;
-    sniffed.Insert(kFileSystem, status);
+    sniffed.Insert(kFileSystem, status, true);
   }
-  EXPECT_TRUE(sniffed.Contains(kFileSystem, status));
+  EXPECT_TRUE(sniffed.Contains(kFileSystem, status, true));
   status.inode = 0;
-  EXPECT_FALSE(sniffed.Contains(kFileSystem, status));
+  EXPECT_FALSE(sniffed.Contains(kFileSystem, status, true));
 }
 
 }  // namespace
