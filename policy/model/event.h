@@ -35,7 +35,7 @@ struct SightingChanged {
 enum class GoneReason : std::uint8_t {
   kDeleted = 1,      // looked again, not there
   kNoModel = 2,      // still there, no model any more
-  kRootRemoved = 3,  // its root is no longer configured, or no longer mounted
+  kRootRemoved = 3,  // its root is no longer configured
 };
 std::string_view GoneReasonName(GoneReason reason);
 struct SightingGone {

@@ -243,6 +243,18 @@ class Fleet:
 class EndToEnd(unittest.TestCase):
     """A test with a folder that goes away, and fleets that end."""
 
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        problem = cls.why_not()
+        if problem:
+            raise unittest.SkipTest(problem)
+
+    @classmethod
+    def why_not(cls):
+        """Why these tests can't run here, or nothing."""
+        return ""
+
     def setUp(self):
         # Not below TMPDIR: a socket's path has at most 107 bytes.
         self.folder = tempfile.mkdtemp(prefix="wm-e2e-", dir="/tmp")

@@ -10,6 +10,7 @@ import unittest
 import zipfile
 
 import fleet
+import kills
 
 FIELDS = {"path", "format", "size_bytes", "sha256", "digest_state", "name", "architecture",
           "parameters", "quantization", "license", "risks", "verdict", "rule", "reason"}
@@ -51,6 +52,18 @@ class Scan(fleet.EndToEnd):
     def rows(self, *words):
         rows = fleet.json_lines(self.scan("--json", *words).stdout)
         return {os.path.basename(row["path"]): row for row in rows}
+
+    def test_makes_nobody_wait_for_the_disk(self):
+        if problem := kills.why_not():
+            self.skipTest(problem)
+        log = self.path("strace.log")
+        done = fleet.run(["weighmaster", "scan", self.models],
+                         prefix=["strace", "-f", "-o", log, "-e", "trace=openat,openat2,fsync,fdatasync,sync"])
+        self.assertEqual(0, done.returncode, done.stderr)
+        with open(log, encoding="utf-8") as calls:
+            calls = calls.read()
+        self.assertIn("open", calls)
+        self.assertNotIn("sync(", calls)
 
     def test_the_json_lines_hold_the_documented_fields(self):
         rows = self.rows(self.models)

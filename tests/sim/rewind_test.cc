@@ -120,6 +120,7 @@ TEST_F(RewindTest, AMachineRestoredFromASnapshotGoesOnInANewChainAndIsNoClone) {
   Work(*agent_, 5);
   ASSERT_TRUE(Settles()) << agent_->last_error();
   EXPECT_NE(agent_->journal().head().chain, old_chain);
+  EXPECT_EQ(Row().coverage, agent_->inventory().Coverages().value()) << "it tells only changes";
   EXPECT_EQ(Findings(), std::set<std::string>{});
   EXPECT_EQ(Row().state, server::store::EndpointState::kActive);
 }

@@ -188,7 +188,7 @@ void World::CheckEnd() {
   CheckFindings(*queries);
 }
 
-// Every event that was numbered is stored, once.
+// Every event that was numbered is stored, once, and what was looked at is known.
 void World::CheckEvents(SimAgent& agent, server::store::Queries& queries) {
   const auto& head = agent.journal().head();
   const auto newest = Must(agent.journal().Read(head.number));
@@ -199,6 +199,9 @@ void World::CheckEvents(SimAgent& agent, server::store::Queries& queries) {
     if (row.id == agent.id() && row.events_stored != sealed) {
       Complain(agent, "sealed " + std::to_string(sealed) + " events, and " +
                           std::to_string(row.events_stored) + " are stored");
+    }
+    if (row.id == agent.id() && row.coverage != Must(agent.inventory().Coverages())) {
+      Complain(agent, "has another coverage on the server");
     }
   }
 }

@@ -99,6 +99,7 @@ ArtifactSensorOptions ScanOptions(std::vector<std::string> paths, unsigned threa
   options.roots = std::move(paths);
   options.min_size_bytes = 0;
   options.settle_time = base::Duration{0};
+  options.written_back_age = base::Duration{0};  // nothing is kept that a later write could outlive
   options.hash_threads = threads;
   options.checkpoint_bytes = 0;
   return options;
@@ -248,12 +249,12 @@ std::vector<ArtifactSensor::Target> ArtifactSensor::OpenRoots() {
   ChosenRoots chosen;
   if (table.has_value()) {
     chosen = ChooseRoots(*table, std::move(named), options_.excluded);
-    mounts_left_out_ = table->beyond_limit + table->unreadable;
+    mounts_known_ = table->beyond_limit + table->unreadable == 0;
   } else {
     chosen = {std::move(named), {CouldNotOpen("/", table.error())}};
-    mounts_left_out_ = 1;
+    mounts_known_ = false;
   }
-  certain = certain && mounts_left_out_ == 0;
+  certain = certain && mounts_known_;
   if (certain) {
     RootsChosen told{kSensorName, {}};
     for (const std::string& path : chosen.paths) told.roots.push_back({path});
@@ -307,10 +308,10 @@ void ArtifactSensor::FinishWalk(const std::vector<Target>& targets) {
     WalkFinished finished;
     finished.coverage =
         CoverageOf(*target.root, target.summary, target.files_failed, hashes_refused_);
-    if (mounts_left_out_ > 0 && finished.coverage.state == model::CoverageState::kLooked) {
+    if (!mounts_known_ && finished.coverage.state == model::CoverageState::kLooked) {
       finished.coverage.state = model::CoverageState::kPartly;
       finished.coverage.reason = model::CoverageReason::kLimit;
-      finished.coverage.detail = std::to_string(mounts_left_out_) + " mounts are not known";
+      finished.coverage.detail = "not every mount is known";
     }
     finished.complete = true;
     // What a root inside could not read is not known of the roots around it either.

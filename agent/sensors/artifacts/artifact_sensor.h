@@ -192,7 +192,7 @@ class ArtifactSensor {
   std::uint64_t files_since_rest_ = 0;
   base::BootTime rested_at_;
   bool walked_before_ = false;
-  std::uint64_t mounts_left_out_ = 0;  // of the table, at this walk
+  bool mounts_known_ = true;  // all of them, at this walk
 
   mutable std::mutex mutex_;
   std::condition_variable_any changed_;

@@ -24,8 +24,8 @@ constexpr std::string_view kServerSensor = "server";
 // What a row costs beside its message.
 constexpr std::size_t kCoverageRowBytes = 64;
 
-// The one row for all roots of an endpoint that are not kept. It stays until the endpoint begins a
-// new chain: which roots those were is not known, so neither is when none is left.
+// The one row for all roots of an endpoint that are not kept. It stays until the endpoint tells
+// everything anew: which roots those were is not known, so neither is when none is left.
 model::Coverage BeyondTheLimit() {
   model::Coverage coverage;
   coverage.sensor = kServerSensor;
@@ -140,9 +140,10 @@ Status Projection::On(const At& at, const model::SightingJudged& event) {
       .Run();
 }
 
-// Everything about the endpoint is told anew in a new chain, and what it had to tell at the end of
-// the old one may be lost.
-Status Projection::On(const At& at, const model::ChainStarted&) {
+// An endpoint that has lost its journal knows nothing of what it told, and tells all of it anew. In
+// any other chain it goes on telling what changes.
+Status Projection::On(const At& at, const model::ChainStarted& event) {
+  if (event.reason != model::ChainReason::kJournalLost) return {};
   coverage_bytes_.erase(at.endpoint);
   WM_ASSIGN_OR_RETURN(Statement forget,
                       database_.Prepare("DELETE FROM coverage WHERE endpoint = ?"));

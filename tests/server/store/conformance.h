@@ -221,7 +221,12 @@ TEST_P(StoreConformance, KeepsCoverageUpToItsLimitAndSaysThatMoreIsNotKept) {
   in_its_name.reason = model::CoverageReason::kRootRemoved;
   CommitOne(endpoint, script.Seal({model::CoverageChanged{in_its_name}}));
   EXPECT_EQ(queries_->Coverage()->partly, 1U) << "that is not the endpoint's to take back";
-  CommitOne(endpoint, script.Seal({model::ChainStarted{}}));
+  for (const auto reason : {model::ChainReason::kHeadUnknown, model::ChainReason::kCannotRefill}) {
+    CommitOne(endpoint, script.Seal({model::ChainStarted{reason, {}, 0, {}}}));
+    EXPECT_EQ(Endpoint(endpoint).coverage.size(), kept.size() - 1) << "it tells only changes";
+  }
+  CommitOne(endpoint,
+            script.Seal({model::ChainStarted{model::ChainReason::kJournalLost, {}, 0, {}}}));
   EXPECT_TRUE(Endpoint(endpoint).coverage.empty()) << "everything is told anew";
 }
 

@@ -97,7 +97,11 @@ class NotingInventory final : public ObservationSink, public KnownFiles {
 
 class ArtifactSensorTest : public testing::Test {
  protected:
-  ArtifactSensorTest() { options_ = ScanOptions({folder_.path()}, 2); }
+  // As a scan, but for what is kept from one walk to the next.
+  ArtifactSensorTest() {
+    options_ = ScanOptions({folder_.path()}, 2);
+    options_.written_back_age = ArtifactSensorOptions().written_back_age;
+  }
 
   std::unique_ptr<ArtifactSensor> MakeSensor() {
     return std::make_unique<ArtifactSensor>(
