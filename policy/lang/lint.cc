@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "policy/engine/fields.h"
+#include "policy/lang/implication.h"
 
 namespace weighmaster::lang {
 namespace {
@@ -59,35 +60,52 @@ bool IsUnconditional(const Condition& condition) {
          std::ranges::all_of(condition.conditions, IsUnconditional);
 }
 
-// A rule that always fires hides the later ones of its step, and an `always` rule that does so
-// hides the later steps too.
+// Whether a rule never comes to its turn because of an earlier one. One that fires also where its
+// condition is unknown is hidden by the same condition alone.
+bool Hides(const model::Rule& earlier, const model::Rule& later) {
+  if (IsUnconditional(earlier.when)) return true;
+  if (later.fire_when_unknown) return earlier.fire_when_unknown && earlier.when == later.when;
+  return Implies(later.when, earlier.when);
+}
+
+// Rules that are hidden by an earlier one of their step, or by an `always` rule, which is judged
+// before the others; and rules that fire for nothing.
 void LintReach(const Document& document, Diagnostics& diagnostics) {
   const Reporter report(document.files.front(), diagnostics);
-  const DocumentRule* final_always = nullptr;
-  const DocumentRule* final_other = nullptr;
-  const auto hidden_by = [&](const DocumentRule& rule, const DocumentRule& by) {
+  std::vector<const DocumentRule*> order;
+  for (const bool always : {true, false}) {
+    for (const DocumentRule& rule : document.rules) {
+      if (rule.rule.always == always) order.push_back(&rule);
+    }
+  }
+  for (auto later = order.begin(); later != order.end(); ++later) {
+    const DocumentRule& rule = **later;
+    if (!rule.rule.fire_when_unknown && IsNeverTrue(rule.rule.when)) {
+      report.Warning(rule.at, "rule " + Quote(rule.rule.id) + " never applies",
+                     "two of the tests that it requires together contradict each other");
+      continue;
+    }
+    const auto by = std::find_if(order.begin(), later, [&](const DocumentRule* earlier) {
+      return Hides(earlier->rule, rule.rule);
+    });
+    if (by == later) continue;
     report.Warning(rule.at, "rule " + Quote(rule.rule.id) + " is never reached",
-                   "rule " + Quote(by.rule.id) + " at line " + std::to_string(by.at.line) +
-                       " is judged before it and applies to everything");
-  };
-  for (const DocumentRule& rule : document.rules) {
-    if (!rule.rule.always) continue;
-    if (final_always != nullptr) hidden_by(rule, *final_always);
-    if (final_always == nullptr && IsUnconditional(rule.rule.when)) final_always = &rule;
+                   "rule " + Quote((*by)->rule.id) + " at line " + std::to_string((*by)->at.line) +
+                       " is judged before it and applies to everything that it applies to");
   }
-  for (const DocumentRule& rule : document.rules) {
-    if (rule.rule.always) continue;
-    const DocumentRule* const by = final_always != nullptr ? final_always : final_other;
-    if (by != nullptr) hidden_by(rule, *by);
-    if (final_other == nullptr && IsUnconditional(rule.rule.when)) final_other = &rule;
-  }
+}
+
+void LintApproved(const Document& document, Diagnostics& diagnostics) {
+  const auto final_always = std::ranges::find_if(document.rules, [](const DocumentRule& rule) {
+    return rule.rule.always && IsUnconditional(rule.rule.when);
+  });
   const bool approves = std::ranges::any_of(document.digests, [](const ListedDigest& digest) {
     return digest.kind == ListKind::kApproved;
   });
-  if (final_always != nullptr && approves) {
-    report.Warning(final_always->at, "the approved list is never reached",
-                   "this rule is marked `always` and applies to everything");
-  }
+  if (final_always == document.rules.end() || !approves) return;
+  Reporter(document.files.front(), diagnostics)
+      .Warning(final_always->at, "the approved list is never reached",
+               "this rule is marked `always` and applies to everything");
 }
 
 using FieldNames = std::vector<std::string_view>;
@@ -157,6 +175,7 @@ class NotLint {
 void Lint(const Document& document, Diagnostics& diagnostics) {
   LintDigests(document, diagnostics);
   LintReach(document, diagnostics);
+  LintApproved(document, diagnostics);
   const Reporter report(document.files.front(), diagnostics);
   for (const DocumentRule& rule : document.rules) {
     if (!rule.says_when_unknown) NotLint(rule, report).Visit(rule.rule.when, {});

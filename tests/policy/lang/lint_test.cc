@@ -69,6 +69,70 @@ TEST(Lint, ARuleWhoseConditionIsWrongHidesNothing) {
               Not(HasSubstr("never reached")));
 }
 
+// The rules as given, each with an id of its own letter, warn, and a message.
+std::string RulesDiagnostics(const std::vector<std::string>& rules) {
+  std::string text = "policy: p\nrules:\n";
+  char id = 'a';
+  for (const std::string& rule : rules) {
+    text += "- {id: " + std::string(1, id++) + ", then: warn, message: m, " + rule + "}\n";
+  }
+  return DiagnosticsOf(text);
+}
+
+TEST(Lint, ARuleThatAnEarlierOneCoversIsAWarning) {
+  const std::pair<std::string, std::string> covered[] = {
+      {"when: {license: [mit, apache-2.0]}", "when: {license: MIT}"},
+      {"when: {size: {at_least: 1GB}}", "when: {size: {at_least: 2GB}, format: gguf}"},
+      {"when: {size: {at_most: 2GB}}", "when: {size: {at_most: 1GB}}"},
+      {"when: {license: {contains: nc}}", "when: {license: [cc-by-nc, nc-only]}"},
+      {"when: {license: {known: true}}", "when: {license: mit}"},
+      {"when: {any: [{format: gguf}, {format: onnx}]}", "when: {any: [{format: onnx}]}"},
+      {"when: {not: {format: gguf}}", "when: {not: {format: gguf}, size: {at_least: 1}}"},
+      {"always: true, when: {format: gguf}", "when: {format: gguf, name: x}"},
+  };
+  for (const auto& [wide, narrow] : covered) {
+    EXPECT_THAT(RulesDiagnostics({wide, narrow}),
+                HasSubstr("policy.yaml:4:3: warning: rule \"b\" is never reached\n"
+                          "  hint: rule \"a\" at line 3"))
+        << wide << " / " << narrow;
+  }
+}
+
+TEST(Lint, ARuleThatAnEarlierOneCoversOnlyInPartIsFine) {
+  const std::pair<std::string, std::string> fine[] = {
+      {"when: {license: mit}", "when: {license: [mit, apache-2.0]}"},
+      {"when: {size: {at_least: 2GB}}", "when: {size: {at_least: 1GB}}"},
+      {"when: {license: cc-by-nc}", "when: {license: {contains: nc}}"},
+      {"when: {format: gguf, name: x}", "when: {format: gguf}"},
+      {"when: {format: gguf}", "when: {any: [{format: gguf}, {format: onnx}]}"},
+      {"when: {license: mit}", "when_unknown: fire, when: {license: mit}"},
+      {"always: true, when: {format: gguf, name: x}", "when: {format: gguf}"},
+  };
+  for (const auto& [first, second] : fine) {
+    EXPECT_EQ(RulesDiagnostics({first, second}), "") << first << " / " << second;
+  }
+}
+
+TEST(Lint, ARuleThatCanNeverApplyIsAWarning) {
+  for (const char* const when :
+       {"{size: {at_least: 2GB, at_most: 1GB}}", "{all: [{format: gguf}, {format: onnx}]}",
+        "{license: {known: false, is: mit}}", "{license: {known: false}, all: [{license: mit}]}",
+        "{any: [{all: [{format: gguf}, {format: onnx}]}, {size: {at_least: 2, at_most: 1}}]}"}) {
+    EXPECT_THAT(RulesDiagnostics({"when: " + std::string(when)}),
+                HasSubstr("policy.yaml:3:3: warning: rule \"a\" never applies"))
+        << when;
+  }
+}
+
+TEST(Lint, ARuleThatCanApplyIsFine) {
+  for (const char* const when :
+       {"{size: {at_least: 1GB, at_most: 1GB}}", "{all: [{risk: malformed}, {risk: opaque}]}",
+        "{format: [gguf, onnx], all: [{format: ONNX}]}",
+        "{any: [{size: {at_least: 2, at_most: 1}}, {format: gguf}]}"}) {
+    EXPECT_EQ(RulesDiagnostics({"when: " + std::string(when)}), "") << when;
+  }
+}
+
 TEST(Lint, ANotOverAFieldThatCanBeUnknownIsAWarning) {
   EXPECT_THAT(ConditionDiagnostics("{not: {license: mit}}"),
               AllOf(HasSubstr("policy.yaml:5:10: warning: where \"license\" is not known"),
