@@ -7,6 +7,7 @@
 #include "agent/decide/bundle_parts.h"
 #include "policy/base/check.h"
 #include "policy/base/limits.h"
+#include "policy/model/lists_delta.h"
 #include "proto/wire/convert.h"
 #include "third_party/openssl/sha256.h"
 #include "weighmaster/v1/trust.pb.h"
@@ -194,6 +195,18 @@ base::Result<Considered> PolicyInForce::Consider(const wire::SignedDocument& bun
 
 base::Result<std::unique_ptr<PartWriter>> PolicyInForce::Begin(const wire::PartReference& part) {
   return rooms_.vault.Begin(part.sha256, part.size_bytes);
+}
+
+base::Result<base::Bytes> PolicyInForce::ApplyDelta(const wire::PartReference& part,
+                                                    base::ByteView delta) const {
+  if (!held_lists().has_value()) return base::FailedPrecondition("there are no lists yet");
+  WM_ASSIGN_OR_RETURN(const auto held, rooms_.vault.Map(*held_lists()));
+  WM_ASSIGN_OR_RETURN(base::Bytes made,
+                      model::ApplyListsDelta(held->bytes(), delta, part.size_bytes));
+  if (openssl::Sha256Of(made) != part.sha256) {
+    return base::DataLoss("the delta leads to other lists than those that were signed");
+  }
+  return made;
 }
 
 base::Status PolicyInForce::RefuseForPart(const wire::SignedDocument& bundle,

@@ -76,6 +76,12 @@ class PolicyInForce {
 
   base::Result<Considered> Consider(const wire::SignedDocument& bundle);
   base::Result<std::unique_ptr<PartWriter>> Begin(const wire::PartReference& part);
+  // The lists in force, from which a delta may lead to others.
+  const std::optional<model::Sha256>& held_lists() const { return rooms_.vault.record().lists; }
+  // `part` as the delta makes it of the lists in force. A server gives it and nobody signs it, so
+  // what comes out must have the part's size and digest. An Error says what was wrong; nothing has
+  // changed.
+  base::Result<base::Bytes> ApplyDelta(const wire::PartReference& part, base::ByteView delta) const;
   // A part of it can't be had: refused and told as PolicyRefusal::kPartMissing.
   base::Status RefuseForPart(const wire::SignedDocument& bundle, const std::string& detail);
   // A bundle that Consider() found complete. `done` is called on the loop when it has been told.

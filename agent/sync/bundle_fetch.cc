@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "policy/base/limits.h"
+#include "third_party/spdlog/log.h"
 #include "weighmaster/v1/sync.pb.h"
 
 namespace weighmaster::agent::sync {
@@ -49,6 +50,7 @@ base::Result<BundleFetch::Offered> BundleFetch::ReadOffer(const v1::Offer& offer
 base::Status BundleFetch::Take(Offered offered) {
   bundle_.reset();
   missing_.clear();
+  delta_ = Delta::kMayAsk;
   WM_ASSIGN_OR_RETURN(decide::Considered considered, policy_.Consider(offered.bundle));
   if (considered.needs == decide::OfferNeeds::kNothing ||
       considered.needs == decide::OfferNeeds::kRefused) {
@@ -85,14 +87,39 @@ base::Status BundleFetch::Request() {
   v1::PartRequest& request = *frame.mutable_part_request();
   request.set_sha256(std::string(base::AsText(writer_->sha256().view())));
   request.set_offset(writer_->received());
+  if (WantsDelta()) {
+    request.set_held_sha256(std::string(base::AsText(policy_.held_lists()->view())));
+    delta_ = Delta::kAsked;
+  }
   channel_->Send(frame);
   return {};
+}
+
+bool BundleFetch::WantsDelta() const {
+  return delta_ != Delta::kNoMore && missing_.front().kind == wire::PartKind::kLists &&
+         writer_->received() == 0 && policy_.held_lists().has_value();
+}
+
+base::Status BundleFetch::OnDelta(const std::string& delta) {
+  if (delta_ != Delta::kAsked) return {};
+  delta_ = Delta::kNoMore;
+  const auto part = policy_.ApplyDelta(missing_.front(), base::AsBytes(delta));
+  if (!part.has_value()) {
+    logging::Warning("sync",
+                     "the lists are fetched whole, because what the server says has changed "
+                     "of them can't be used: " +
+                         part.error().message());
+    return Request();
+  }
+  WM_RETURN_IF_ERROR(writer_->Append(base::AsText(*part)));
+  return FinishPart();
 }
 
 base::Status BundleFetch::OnChunk(const v1::PartChunk& chunk) {
   // Answers to what is not wanted any more may still be under way, and may come twice.
   if (writer_ == nullptr || !bundle_.has_value()) return {};
   if (chunk.sha256() != base::AsText(writer_->sha256().view())) return {};
+  if (!chunk.delta().empty()) return OnDelta(chunk.delta());
   if (chunk.data().empty()) return GiveUp("the server does not have a part of this bundle");
   if (chunk.offset() < writer_->received()) return {};
   if (chunk.offset() > writer_->received()) {
@@ -102,6 +129,7 @@ base::Status BundleFetch::OnChunk(const v1::PartChunk& chunk) {
       chunk.data().size() > writer_->size_bytes() - writer_->received()) {
     return GiveUp("a part of this bundle has another length than its manifest says");
   }
+  delta_ = Delta::kNoMore;
   WM_RETURN_IF_ERROR(writer_->Append(chunk.data()));
   return writer_->complete() ? FinishPart() : Request();
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <deque>
 #include <functional>
 #include <map>
@@ -20,7 +21,9 @@ class PartChunk;
 namespace weighmaster::agent::sync {
 
 // Takes a bundle from its offer to being in force: the root first, then the manifest, then the
-// parts that are missing: from the offer, where it brought them along, else one chunk at a time. A
+// parts that are missing: from the offer, where it brought them along, else one chunk at a time. Of
+// lists that are missing it asks for what leads from those in force to them; whatever is wrong with
+// the answer, the lists are then fetched whole. A
 // newer offer takes the place of an older one; one that comes while a bundle is being applied waits
 // for that. What has arrived of a part outlives its stream, so that the next one goes on from
 // there.
@@ -50,10 +53,15 @@ class BundleFetch {
     std::map<model::Sha256, std::string> parts;
   };
 
+  // Whether a delta may be asked for in place of the part that is being fetched.
+  enum class Delta : std::uint8_t { kMayAsk, kAsked, kNoMore };
+
   static base::Result<Offered> ReadOffer(const v1::Offer& offer);
   base::Status Take(Offered offered);
   base::Status FetchNext();
   base::Status Request();
+  bool WantsDelta() const;
+  base::Status OnDelta(const std::string& delta);
   base::Status FinishPart();
   base::Status GiveUp(const std::string& detail);
   base::Status Apply();
@@ -67,6 +75,7 @@ class BundleFetch {
   std::optional<Offered> bundle_;               // whose parts are being fetched
   std::deque<wire::PartReference> missing_;     // of it; the first is in `writer_`
   std::unique_ptr<decide::PartWriter> writer_;  // may outlive bundle_ and stream
+  Delta delta_ = Delta::kMayAsk;                // of it
   std::optional<Offered> next_;                 // while another was being applied
 };
 

@@ -65,6 +65,12 @@ inline constexpr std::chrono::seconds kKeepaliveInterval{60};
 inline constexpr std::chrono::seconds kKeepaliveTimeout{20};
 // One chunk of a bundle part.
 inline constexpr std::size_t kPartChunkBytes = 256 * kKiB;
+// A delta of the lists, in place of the part: one chunk. A longer one is not made, and the part
+// travels.
+inline constexpr std::size_t kMaxListsDeltaBytes = kPartChunkBytes;
+// Deltas that the server keeps, since many endpoints ask for the same ones at the same time. Past
+// it the one that was asked for longest ago is forgotten, and made again when it is asked for.
+inline constexpr std::size_t kMaxListsDeltasKept = 8;
 // Parts that an offer brings along, together. Larger ones are asked for by those who lack them.
 inline constexpr std::size_t kMaxOfferedPartsBytes = 16 * kKiB;
 // A clock further off than this is coverage on every interval, and a finding.

@@ -54,8 +54,9 @@ class Server {
   posix::FolderLock lock_;
   std::unique_ptr<store::Store> store_;
   std::unique_ptr<store::Queries> queries_;
+  std::unique_ptr<rollout::ListsDeltas> lists_deltas_;
   model::Id lineage_;
-  // Their tasks use the two above and post to the loop; they run dry when they go.
+  // Their tasks use the three above and post to the loop; they run dry when they go.
   std::unique_ptr<asio::ThreadPool> writer_;
   std::unique_ptr<asio::ThreadPool> reader_;
   std::unique_ptr<asio::ThreadPool> pool_;

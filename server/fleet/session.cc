@@ -382,13 +382,43 @@ void Session::Acknowledge() {
 }
 
 void Session::OnPartRequest(const v1::PartRequest& request) {
-  const auto sha256 = model::Sha256FromBytes(base::AsBytes(request.sha256()));
-  if (!sha256.has_value() || parts_wanted_.size() >= kMaxPartsWanted) {
-    return Refuse(RefusalReason::kProtocol, sha256.has_value() ? "too many part requests at a time"
-                                                               : sha256.error().message());
+  if (parts_wanted_.size() >= kMaxPartsWanted) {
+    return Refuse(RefusalReason::kProtocol, "too many part requests at a time");
   }
-  parts_wanted_.emplace_back(*sha256, request.offset());
+  auto wish = ReadWish(request);
+  if (!wish.has_value()) return Refuse(RefusalReason::kProtocol, wish.error().message());
+  if (!MayTakeDelta(*wish)) wish->held.reset();
+  parts_wanted_.push_back(*wish);
   ServeParts();
+}
+
+Result<Session::PartWish> Session::ReadWish(const v1::PartRequest& request) {
+  PartWish wish;
+  WM_ASSIGN_OR_RETURN(wish.sha256, model::Sha256FromBytes(base::AsBytes(request.sha256())));
+  wish.offset = request.offset();
+  if (!request.held_sha256().empty()) {
+    WM_ASSIGN_OR_RETURN(wish.held, model::Sha256FromBytes(base::AsBytes(request.held_sha256())));
+  }
+  return wish;
+}
+
+// Making a delta reads two parts whole, so it is done for what endpoints are to fetch now only: the
+// lists of the policy that is offered.
+bool Session::MayTakeDelta(const PartWish& wish) const {
+  const auto& policy = services_.rollout.current();
+  if (!wish.held.has_value() || wish.offset != 0 || policy == nullptr) return false;
+  return std::ranges::any_of(policy->manifest.parts, [&](const wire::PartReference& part) {
+    return part.kind == wire::PartKind::kLists && part.sha256 == wish.sha256;
+  });
+}
+
+Session::PartAnswer Session::ReadPart(store::Queries& queries, rollout::ListsDeltas& deltas,
+                                      const PartWish& wish) {
+  PartAnswer answer{queries.ReadPart(wish.sha256, wish.offset), nullptr};
+  if (answer.piece.has_value() && wish.held.has_value()) {
+    answer.delta = deltas.Find(*wish.held, wish.sha256);
+  }
+  return answer;
 }
 
 // One piece at a time: the reader serves all streams.
@@ -398,28 +428,34 @@ void Session::ServeParts() {
     parts_timer_.Start(kPartsPause, [this] { ServeParts(); });
     return;
   }
-  const auto [wanted, from] = parts_wanted_.front();
+  const PartWish wish = parts_wanted_.front();
   parts_wanted_.pop_front();
   reading_part_ = true;
   store::Ask(
       services_.reader, services_.loop, alive_,
-      [&queries = services_.queries, sha256 = wanted, offset = from] {
-        return queries.ReadPart(sha256, offset);
+      [&queries = services_.queries, &deltas = services_.lists_deltas, wish] {
+        return ReadPart(queries, deltas, wish);
       },
-      [this, sha256 = wanted, offset = from](Result<store::PartPiece> piece) {
-        reading_part_ = false;
-        if (state_ != State::kReady) return;
-        v1::ServerFrame frame;
-        v1::PartChunk& chunk = *frame.mutable_part_chunk();
-        chunk.set_sha256(ToBytes(sha256.view()));
-        chunk.set_offset(offset);
-        if (piece.has_value()) {
-          chunk.set_data(std::move(piece->data));
-          chunk.set_total_bytes(piece->total_bytes);
-        }
-        channel_->Send(frame);
-        ServeParts();
-      });
+      [this, wish](PartAnswer answer) { SendPart(wish, std::move(answer)); });
+}
+
+void Session::SendPart(const PartWish& wish, PartAnswer answer) {
+  reading_part_ = false;
+  if (state_ != State::kReady) return;
+  v1::ServerFrame frame;
+  v1::PartChunk& chunk = *frame.mutable_part_chunk();
+  chunk.set_sha256(ToBytes(wish.sha256.view()));
+  chunk.set_offset(wish.offset);
+  if (answer.piece.has_value()) {
+    chunk.set_total_bytes(answer.piece->total_bytes);
+    if (answer.delta != nullptr) {
+      chunk.set_delta(*answer.delta);
+    } else {
+      chunk.set_data(std::move(answer.piece->data));
+    }
+  }
+  channel_->Send(frame);
+  ServeParts();
 }
 
 }  // namespace weighmaster::server::fleet

@@ -13,6 +13,7 @@
 #include "policy/base/random.h"
 #include "proto/wire/channel.h"
 #include "server/ingest/ingest.h"
+#include "server/rollout/lists_deltas.h"
 #include "server/rollout/rollout.h"
 #include "server/store/store.h"
 
@@ -45,7 +46,8 @@ struct Services {
   rollout::Rollout& rollout;
   base::Executor& reader;  // runs `queries`
   store::Queries& queries;
-  base::Executor& writer;  // runs `store`
+  rollout::ListsDeltas& lists_deltas;  // on `reader`, as `queries`
+  base::Executor& writer;              // runs `store`
   store::Store& store;
   const openssl::Signer& acknowledger;  // a key of the root's role "server"
   model::Id lineage;
@@ -112,6 +114,16 @@ class Session final : public wire::ServerListener {
     std::uint64_t root_version = 0;
     store::MachineFacts machine;
   };
+  // A piece of a part, or what leads from a part that the agent has to it.
+  struct PartWish {
+    model::Sha256 sha256;
+    std::uint64_t offset = 0;
+    std::optional<model::Sha256> held;
+  };
+  struct PartAnswer {
+    base::Result<store::PartPiece> piece;
+    std::shared_ptr<const std::string> delta;  // null: there is none, the piece is sent
+  };
   // What the store says about it.
   struct Lookup {
     std::optional<store::EndpointIdentity> identity;
@@ -134,7 +146,12 @@ class Session final : public wire::ServerListener {
   void Acknowledge();
 
   void OnPartRequest(const v1::PartRequest& request);
+  static base::Result<PartWish> ReadWish(const v1::PartRequest& request);
+  bool MayTakeDelta(const PartWish& wish) const;
+  static PartAnswer ReadPart(store::Queries& queries, rollout::ListsDeltas& deltas,
+                             const PartWish& wish);
   void ServeParts();
+  void SendPart(const PartWish& wish, PartAnswer answer);
 
   void Close();
 
@@ -162,7 +179,7 @@ class Session final : public wire::ServerListener {
   base::BootTime asked_again_at_;
   std::uint64_t offered_version_ = 0;
 
-  std::deque<std::pair<model::Sha256, std::uint64_t>> parts_wanted_;
+  std::deque<PartWish> parts_wanted_;
   bool reading_part_ = false;
   base::Timer parts_timer_;
 };

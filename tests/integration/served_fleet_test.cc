@@ -73,8 +73,8 @@ class ServedFleetTest : public testing::Test {
                        reader_, *queries_);
     acknowledger_.emplace(acknowledger);
     fleet_.emplace(server::fleet::Services{loop_, clock_, random_, ingest_, rollout_, reader_,
-                                           *queries_, writer_, *store_, *acknowledger_,
-                                           model::Id{{1}}});
+                                           *queries_, lists_deltas_, writer_, *store_,
+                                           *acknowledger_, model::Id{{1}}});
     admin_.emplace(loop_, *authority_, *fleet_, rollout_, reader_, *queries_, "test");
     agents_ = rpc::MakeAgentCalls(*authority_, *fleet_);
     server_ = Must(rpc::Server::Start(options, loop_, clock_, *agents_, &*admin_));
@@ -170,6 +170,7 @@ class ServedFleetTest : public testing::Test {
   const std::unique_ptr<store::SqliteStore> store_ =
       Must(store::SqliteStore::Open(folder_ / "store.db"));
   const std::unique_ptr<store::Queries> queries_ = Must(store_->OpenQueries());
+  server::rollout::ListsDeltas lists_deltas_{*queries_};
   ThreadExecutor diagnoses_;
   asio::ThreadPool pool_{1, "verify"};
   asio::ThreadPool writer_{1, "store"};

@@ -42,11 +42,12 @@ class ServerWorld {
   }
 
   server::rollout::Publication Policy(std::uint64_t version, std::uint64_t floor = 0,
-                                      const std::string& part = "content") {
+                                      const std::string& part = "content",
+                                      wire::PartKind kind = wire::PartKind::kContent) {
     const std::string text = "version: " + std::to_string(version);
     wire::BundleManifest manifest = MakeManifest(version, floor);
     manifest.document = openssl::Sha256Of(base::AsBytes(text));
-    manifest.parts = {PartOf(wire::PartKind::kContent, part, {})};
+    manifest.parts = {PartOf(kind, part, {})};
     server::rollout::Publication publication;
     publication.document = SignBundle(manifest);
     publication.parts = {{manifest.parts[0], part}};
@@ -83,9 +84,10 @@ class ServerWorld {
   std::unique_ptr<server::store::Queries> queries_ = std::move(sqlite_->OpenQueries()).value();
   server::ingest::Ingest ingest_{loop_, loop_, random_, executor_, executor_, *store_};
   server::rollout::Rollout rollout_{loop_, loop_, executor_, executor_, *store_};
-  server::fleet::Fleet fleet_{server::fleet::Services{loop_, loop_, random_, ingest_, rollout_,
-                                                      executor_, *queries_, executor_, *store_,
-                                                      ServerKey(), TestId(0x11)}};
+  server::rollout::ListsDeltas lists_deltas_{*queries_};
+  server::fleet::Fleet fleet_{
+      server::fleet::Services{loop_, loop_, random_, ingest_, rollout_, executor_, *queries_,
+                              lists_deltas_, executor_, *store_, ServerKey(), TestId(0x11)}};
 };
 
 }  // namespace weighmaster::tests

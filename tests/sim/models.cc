@@ -29,21 +29,23 @@ std::string WarnedLicense(std::uint64_t version) {
   return LicenseOf(static_cast<int>(version % 3));
 }
 
-// Digests that no content has. Every other version has so many that its lists are past what an
-// offer brings along, and every fourth so many that they take two chunks: those are asked for.
+// Digests that no content has. Of four versions one has so many that its lists are past what an
+// offer brings along, and two have so many that they take two chunks: those are asked for. The two
+// follow one another, so that the second can come as what leads from the first to it.
 std::size_t Fillers(std::uint64_t version) {
+  if (version % 4 == 1) return base::limits::kPartChunkBytes / model::Sha256::kBytes + 110;
   if (version % 4 == 0) return base::limits::kPartChunkBytes / model::Sha256::kBytes + 100;
-  if (version % 2 == 0) return base::limits::kMaxOfferedPartsBytes / model::Sha256::kBytes + 100;
+  if (version % 4 == 2) return base::limits::kMaxOfferedPartsBytes / model::Sha256::kBytes + 100;
   return 0;
 }
 
-// Differs between versions, so that each part is fetched anew.
+// The first few differ between versions, so that no two have the same part.
 model::Sha256 Filler(std::uint64_t version, std::size_t n) {
   model::Sha256 digest;
   digest.bytes.fill(0xff);
   for (std::size_t i = 0; i < 8; ++i) {
     digest.bytes[8 + i] = static_cast<std::uint8_t>(n >> (8 * (7 - i)));
-    digest.bytes[16 + i] = static_cast<std::uint8_t>(version >> (8 * i));
+    if (n < 5) digest.bytes[16 + i] = static_cast<std::uint8_t>(version >> (8 * i));
   }
   return digest;
 }

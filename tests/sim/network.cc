@@ -157,6 +157,7 @@ void Network::Deliver(const std::shared_ptr<Link>& link, bool to_server, const s
     if (link->agent == nullptr) return;
     v1::ServerFrame frame;
     WM_CHECK(frame.ParseFromString(bytes));
+    if (!frame.part_chunk().delta().empty()) ++deltas_;
     link->agent->OnFrame(frame);
   }
 }

@@ -48,6 +48,7 @@ class Network {
   // Of those that arrived.
   std::uint64_t part_requests() const { return part_requests_; }
   std::uint64_t part_requests_within() const { return part_requests_within_; }  // past the first
+  std::uint64_t deltas() const { return deltas_; }
 
  private:
   friend class SimConnector;
@@ -75,6 +76,7 @@ class Network {
   std::uint64_t frames_doubled_ = 0;
   std::uint64_t part_requests_ = 0;
   std::uint64_t part_requests_within_ = 0;
+  std::uint64_t deltas_ = 0;
 };
 
 }  // namespace weighmaster::sim

@@ -51,6 +51,7 @@ class SimServer {
   // The process, in the order of making.
   std::unique_ptr<server::store::Store> store_;
   std::unique_ptr<server::store::Queries> queries_;
+  std::unique_ptr<server::rollout::ListsDeltas> lists_deltas_;
   std::unique_ptr<ProcessExecutor> writer_;
   std::unique_ptr<ProcessExecutor> reader_;
   std::unique_ptr<ProcessExecutor> pool_;

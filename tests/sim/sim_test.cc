@@ -25,6 +25,7 @@ TEST(Simulation, LosesNothingDoublesNothingAndKeepsEveryPromise) {
   std::uint64_t doubled = 0;
   std::uint64_t asked = 0;
   std::uint64_t asked_within = 0;
+  std::uint64_t deltas = 0;
   std::uint64_t deaths = 0;
   for (std::uint64_t seed = first; seed < first + count; ++seed) {
     World world(seed);
@@ -36,6 +37,7 @@ TEST(Simulation, LosesNothingDoublesNothingAndKeepsEveryPromise) {
     doubled += world.frames_doubled();
     asked += world.part_requests();
     asked_within += world.part_requests_within();
+    deltas += world.deltas();
     deaths += world.server_deaths() + world.agent_deaths();
     if (HasFailure()) break;
   }
@@ -46,6 +48,7 @@ TEST(Simulation, LosesNothingDoublesNothingAndKeepsEveryPromise) {
     EXPECT_GT(doubled, count);
     EXPECT_GT(asked, count) << "parts of policies, and not only those that came with an offer";
     EXPECT_GT(asked_within, count) << "parts that take more than one chunk";
+    EXPECT_GT(deltas, count) << "lists that came as what had changed of them";
     EXPECT_GT(deaths, count);
   }
 }

@@ -34,6 +34,7 @@ class World {
   std::uint64_t frames_doubled() const { return network_->frames_doubled(); }
   std::uint64_t part_requests() const { return network_->part_requests(); }
   std::uint64_t part_requests_within() const { return network_->part_requests_within(); }
+  std::uint64_t deltas() const { return network_->deltas(); }
   std::uint64_t server_deaths() const { return server_deaths_; }
   std::uint64_t agent_deaths() const { return agent_deaths_; }
 

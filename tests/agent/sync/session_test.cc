@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "policy/base/bytes.h"
+#include "policy/model/lists_delta.h"
 #include "tests/agent/policies.h"
 #include "tests/agent/rooms.h"
 #include "tests/agent/sightings.h"
@@ -647,6 +649,90 @@ TEST_F(SessionTest, KeepsItsPolicyWhenAPartIsNotWhatItShouldBe) {
     EXPECT_EQ(told.back().version, version);
     ++version;
   }
+}
+
+// One with lists in force, to which the server offers others.
+class ListsChangeTest : public SessionTest {
+ protected:
+  ListsChangeTest() {
+    RunFor(seconds(1));
+    server_.Offer(before_.bundle, before_.parts);
+    RunFor(seconds(3));
+    EXPECT_EQ(rooms_.policy->version(), 4);
+  }
+
+  // Answers every request that says what the agent holds with a delta, and counts them.
+  void AnswerWith(std::string delta) {
+    server_.intercept = [this, delta = std::move(delta)](const v1::AgentFrame& frame) {
+      const v1::PartRequest& request = frame.part_request();
+      if (request.held_sha256().empty()) return false;
+      ++asked_;
+      EXPECT_EQ(request.held_sha256(), base::AsText(before_.manifest.parts[0].sha256.view()));
+      EXPECT_EQ(request.sha256(), base::AsText(after_.manifest.parts[0].sha256.view()));
+      if (delta.empty()) return false;
+      v1::ServerFrame answer;
+      answer.mutable_part_chunk()->set_sha256(request.sha256());
+      answer.mutable_part_chunk()->set_total_bytes(ListsOf(after_).size());
+      answer.mutable_part_chunk()->set_delta(delta);
+      server_.Send(answer);
+      server_.Send(answer);  // the network may double it
+      return true;
+    };
+  }
+  static const std::string& ListsOf(const tests::OfferedPolicy& policy) {
+    return policy.parts.at(policy.manifest.parts[0].sha256);
+  }
+  static std::string DeltaBetween(const tests::OfferedPolicy& from,
+                                  const tests::OfferedPolicy& to) {
+    const auto delta =
+        model::EncodeListsDelta(base::AsBytes(ListsOf(from)), base::AsBytes(ListsOf(to)), 100'000);
+    return std::string(base::AsText(*delta));
+  }
+  // Requests that the change cost.
+  std::uint64_t Change() {
+    const std::uint64_t before = server_.part_requests();
+    server_.Offer(after_.bundle, after_.parts);
+    RunFor(seconds(3));
+    EXPECT_EQ(rooms_.policy->version(), 5);
+    EXPECT_EQ(rooms_.ToldOf<model::PolicyRefused>().size(), 0U);
+    EXPECT_TRUE(session_->status().connected);
+    return server_.part_requests() - before;
+  }
+
+  const tests::OfferedPolicy before_ =
+      MakePolicy({.version = 4, .denied_contents = {"1", "2", "3", "4", "5", "6", "7", "8"}});
+  const tests::OfferedPolicy after_ =
+      MakePolicy({.version = 5, .denied_contents = {"1", "2", "3", "4", "bad", "6", "7", "8"}});
+  int asked_ = 0;
+};
+
+TEST_F(ListsChangeTest, TakesWhatChangedOfTheListsInsteadOfAllOfThem) {
+  AnswerWith(DeltaBetween(before_, after_));
+  EXPECT_EQ(Change(), 0U) << "no other request than the one that was answered by a delta";
+  EXPECT_EQ(asked_, 1);
+  const sensors::Observation seen[] = {tests::Seen("/m/bad", "bad"), tests::Seen("/m/5", "5")};
+  ASSERT_TRUE(rooms_.inventory->Apply(seen).has_value());
+  EXPECT_EQ(rooms_.inventory->Count()->deny, 1);
+}
+
+TEST_F(ListsChangeTest, FetchesAllOfThemWhenWhatChangedCannotBeRead) {
+  AnswerWith("nonsense");
+  EXPECT_GT(Change(), 0U);
+  EXPECT_EQ(asked_, 1) << "and asks for no other delta";
+}
+
+TEST_F(ListsChangeTest, FetchesAllOfThemWhenWhatChangedLeadsElsewhere) {
+  const tests::OfferedPolicy forged =
+      MakePolicy({.version = 5, .denied_contents = {"1", "2", "3", "4", "5", "6", "7", "9"}});
+  AnswerWith(DeltaBetween(before_, forged));
+  EXPECT_GT(Change(), 0U);
+  EXPECT_EQ(asked_, 1);
+}
+
+TEST_F(ListsChangeTest, FetchesAllOfThemFromAServerThatKnowsNoDeltas) {
+  AnswerWith("");
+  EXPECT_GT(Change(), 0U);
+  EXPECT_EQ(asked_, 1);
 }
 
 // A laptop that is away for days with a journal too small for what happens on it.

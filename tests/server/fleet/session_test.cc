@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "policy/base/limits.h"
+#include "policy/model/digest_lists.h"
+#include "policy/model/lists_delta.h"
 #include "proto/wire/convert.h"
 #include "server/findings/rules.h"
 #include "server/fleet/fleet.h"
@@ -435,6 +437,53 @@ TEST_F(SessionTest, ServesPartsInChunksAndWaitsForASlowPeer) {
   EXPECT_EQ(got, part);
   ask(std::string(32, 'x'), 0);
   EXPECT_TRUE(agent.Last(ServerFrame::kPartChunk)->part_chunk().data().empty());
+}
+
+std::string ListsPart(int count, int changed) {
+  model::DigestLists lists;
+  for (int n = 0; n < count; ++n) lists.denied.push_back(tests::TestDigest(n));
+  lists.denied.push_back(tests::TestDigest(changed));
+  return Text(model::EncodeDigestLists(lists));
+}
+
+TEST_F(SessionTest, SendsWhatChangedOfTheListsToWhoHasOthers) {
+  const std::string before = ListsPart(1'000, 2'000);
+  const std::string after = ListsPart(1'000, 3'000);
+  constexpr wire::PartKind kLists = wire::PartKind::kLists;
+  ASSERT_TRUE(world_.Publish(world_.Policy(1, 0, before, kLists)).has_value());
+  ASSERT_TRUE(world_.Publish(world_.Policy(2, 0, after, kLists)).has_value());
+  const auto digest = [](const std::string& part) {
+    return Text(openssl::Sha256Of(base::AsBytes(part)).view());
+  };
+  ScriptedAgent agent(world_, 1);
+  agent.SayHello();
+  Run();
+  const auto ask = [&](const std::string& part, const std::string& held, std::uint64_t offset) {
+    v1::AgentFrame frame;
+    frame.mutable_part_request()->set_sha256(digest(part));
+    frame.mutable_part_request()->set_held_sha256(held);
+    frame.mutable_part_request()->set_offset(offset);
+    agent.Deliver(frame);
+    Run();
+    return agent.Last(ServerFrame::kPartChunk)->part_chunk();
+  };
+  const v1::PartChunk chunk = ask(after, digest(before), 0);
+  EXPECT_TRUE(chunk.data().empty());
+  EXPECT_EQ(chunk.total_bytes(), after.size());
+  EXPECT_LT(chunk.delta().size(), 256U);
+  const auto made =
+      model::ApplyListsDelta(base::AsBytes(before), base::AsBytes(chunk.delta()), after.size());
+  ASSERT_TRUE(made.has_value());
+  EXPECT_EQ(Text(*made), after);
+
+  for (const v1::PartChunk& whole :
+       {ask(after, std::string(32, 'x'), 0), ask(before, digest(after), 0), ask(after, "", 0),
+        ask(after, digest(before), 1)}) {
+    EXPECT_TRUE(whole.delta().empty());
+    EXPECT_FALSE(whole.data().empty());
+  }
+  ask(after, "no digest", 0);
+  EXPECT_EQ(agent.refused(), v1::REFUSAL_REASON_PROTOCOL);
 }
 
 TEST_F(SessionTest, ABusyServerSaysSoInsteadOfLosingBatches) {
