@@ -115,6 +115,25 @@ void AdminApi::ListEndpoints(const std::string& authorization,
       });
 }
 
+void AdminApi::GetEndpoint(const std::string& authorization, const v1::GetEndpointRequest& request,
+                           Reply<v1::Endpoint> reply) {
+  Authorised<v1::Endpoint>(
+      authorization, std::move(reply), [this, request](const Reply<v1::Endpoint>& answer) {
+        store::Ask(
+            reader_, loop_, alive_,
+            [&queries = queries_, request]() -> Result<store::EndpointRow> {
+              WM_ASSIGN_OR_RETURN(const model::Id id, model::ParseId(request.endpoint_id()));
+              return queries.GetEndpoint(id);
+            },
+            [this, answer](Result<store::EndpointRow> row) {
+              if (!row.has_value()) return answer(std::move(row).error());
+              v1::Endpoint response;
+              ToProto(*row, fleet_.IsConnected(row->id), response);
+              answer(std::move(response));
+            });
+      });
+}
+
 void AdminApi::ListSightings(const std::string& authorization,
                              const v1::ListSightingsRequest& request,
                              Reply<v1::ListSightingsResponse> reply) {

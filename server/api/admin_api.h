@@ -11,6 +11,8 @@
 namespace weighmaster::v1 {
 class CreateTokenRequest;
 class CreateTokenResponse;
+class Endpoint;
+class GetEndpointRequest;
 class GetFleetRequest;
 class GetFleetResponse;
 class GetPolicyRequest;
@@ -65,6 +67,8 @@ class AdminApi {
                 Reply<v1::GetFleetResponse> reply);
   void ListEndpoints(const std::string& authorization, const v1::ListEndpointsRequest& request,
                      Reply<v1::ListEndpointsResponse> reply);
+  void GetEndpoint(const std::string& authorization, const v1::GetEndpointRequest& request,
+                   Reply<v1::Endpoint> reply);
   void ListSightings(const std::string& authorization, const v1::ListSightingsRequest& request,
                      Reply<v1::ListSightingsResponse> reply);
   void Where(const std::string& authorization, const v1::WhereRequest& request,

@@ -155,6 +155,11 @@ Reactor* AdminService::ListEndpoints(Context* context, const v1::ListEndpointsRe
   return Carry(*context, *request, *response, &AdminApi::ListEndpoints);
 }
 
+Reactor* AdminService::GetEndpoint(Context* context, const v1::GetEndpointRequest* request,
+                                   v1::Endpoint* response) {
+  return Carry(*context, *request, *response, &AdminApi::GetEndpoint);
+}
+
 Reactor* AdminService::ListSightings(Context* context, const v1::ListSightingsRequest* request,
                                      v1::ListSightingsResponse* response) {
   return Carry(*context, *request, *response, &AdminApi::ListSightings);

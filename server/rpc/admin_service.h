@@ -25,6 +25,8 @@ class AdminService final : public v1::AdminService::CallbackService {
                     v1::GetFleetResponse* response) override;
   Reactor* ListEndpoints(Context* context, const v1::ListEndpointsRequest* request,
                          v1::ListEndpointsResponse* response) override;
+  Reactor* GetEndpoint(Context* context, const v1::GetEndpointRequest* request,
+                       v1::Endpoint* response) override;
   Reactor* ListSightings(Context* context, const v1::ListSightingsRequest* request,
                          v1::ListSightingsResponse* response) override;
   Reactor* Where(Context* context, const v1::WhereRequest* request,

@@ -34,6 +34,8 @@ class Queries {
   virtual base::Result<PartPiece> ReadPart(const model::Sha256& sha256, std::uint64_t offset) = 0;
 
   virtual base::Result<Page<EndpointRow>> ListEndpoints(const PageQuery& page) = 0;
+  // NOT_FOUND when there is no such endpoint.
+  virtual base::Result<EndpointRow> GetEndpoint(const model::Id& id) = 0;
   virtual base::Result<SightingPage> ListSightings(const SightingQuery& query) = 0;
   virtual base::Result<FleetCoverage> Coverage() = 0;
   // Newest first.

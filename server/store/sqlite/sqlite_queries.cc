@@ -299,6 +299,25 @@ Result<Page<EndpointRow>> SqliteQueries::ListEndpoints(const PageQuery& query) {
   return page;
 }
 
+Result<EndpointRow> SqliteQueries::GetEndpoint(const model::Id& id) {
+  WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_));
+  EndpointRow row;
+  std::int64_t key = 0;
+  {
+    WM_ASSIGN_OR_RETURN(
+        Statement find,
+        database_.Prepare("SELECT id, endpoint_id, state, hostname, os, os_release, "
+                          "agent_version, enrolled_us, last_contact_us, clock_offset_us, "
+                          "policy_version FROM endpoints WHERE endpoint_id = ?"));
+    WM_ASSIGN_OR_RETURN(const bool found, find.Bind(id.view()).Step());
+    if (!found) return base::NotFound("there is no endpoint " + id.ToHex());
+    WM_ASSIGN_OR_RETURN(row, ReadEndpoint(find));
+    key = find.Int(0);
+  }
+  WM_RETURN_IF_ERROR(CompleteEndpoint(key, row));
+  return row;
+}
+
 Status SqliteQueries::CompleteEndpoint(std::int64_t endpoint, EndpointRow& row) {
   {
     WM_ASSIGN_OR_RETURN(Statement count,

@@ -29,6 +29,7 @@ class SqliteQueries final : public Queries {
   base::Result<bool> HasPart(const model::Sha256& sha256) override;
   base::Result<PartPiece> ReadPart(const model::Sha256& sha256, std::uint64_t offset) override;
   base::Result<Page<EndpointRow>> ListEndpoints(const PageQuery& page) override;
+  base::Result<EndpointRow> GetEndpoint(const model::Id& id) override;
   base::Result<SightingPage> ListSightings(const SightingQuery& query) override;
   base::Result<FleetCoverage> Coverage() override;
   base::Result<Page<FindingRow>> ListFindings(bool include_resolved,

@@ -109,6 +109,7 @@ TEST_F(AdminApiTest, AnswersNobodyWithoutAnAdministratorsToken) {
   };
   expect_refused(Call(&AdminApi::GetFleet, v1::GetFleetRequest(), ""));
   expect_refused(Call(&AdminApi::ListEndpoints, v1::ListEndpointsRequest(), ""));
+  expect_refused(Call(&AdminApi::GetEndpoint, v1::GetEndpointRequest(), ""));
   expect_refused(Call(&AdminApi::ListSightings, v1::ListSightingsRequest(), ""));
   expect_refused(Call(&AdminApi::Where, v1::WhereRequest(), ""));
   expect_refused(Call(&AdminApi::CreateToken, v1::CreateTokenRequest(), ""));
@@ -177,6 +178,23 @@ TEST_F(AdminApiTest, ListsEndpointsAndFindings) {
   ASSERT_TRUE(findings.has_value());
   EXPECT_EQ(findings->total(), 2U);
   EXPECT_EQ(findings->findings(0).rule(), "denied_model");
+}
+
+TEST_F(AdminApiTest, ShowsOneEndpointAsTheListDoes) {
+  SeeModels(1, 2);
+  world_.Enrol(2);
+  v1::GetEndpointRequest request;
+  request.set_endpoint_id(tests::TestId(1).ToHex());
+  const auto endpoint = Call(&AdminApi::GetEndpoint, request);
+  ASSERT_TRUE(endpoint.has_value());
+  const auto endpoints = Call(&AdminApi::ListEndpoints, v1::ListEndpointsRequest());
+  ASSERT_TRUE(endpoints.has_value());
+  EXPECT_EQ(endpoint->SerializeAsString(), endpoints->endpoints(0).SerializeAsString());
+  request.set_endpoint_id(tests::TestId(9).ToHex());
+  EXPECT_EQ(Call(&AdminApi::GetEndpoint, request).error().code(), base::ErrorCode::kNotFound);
+  request.set_endpoint_id("x");
+  EXPECT_EQ(Call(&AdminApi::GetEndpoint, request).error().code(),
+            base::ErrorCode::kInvalidArgument);
 }
 
 TEST_F(AdminApiTest, PublishesAPolicyAndShowsIt) {
