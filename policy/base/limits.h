@@ -247,6 +247,17 @@ inline constexpr std::chrono::milliseconds kOffersPause{10};
 // Enrolment tokens.
 inline constexpr std::chrono::hours kMaxTokenValidity{90 * 24};
 inline constexpr std::uint32_t kMaxTokenUses = 100'000;
+// Administrators' tokens: how long a new one is good for at most, how many are kept that are not
+// revoked (one more is RESOURCE_EXHAUSTED), and the bytes of a name.
+inline constexpr std::chrono::hours kMaxAdminTokenValidity{366 * 24};
+inline constexpr std::size_t kMaxAdminTokens = 1'000;
+inline constexpr std::size_t kMaxAdminTokenNameBytes = 128;
+// Calls of one administrator's token: a burst, then one an interval. One more is RESOURCE_EXHAUSTED
+// and told when to come back.
+inline constexpr int kAdminCallBurst = 200;
+inline constexpr std::chrono::milliseconds kAdminCallInterval{10};
+// What the audit log keeps of a request, as text; the rest is cut off, and it says so.
+inline constexpr std::size_t kMaxAuditSummaryBytes = 1 * kKiB;
 // The reviewed text of a published policy is kMaxPolicyBytes; a bundle has at most this many parts.
 inline constexpr std::size_t kMaxBundleParts = 16;
 
@@ -276,6 +287,30 @@ inline constexpr std::size_t kMaxEnrolmentBytes = 64 * kKiB;
 inline constexpr std::chrono::seconds kMaxStopTime{5};
 // How long an enrolment or renewal may take before the client gives up.
 inline constexpr std::chrono::seconds kEnrolmentTimeout{30};
+
+// --- The REST gateway
+// ----------------------------------------------------------------------------- Connections at
+// once. One more is closed unanswered.
+inline constexpr std::size_t kMaxRestConnections = 256;
+// A request's line and headers (431), and the path with its query (414).
+inline constexpr std::size_t kMaxRestHeaderBytes = 16 * kKiB;
+inline constexpr std::size_t kMaxRestTargetBytes = 8 * kKiB;
+// Parameters of one query; one more is 400.
+inline constexpr std::size_t kMaxQueryParameters = 64;
+// A body is kMaxAdminRequestBytes; a publication's, as JSON, is this (413). What is larger goes
+// over gRPC, where it travels in pieces.
+inline constexpr std::size_t kMaxRestPublicationBytes = 32 * kMiB;
+// An answer; a longer one is RESOURCE_EXHAUSTED (429): ask for less a page.
+inline constexpr std::size_t kMaxRestAnswerBytes = 32 * kMiB;
+// Requests that are being answered. One more is RESOURCE_EXHAUSTED (429).
+inline constexpr std::size_t kMaxRestCallsWaiting = 64;
+// From the connection to the end of the handshake; from there, or from the answer before, to the
+// end of the next headers; from there to the end of the body; from the answer's first byte to its
+// last. A slower peer is cut off, one that was slow with a body is told 408 first.
+inline constexpr std::chrono::seconds kRestHandshakeTimeout{10};
+inline constexpr std::chrono::seconds kRestHeaderTimeout{30};
+inline constexpr std::chrono::seconds kRestBodyTimeout{30};
+inline constexpr std::chrono::seconds kRestWriteTimeout{60};
 
 // --- Inside a program
 // ----------------------------------------------------------------------------- Tasks waiting for a

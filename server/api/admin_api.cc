@@ -2,11 +2,12 @@
 
 #include <utility>
 
-#include "policy/base/check.h"
 #include "policy/base/limits.h"
 #include "server/api/admin_values.h"
 #include "server/fleet/fleet.h"
+#include "server/identity/administrators.h"
 #include "server/identity/authority.h"
+#include "server/identity/permissions.h"
 #include "server/rollout/rollout.h"
 #include "server/store/ask.h"
 #include "weighmaster/v1/admin.pb.h"
@@ -37,11 +38,13 @@ base::Result<rollout::Publication> ReadPublication(v1::Publication& request) {
 
 }  // namespace
 
-AdminApi::AdminApi(base::Loop& loop, identity::Authority& authority, fleet::Fleet& fleet,
+AdminApi::AdminApi(base::Loop& loop, identity::Authority& authority,
+                   identity::Administrators& administrators, fleet::Fleet& fleet,
                    rollout::Rollout& rollout, base::Executor& reader, store::Queries& queries,
                    std::string server_version)
     : loop_(loop),
       authority_(authority),
+      administrators_(administrators),
       fleet_(fleet),
       rollout_(rollout),
       reader_(reader),
@@ -49,32 +52,17 @@ AdminApi::AdminApi(base::Loop& loop, identity::Authority& authority, fleet::Flee
       server_version_(std::move(server_version)) {}
 
 template <typename T>
-void AdminApi::Authorised(const std::string& authorization, Reply<T> reply,
-                          std::function<void(Reply<T>)> then) {
-  authority_.Authenticate(authorization,
-                          [alive = std::weak_ptr<const void>(alive_), reply = std::move(reply),
-                           then = std::move(then)](Result<std::string> name) {
-                            if (alive.lock() == nullptr) return;
-                            if (!name.has_value()) return reply(std::move(name).error());
-                            then(reply);
-                          });
+void AdminApi::Answer(Reply<T> reply, std::function<Result<T>(store::Queries&)> question) {
+  store::Ask(
+      reader_, loop_, alive_,
+      [&queries = queries_, question = std::move(question)] { return question(queries); },
+      std::move(reply));
 }
 
-template <typename T>
-void AdminApi::Answer(const std::string& authorization, Reply<T> reply,
-                      std::function<Result<T>(store::Queries&)> question) {
-  Authorised<T>(authorization, std::move(reply),
-                [this, question = std::move(question)](const Reply<T>& answer) {
-                  store::Ask(
-                      reader_, loop_, alive_,
-                      [&queries = queries_, question] { return question(queries); }, answer);
-                });
-}
-
-void AdminApi::GetFleet(const std::string& authorization, const v1::GetFleetRequest&,
+void AdminApi::GetFleet(const identity::Caller&, const v1::GetFleetRequest&,
                         Reply<v1::GetFleetResponse> reply) {
   Answer<v1::GetFleetResponse>(
-      authorization, std::move(reply),
+      std::move(reply),
       [version = server_version_](store::Queries& queries) -> Result<v1::GetFleetResponse> {
         WM_ASSIGN_OR_RETURN(const store::FleetRecord fleet, queries.Fleet());
         WM_ASSIGN_OR_RETURN(const auto roots, queries.Roots());
@@ -88,58 +76,48 @@ void AdminApi::GetFleet(const std::string& authorization, const v1::GetFleetRequ
       });
 }
 
-void AdminApi::ListEndpoints(const std::string& authorization,
-                             const v1::ListEndpointsRequest& request,
+void AdminApi::ListEndpoints(const identity::Caller&, const v1::ListEndpointsRequest& request,
                              Reply<v1::ListEndpointsResponse> reply) {
   using Rows = store::Page<store::EndpointRow>;
   // Who is connected is the loop's to say, so the answer is put together there.
-  Authorised<v1::ListEndpointsResponse>(
-      authorization, std::move(reply),
-      [this, request](const Reply<v1::ListEndpointsResponse>& answer) {
-        store::Ask(
-            reader_, loop_, alive_,
-            [&queries = queries_, request]() -> Result<Rows> {
-              WM_ASSIGN_OR_RETURN(const store::PageQuery page, ParsePage(request.page()));
-              return queries.ListEndpoints(page);
-            },
-            [this, answer](Result<Rows> rows) {
-              if (!rows.has_value()) return answer(std::move(rows).error());
-              v1::ListEndpointsResponse response;
-              for (const store::EndpointRow& row : rows->rows) {
-                ToProto(row, fleet_.IsConnected(row.id), *response.add_endpoints());
-              }
-              response.set_next_page_token(PageToken(rows->next));
-              response.set_total(rows->total);
-              answer(std::move(response));
-            });
+  store::Ask(
+      reader_, loop_, alive_,
+      [&queries = queries_, request]() -> Result<Rows> {
+        WM_ASSIGN_OR_RETURN(const store::PageQuery page, ParsePage(request.page()));
+        return queries.ListEndpoints(page);
+      },
+      [this, reply = std::move(reply)](Result<Rows> rows) {
+        if (!rows.has_value()) return reply(std::move(rows).error());
+        v1::ListEndpointsResponse response;
+        for (const store::EndpointRow& row : rows->rows) {
+          ToProto(row, fleet_.IsConnected(row.id), *response.add_endpoints());
+        }
+        response.set_next_page_token(PageToken(rows->next));
+        response.set_total(rows->total);
+        reply(std::move(response));
       });
 }
 
-void AdminApi::GetEndpoint(const std::string& authorization, const v1::GetEndpointRequest& request,
+void AdminApi::GetEndpoint(const identity::Caller&, const v1::GetEndpointRequest& request,
                            Reply<v1::Endpoint> reply) {
-  Authorised<v1::Endpoint>(
-      authorization, std::move(reply), [this, request](const Reply<v1::Endpoint>& answer) {
-        store::Ask(
-            reader_, loop_, alive_,
-            [&queries = queries_, request]() -> Result<store::EndpointRow> {
-              WM_ASSIGN_OR_RETURN(const model::Id id, model::ParseId(request.endpoint_id()));
-              return queries.GetEndpoint(id);
-            },
-            [this, answer](Result<store::EndpointRow> row) {
-              if (!row.has_value()) return answer(std::move(row).error());
-              v1::Endpoint response;
-              ToProto(*row, fleet_.IsConnected(row->id), response);
-              answer(std::move(response));
-            });
+  store::Ask(
+      reader_, loop_, alive_,
+      [&queries = queries_, request]() -> Result<store::EndpointRow> {
+        WM_ASSIGN_OR_RETURN(const model::Id id, model::ParseId(request.endpoint_id()));
+        return queries.GetEndpoint(id);
+      },
+      [this, reply = std::move(reply)](Result<store::EndpointRow> row) {
+        if (!row.has_value()) return reply(std::move(row).error());
+        v1::Endpoint response;
+        ToProto(*row, fleet_.IsConnected(row->id), response);
+        reply(std::move(response));
       });
 }
 
-void AdminApi::ListSightings(const std::string& authorization,
-                             const v1::ListSightingsRequest& request,
+void AdminApi::ListSightings(const identity::Caller&, const v1::ListSightingsRequest& request,
                              Reply<v1::ListSightingsResponse> reply) {
   Answer<v1::ListSightingsResponse>(
-      authorization, std::move(reply),
-      [request](store::Queries& queries) -> Result<v1::ListSightingsResponse> {
+      std::move(reply), [request](store::Queries& queries) -> Result<v1::ListSightingsResponse> {
         store::SightingQuery query;
         if (!request.endpoint_id().empty()) {
           WM_ASSIGN_OR_RETURN(query.endpoint, model::ParseId(request.endpoint_id()));
@@ -156,11 +134,10 @@ void AdminApi::ListSightings(const std::string& authorization,
       });
 }
 
-void AdminApi::Where(const std::string& authorization, const v1::WhereRequest& request,
+void AdminApi::Where(const identity::Caller&, const v1::WhereRequest& request,
                      Reply<v1::WhereResponse> reply) {
   Answer<v1::WhereResponse>(
-      authorization, std::move(reply),
-      [request](store::Queries& queries) -> Result<v1::WhereResponse> {
+      std::move(reply), [request](store::Queries& queries) -> Result<v1::WhereResponse> {
         store::SightingQuery query;
         WM_ASSIGN_OR_RETURN(query.sha256, model::ParseSha256(request.sha256()));
         query.include_gone = request.include_gone();
@@ -176,63 +153,43 @@ void AdminApi::Where(const std::string& authorization, const v1::WhereRequest& r
       });
 }
 
-void AdminApi::CreateToken(const std::string& authorization, const v1::CreateTokenRequest& request,
+void AdminApi::CreateToken(const identity::Caller&, const v1::CreateTokenRequest& request,
                            Reply<v1::CreateTokenResponse> reply) {
-  Authorised<v1::CreateTokenResponse>(
-      authorization, std::move(reply),
-      [this, request](const Reply<v1::CreateTokenResponse>& answer) {
-        // Compared in milliseconds: the foreign number may not fit a Duration.
-        constexpr std::chrono::milliseconds kLongest = base::limits::kMaxTokenValidity;
-        if (request.valid_for_ms() <= 0 || request.valid_for_ms() > kLongest.count()) {
-          return answer(base::InvalidArgument("a token is valid for at most 90 days"));
-        }
-        authority_.CreateToken(request.uses(), std::chrono::milliseconds(request.valid_for_ms()),
-                               request.comment(),
-                               [answer](Result<identity::NewEnrolmentToken> token) {
-                                 if (!token.has_value()) return answer(std::move(token).error());
-                                 v1::CreateTokenResponse response;
-                                 response.set_token(token->text);
-                                 response.set_expires_time_us(base::ToMicroseconds(token->expires));
-                                 answer(std::move(response));
-                               });
-      });
+  // Compared in milliseconds: the foreign number may not fit a Duration.
+  constexpr std::chrono::milliseconds kLongest = base::limits::kMaxTokenValidity;
+  if (request.valid_for_ms() <= 0 || request.valid_for_ms() > kLongest.count()) {
+    return reply(base::InvalidArgument("a token is valid for at most 90 days"));
+  }
+  authority_.CreateToken(request.uses(), std::chrono::milliseconds(request.valid_for_ms()),
+                         request.comment(),
+                         [reply = std::move(reply)](Result<identity::NewEnrolmentToken> token) {
+                           if (!token.has_value()) return reply(std::move(token).error());
+                           v1::CreateTokenResponse response;
+                           response.set_token(token->text);
+                           response.set_expires_time_us(base::ToMicroseconds(token->expires));
+                           reply(std::move(response));
+                         });
 }
 
-void AdminApi::AdmitPublication(const std::string& authorization, Reply<PublicationPermit> reply) {
-  Authorised<PublicationPermit>(
-      authorization, std::move(reply), [this](const Reply<PublicationPermit>& answer) {
-        if (!publication_.expired()) {
-          return answer(base::ResourceExhausted(
-              "another policy is being published; try again when that is done"));
-        }
-        PublicationPermit permit = std::make_shared<int>();
-        publication_ = permit;
-        answer(std::move(permit));
-      });
-}
-
-void AdminApi::PublishPolicy(PublicationPermit permit, v1::Publication publication,
+void AdminApi::PublishPolicy(const identity::Caller&, v1::Publication& request,
                              Reply<v1::PublishPolicyResponse> reply) {
-  WM_CHECK(permit != nullptr);
-  auto read = ReadPublication(publication);
+  auto read = ReadPublication(request);
   if (!read.has_value()) return reply(std::move(read).error());
-  rollout_.Publish(
-      *std::move(read), [this, permit = std::move(permit), reply = std::move(reply)](
-                            Result<std::shared_ptr<const rollout::PublishedPolicy>> published) {
-        publication_
-            .reset();  // who publishes again on this answer is not to find itself in the way
-        if (!published.has_value()) return reply(std::move(published).error());
-        v1::PublishPolicyResponse response;
-        response.set_version((*published)->manifest.version);
-        response.set_endpoints_offered(fleet_.connected());
-        reply(std::move(response));
-      });
+  rollout_.Publish(*std::move(read),
+                   [this, reply = std::move(reply)](
+                       Result<std::shared_ptr<const rollout::PublishedPolicy>> published) {
+                     if (!published.has_value()) return reply(std::move(published).error());
+                     v1::PublishPolicyResponse response;
+                     response.set_version((*published)->manifest.version);
+                     response.set_endpoints_offered(fleet_.connected());
+                     reply(std::move(response));
+                   });
 }
 
-void AdminApi::GetPolicy(const std::string& authorization, const v1::GetPolicyRequest& request,
+void AdminApi::GetPolicy(const identity::Caller&, const v1::GetPolicyRequest& request,
                          Reply<v1::GetPolicyResponse> reply) {
   Answer<v1::GetPolicyResponse>(
-      authorization, std::move(reply),
+      std::move(reply),
       [version = request.version()](store::Queries& queries) -> Result<v1::GetPolicyResponse> {
         WM_ASSIGN_OR_RETURN(const store::StoredBundle bundle, queries.FindBundle(version));
         v1::GetPolicyResponse response;
@@ -246,12 +203,10 @@ void AdminApi::GetPolicy(const std::string& authorization, const v1::GetPolicyRe
       });
 }
 
-void AdminApi::ListFindings(const std::string& authorization,
-                            const v1::ListFindingsRequest& request,
+void AdminApi::ListFindings(const identity::Caller&, const v1::ListFindingsRequest& request,
                             Reply<v1::ListFindingsResponse> reply) {
   Answer<v1::ListFindingsResponse>(
-      authorization, std::move(reply),
-      [request](store::Queries& queries) -> Result<v1::ListFindingsResponse> {
+      std::move(reply), [request](store::Queries& queries) -> Result<v1::ListFindingsResponse> {
         WM_ASSIGN_OR_RETURN(const store::PageQuery query, ParsePage(request.page()));
         WM_ASSIGN_OR_RETURN(const auto page,
                             queries.ListFindings(request.include_resolved(), query));
@@ -263,21 +218,77 @@ void AdminApi::ListFindings(const std::string& authorization,
       });
 }
 
-void AdminApi::RevokeEndpoint(const std::string& authorization,
-                              const v1::RevokeEndpointRequest& request,
+void AdminApi::RevokeEndpoint(const identity::Caller&, const v1::RevokeEndpointRequest& request,
                               Reply<v1::RevokeEndpointResponse> reply) {
-  Authorised<v1::RevokeEndpointResponse>(
-      authorization, std::move(reply),
-      [this, request](const Reply<v1::RevokeEndpointResponse>& answer) {
-        const auto endpoint = model::ParseId(request.endpoint_id());
-        if (!endpoint.has_value()) return answer(endpoint.error());
-        fleet_.Revoke(*endpoint, request.reason(), [answer](Result<bool> was_connected) {
-          if (!was_connected.has_value()) return answer(std::move(was_connected).error());
-          v1::RevokeEndpointResponse response;
-          response.set_was_connected(*was_connected);
-          answer(std::move(response));
-        });
+  const auto endpoint = model::ParseId(request.endpoint_id());
+  if (!endpoint.has_value()) return reply(endpoint.error());
+  fleet_.Revoke(*endpoint, request.reason(),
+                [reply = std::move(reply)](Result<bool> was_connected) {
+                  if (!was_connected.has_value()) return reply(std::move(was_connected).error());
+                  v1::RevokeEndpointResponse response;
+                  response.set_was_connected(*was_connected);
+                  reply(std::move(response));
+                });
+}
+
+void AdminApi::CreateAdminToken(const identity::Caller& caller,
+                                const v1::CreateAdminTokenRequest& request,
+                                Reply<v1::CreateAdminTokenResponse> reply) {
+  // Compared in milliseconds: the foreign number may not fit a Duration.
+  constexpr std::chrono::milliseconds kLongest = base::limits::kMaxAdminTokenValidity;
+  if (request.valid_for_ms() <= 0 || request.valid_for_ms() > kLongest.count()) {
+    return reply(base::InvalidArgument("valid_for_ms is above 0 and at most 366 days"));
+  }
+  if (request.role() == v1::ADMIN_ROLE_UNSPECIFIED || !v1::AdminRole_IsValid(request.role())) {
+    return reply(base::InvalidArgument("role is missing, or none that this server knows"));
+  }
+  identity::AdminTokenWish wish{request.name(), static_cast<store::AdminRole>(request.role()),
+                                request.scope(), std::chrono::milliseconds(request.valid_for_ms())};
+  administrators_.Create(caller, std::move(wish),
+                         [reply = std::move(reply)](Result<identity::NewAdminToken> token) {
+                           if (!token.has_value()) return reply(std::move(token).error());
+                           v1::CreateAdminTokenResponse response;
+                           response.set_token(token->text);
+                           ToProto(token->record, *response.mutable_admin_token());
+                           reply(std::move(response));
+                         });
+}
+
+void AdminApi::ListAdminTokens(const identity::Caller&, const v1::ListAdminTokensRequest& request,
+                               Reply<v1::ListAdminTokensResponse> reply) {
+  Answer<v1::ListAdminTokensResponse>(
+      std::move(reply), [request](store::Queries& queries) -> Result<v1::ListAdminTokensResponse> {
+        v1::PageRequest wanted;
+        wanted.set_page_size(request.page_size());
+        wanted.set_page_token(request.page_token());
+        WM_ASSIGN_OR_RETURN(const store::PageQuery query, ParsePage(wanted));
+        WM_ASSIGN_OR_RETURN(const auto page, queries.ListAdminTokens(query));
+        v1::ListAdminTokensResponse response;
+        for (const auto& row : page.rows) ToProto(row, *response.add_admin_tokens());
+        response.set_next_page_token(PageToken(page.next));
+        response.set_total(page.total);
+        return response;
       });
+}
+
+void AdminApi::RevokeAdminToken(const identity::Caller&, const v1::RevokeAdminTokenRequest& request,
+                                Reply<v1::RevokeAdminTokenResponse> reply) {
+  const auto token = model::ParseId(request.token_id());
+  if (!token.has_value()) return reply(token.error());
+  administrators_.Revoke(*token, [reply = std::move(reply)](base::Status revoked) {
+    if (!revoked.has_value()) return reply(std::move(revoked).error());
+    reply(v1::RevokeAdminTokenResponse());
+  });
+}
+
+void AdminApi::WhoAmI(const identity::Caller& caller, const v1::WhoAmIRequest&,
+                      Reply<v1::WhoAmIResponse> reply) {
+  v1::WhoAmIResponse response;
+  ToProto(caller.token, *response.mutable_admin_token());
+  for (const identity::Permission permission : identity::PermissionsOf(caller.token.role)) {
+    response.add_permissions(static_cast<v1::Permission>(permission));
+  }
+  reply(std::move(response));
 }
 
 }  // namespace weighmaster::server::api

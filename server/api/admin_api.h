@@ -9,6 +9,8 @@
 #include "server/store/store.h"
 
 namespace weighmaster::v1 {
+class CreateAdminTokenRequest;
+class CreateAdminTokenResponse;
 class CreateTokenRequest;
 class CreateTokenResponse;
 class Endpoint;
@@ -17,6 +19,8 @@ class GetFleetRequest;
 class GetFleetResponse;
 class GetPolicyRequest;
 class GetPolicyResponse;
+class ListAdminTokensRequest;
+class ListAdminTokensResponse;
 class ListEndpointsRequest;
 class ListEndpointsResponse;
 class ListFindingsRequest;
@@ -25,28 +29,32 @@ class ListSightingsRequest;
 class ListSightingsResponse;
 class Publication;
 class PublishPolicyResponse;
+class RevokeAdminTokenRequest;
+class RevokeAdminTokenResponse;
 class RevokeEndpointRequest;
 class RevokeEndpointResponse;
 class WhereRequest;
 class WhereResponse;
+class WhoAmIRequest;
+class WhoAmIResponse;
 }  // namespace weighmaster::v1
 
 namespace weighmaster::server::fleet {
 class Fleet;
 }
 namespace weighmaster::server::identity {
+class Administrators;
 class Authority;
-}
+struct Caller;
+}  // namespace weighmaster::server::identity
 namespace weighmaster::server::rollout {
 class Rollout;
 }
 
 namespace weighmaster::server::api {
 
-// The administrative API, one method for each rpc of weighmaster.v1.AdminService, whatever carries
-// it. Every method checks the caller's token first: `authorization` is the metadata's value
-// ("Bearer wma1.…", "" if there is none). Nothing else in a request says who the caller is. A
-// publication, the one large request, is in two calls, so that none of it is read before.
+// The administrative API: what each rpc of weighmaster.v1.AdminService does for a caller who may.
+// Dispatch, its one user, has found out who calls and that they may.
 //
 // Loop-owned. Questions run on the reader's executor; replies come on the loop, later, and never
 // once it is destroyed. Everything passed in must outlive it. A page token that this server did not
@@ -56,57 +64,57 @@ class AdminApi {
   template <typename T>
   using Reply = std::function<void(base::Result<T>)>;
 
-  AdminApi(base::Loop& loop, identity::Authority& authority, fleet::Fleet& fleet,
-           rollout::Rollout& rollout, base::Executor& reader, store::Queries& queries,
-           std::string server_version);
+  AdminApi(base::Loop& loop, identity::Authority& authority,
+           identity::Administrators& administrators, fleet::Fleet& fleet, rollout::Rollout& rollout,
+           base::Executor& reader, store::Queries& queries, std::string server_version);
   ~AdminApi() = default;
   AdminApi(const AdminApi&) = delete;
   AdminApi& operator=(const AdminApi&) = delete;
 
-  void GetFleet(const std::string& authorization, const v1::GetFleetRequest& request,
+  void GetFleet(const identity::Caller& caller, const v1::GetFleetRequest& request,
                 Reply<v1::GetFleetResponse> reply);
-  void ListEndpoints(const std::string& authorization, const v1::ListEndpointsRequest& request,
+  void ListEndpoints(const identity::Caller& caller, const v1::ListEndpointsRequest& request,
                      Reply<v1::ListEndpointsResponse> reply);
-  void GetEndpoint(const std::string& authorization, const v1::GetEndpointRequest& request,
+  void GetEndpoint(const identity::Caller& caller, const v1::GetEndpointRequest& request,
                    Reply<v1::Endpoint> reply);
-  void ListSightings(const std::string& authorization, const v1::ListSightingsRequest& request,
+  void ListSightings(const identity::Caller& caller, const v1::ListSightingsRequest& request,
                      Reply<v1::ListSightingsResponse> reply);
-  void Where(const std::string& authorization, const v1::WhereRequest& request,
+  void Where(const identity::Caller& caller, const v1::WhereRequest& request,
              Reply<v1::WhereResponse> reply);
-  void CreateToken(const std::string& authorization, const v1::CreateTokenRequest& request,
+  void CreateToken(const identity::Caller& caller, const v1::CreateTokenRequest& request,
                    Reply<v1::CreateTokenResponse> reply);
-  // Held by whoever reads a publication, until it is answered. There is one at a time, which bounds
-  // what publications hold in memory. Released on any thread.
-  using PublicationPermit = std::shared_ptr<const void>;
-  // RESOURCE_EXHAUSTED while somebody else has it.
-  void AdmitPublication(const std::string& authorization, Reply<PublicationPermit> reply);
-  void PublishPolicy(PublicationPermit permit, v1::Publication publication,
+  // Takes the contents of the request along.
+  void PublishPolicy(const identity::Caller& caller, v1::Publication& request,
                      Reply<v1::PublishPolicyResponse> reply);
-  void GetPolicy(const std::string& authorization, const v1::GetPolicyRequest& request,
+  void GetPolicy(const identity::Caller& caller, const v1::GetPolicyRequest& request,
                  Reply<v1::GetPolicyResponse> reply);
-  void ListFindings(const std::string& authorization, const v1::ListFindingsRequest& request,
+  void ListFindings(const identity::Caller& caller, const v1::ListFindingsRequest& request,
                     Reply<v1::ListFindingsResponse> reply);
-  void RevokeEndpoint(const std::string& authorization, const v1::RevokeEndpointRequest& request,
+  void RevokeEndpoint(const identity::Caller& caller, const v1::RevokeEndpointRequest& request,
                       Reply<v1::RevokeEndpointResponse> reply);
 
+  void CreateAdminToken(const identity::Caller& caller, const v1::CreateAdminTokenRequest& request,
+                        Reply<v1::CreateAdminTokenResponse> reply);
+  void ListAdminTokens(const identity::Caller& caller, const v1::ListAdminTokensRequest& request,
+                       Reply<v1::ListAdminTokensResponse> reply);
+  void RevokeAdminToken(const identity::Caller& caller, const v1::RevokeAdminTokenRequest& request,
+                        Reply<v1::RevokeAdminTokenResponse> reply);
+  void WhoAmI(const identity::Caller& caller, const v1::WhoAmIRequest& request,
+              Reply<v1::WhoAmIResponse> reply);
+
  private:
-  // `then` runs when the caller is an administrator; otherwise the reply gets the reason.
+  // A question to the store.
   template <typename T>
-  void Authorised(const std::string& authorization, Reply<T> reply,
-                  std::function<void(Reply<T>)> then);
-  // An authorised question to the store.
-  template <typename T>
-  void Answer(const std::string& authorization, Reply<T> reply,
-              std::function<base::Result<T>(store::Queries&)> question);
+  void Answer(Reply<T> reply, std::function<base::Result<T>(store::Queries&)> question);
 
   base::Loop& loop_;
   identity::Authority& authority_;
+  identity::Administrators& administrators_;
   fleet::Fleet& fleet_;
   rollout::Rollout& rollout_;
   base::Executor& reader_;
   store::Queries& queries_;
   const std::string server_version_;
-  std::weak_ptr<const void> publication_;  // the permit that was given last
   const std::shared_ptr<const void> alive_ = std::make_shared<int>();
 };
 

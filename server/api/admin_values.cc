@@ -86,6 +86,17 @@ void ToProto(const store::FindingRow& row, v1::Finding& out) {
   out.set_count(row.count);
 }
 
+void ToProto(const store::AdminTokenRecord& row, v1::AdminToken& out) {
+  out.set_token_id(row.id.ToHex());
+  out.set_name(row.name);
+  out.set_role(static_cast<v1::AdminRole>(row.role));
+  out.set_scope(row.scope);
+  out.set_created_time_us(base::ToMicroseconds(row.created));
+  if (row.created_by.has_value()) out.set_created_by_token_id(row.created_by->ToHex());
+  if (row.expires.has_value()) out.set_expires_time_us(base::ToMicroseconds(*row.expires));
+  if (row.revoked.has_value()) out.set_revoked_time_us(base::ToMicroseconds(*row.revoked));
+}
+
 void ToProto(const store::FleetCoverage& coverage, v1::FleetCoverage& out) {
   out.set_endpoints(coverage.endpoints);
   out.set_endpoints_looked(coverage.looked);

@@ -6,6 +6,7 @@
 #include "server/store/values.h"
 
 namespace weighmaster::v1 {
+class AdminToken;
 class Endpoint;
 class Finding;
 class FleetCoverage;
@@ -24,6 +25,7 @@ std::string PageToken(std::uint64_t next);
 void ToProto(const store::EndpointRow& row, bool connected, v1::Endpoint& out);
 void ToProto(const store::SightingRow& row, v1::StoredSighting& out);
 void ToProto(const store::FindingRow& row, v1::Finding& out);
+void ToProto(const store::AdminTokenRecord& row, v1::AdminToken& out);
 void ToProto(const store::FleetCoverage& coverage, v1::FleetCoverage& out);
 
 }  // namespace weighmaster::server::api

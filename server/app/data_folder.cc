@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "policy/model/digest.h"
-#include "server/identity/authority.h"
+#include "server/identity/administrators.h"
 #include "server/identity/fleet_files.h"
 #include "server/store/sqlite/sqlite_store.h"
 #include "third_party/openssl/random.h"
@@ -41,7 +41,7 @@ base::Status StoreFirstToken(const std::string& folder, const identity::FleetFil
   WM_RETURN_IF_ERROR(
       store->AdoptFleet(files.root.fleet_id, lineage, files.root.version, files.signed_root));
   const identity::NewAdminToken token =
-      identity::MakeAdminToken("init", clock.Now(), std::nullopt, random);
+      identity::MakeAdminToken("init", store::AdminRole::kAdmin, clock.Now(), std::nullopt, random);
   WM_RETURN_IF_ERROR(store->AddAdminToken(token.record));
   return posix::ReplaceFile(folder + "/admin.token", token.text + "\n", 0600);
 }

@@ -49,6 +49,8 @@ base::Status Server::OpenRooms(identity::FleetFiles files, std::string address) 
   authority_ = std::make_unique<identity::Authority>(loop_, clock_, random_, std::move(files),
                                                      std::move(address), *writer_, *store_,
                                                      *reader_, *queries_);
+  administrators_ = std::make_unique<identity::Administrators>(loop_, clock_, random_, *writer_,
+                                                               *store_, *reader_, *queries_);
   ingest_ = std::make_unique<ingest::Ingest>(
       loop_, clock_, random_, *pool_, *writer_, *store_, [](const base::Status& status) {
         if (status.has_value()) {
@@ -64,8 +66,9 @@ base::Status Server::OpenRooms(identity::FleetFiles files, std::string address) 
   fleet_ = std::make_unique<fleet::Fleet>(
       fleet::Services{loop_, clock_, random_, *ingest_, *rollout_, *reader_, *queries_,
                       *lists_deltas_, *writer_, *store_, authority_->files().ack_key, lineage_});
-  api_ = std::make_unique<api::AdminApi>(loop_, *authority_, *fleet_, *rollout_, *reader_,
-                                         *queries_, std::string(base::kVersion));
+  api_ = std::make_unique<api::AdminApi>(loop_, *authority_, *administrators_, *fleet_, *rollout_,
+                                         *reader_, *queries_, std::string(base::kVersion));
+  dispatch_ = std::make_unique<api::Dispatch>(clock_, *administrators_, *api_);
   return {};
 }
 
@@ -76,7 +79,7 @@ base::Status Server::Listen(const std::string& address) {
   options.certificate_pem = authority_->files().tls_pem;
   options.private_key_pem = authority_->files().tls_key_pem;
   options.ca_pem = authority_->files().ca_pem;
-  WM_ASSIGN_OR_RETURN(rpc_, rpc::Server::Start(options, loop_, clock_, *agents_, api_.get()));
+  WM_ASSIGN_OR_RETURN(rpc_, rpc::Server::Start(options, loop_, clock_, *agents_, dispatch_.get()));
   logging::Info("server", "weighmaster-server " + std::string(base::kVersion) + " serves fleet " +
                               authority_->files().root.fleet_id + " on port " +
                               std::to_string(rpc_->port()));

@@ -7,7 +7,9 @@
 #include "policy/base/result.h"
 #include "policy/base/time.h"
 #include "server/api/admin_api.h"
+#include "server/api/dispatch.h"
 #include "server/fleet/fleet.h"
+#include "server/identity/administrators.h"
 #include "server/identity/authority.h"
 #include "server/ingest/ingest.h"
 #include "server/rollout/rollout.h"
@@ -61,10 +63,12 @@ class Server {
   std::unique_ptr<asio::ThreadPool> reader_;
   std::unique_ptr<asio::ThreadPool> pool_;
   std::unique_ptr<identity::Authority> authority_;
+  std::unique_ptr<identity::Administrators> administrators_;
   std::unique_ptr<ingest::Ingest> ingest_;
   std::unique_ptr<rollout::Rollout> rollout_;
   std::unique_ptr<fleet::Fleet> fleet_;
   std::unique_ptr<api::AdminApi> api_;
+  std::unique_ptr<api::Dispatch> dispatch_;
   std::unique_ptr<rpc::AgentCalls> agents_;
   std::unique_ptr<rpc::Server> rpc_;
 };

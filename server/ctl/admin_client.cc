@@ -133,5 +133,20 @@ base::Status AdminClient::RevokeEndpoint(const v1::RevokeEndpointRequest& in,
                                          v1::RevokeEndpointResponse& out) {
   return Call(&Stub::RevokeEndpoint, in, out);
 }
+base::Status AdminClient::CreateAdminToken(const v1::CreateAdminTokenRequest& in,
+                                           v1::CreateAdminTokenResponse& out) {
+  return Call(&Stub::CreateAdminToken, in, out);
+}
+base::Status AdminClient::ListAdminTokens(const v1::ListAdminTokensRequest& in,
+                                          v1::ListAdminTokensResponse& out) {
+  return Call(&Stub::ListAdminTokens, in, out);
+}
+base::Status AdminClient::RevokeAdminToken(const v1::RevokeAdminTokenRequest& in,
+                                           v1::RevokeAdminTokenResponse& out) {
+  return Call(&Stub::RevokeAdminToken, in, out);
+}
+base::Status AdminClient::WhoAmI(const v1::WhoAmIRequest& in, v1::WhoAmIResponse& out) {
+  return Call(&Stub::WhoAmI, in, out);
+}
 
 }  // namespace weighmaster::server::ctl

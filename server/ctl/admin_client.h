@@ -6,12 +6,16 @@
 #include "server/ctl/profile.h"
 
 namespace weighmaster::v1 {
+class CreateAdminTokenRequest;
+class CreateAdminTokenResponse;
 class CreateTokenRequest;
 class CreateTokenResponse;
 class GetFleetRequest;
 class GetFleetResponse;
 class GetPolicyRequest;
 class GetPolicyResponse;
+class ListAdminTokensRequest;
+class ListAdminTokensResponse;
 class ListEndpointsRequest;
 class ListEndpointsResponse;
 class ListFindingsRequest;
@@ -20,10 +24,14 @@ class ListSightingsRequest;
 class ListSightingsResponse;
 class Publication;
 class PublishPolicyResponse;
+class RevokeAdminTokenRequest;
+class RevokeAdminTokenResponse;
 class RevokeEndpointRequest;
 class RevokeEndpointResponse;
 class WhereRequest;
 class WhereResponse;
+class WhoAmIRequest;
+class WhoAmIResponse;
 }  // namespace weighmaster::v1
 
 namespace weighmaster::server::ctl {
@@ -47,6 +55,13 @@ class AdminClient {
   base::Status GetPolicy(const v1::GetPolicyRequest& in, v1::GetPolicyResponse& out);
   base::Status ListFindings(const v1::ListFindingsRequest& in, v1::ListFindingsResponse& out);
   base::Status RevokeEndpoint(const v1::RevokeEndpointRequest& in, v1::RevokeEndpointResponse& out);
+  base::Status CreateAdminToken(const v1::CreateAdminTokenRequest& in,
+                                v1::CreateAdminTokenResponse& out);
+  base::Status ListAdminTokens(const v1::ListAdminTokensRequest& in,
+                               v1::ListAdminTokensResponse& out);
+  base::Status RevokeAdminToken(const v1::RevokeAdminTokenRequest& in,
+                                v1::RevokeAdminTokenResponse& out);
+  base::Status WhoAmI(const v1::WhoAmIRequest& in, v1::WhoAmIResponse& out);
 
  private:
   struct Connection;

@@ -60,6 +60,7 @@ struct Command {
   std::function<base::Result<ExitCode>(Context&, const Arguments&)> run;
 };
 
+std::vector<Command> AdminCommands();      // whoami, admin-tokens create, list, revoke
 std::vector<Command> FleetCommands();      // login, endpoints, tokens create, revoke, findings
 std::vector<Command> InventoryCommands();  // inventory, where
 std::vector<Command> PolicyCommands();     // policy lint, sign, publish, show

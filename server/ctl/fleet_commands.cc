@@ -5,6 +5,7 @@
 #include "policy/model/artifact.h"
 #include "policy/report/table.h"
 #include "server/ctl/command.h"
+#include "server/ctl/time_cell.h"
 #include "third_party/posix/files.h"
 #include "weighmaster/v1/admin.pb.h"
 
@@ -19,12 +20,6 @@ std::string WithoutBlanks(std::string text) {
   const auto first = text.find_first_not_of(" \t\r\n");
   if (first == std::string::npos) return "";
   return text.substr(first, text.find_last_not_of(" \t\r\n") - first + 1);
-}
-
-std::string TimeCell(std::int64_t time_us) {
-  if (time_us == 0) return "never";
-  // Seconds are enough in a table: "2026-03-01T12:00:00Z".
-  return base::FormatWallTime(base::WallTimeFromMicroseconds(time_us)).substr(0, 19) + "Z";
 }
 
 base::Result<ExitCode> Login(Context& context, const Arguments& arguments) {

@@ -12,7 +12,7 @@ namespace {
 
 std::vector<Command> AllCommands() {
   std::vector<Command> commands = FleetCommands();
-  for (auto& more : {InventoryCommands(), PolicyCommands()}) {
+  for (auto& more : {InventoryCommands(), PolicyCommands(), AdminCommands()}) {
     commands.insert(commands.end(), more.begin(), more.end());
   }
   return commands;

@@ -64,16 +64,6 @@ Result<openssl::PublicKey> KeyOf(const std::string& signing_request) {
 
 }  // namespace
 
-NewAdminToken MakeAdminToken(std::string name, base::WallTime now,
-                             std::optional<base::WallTime> expires, base::Random& random) {
-  base::Bytes secret(kSecretBytes);
-  random.Fill(secret);
-  NewAdminToken token;
-  token.text = std::string(kAdminTokenPrefix) + base::Base64UrlEncode(secret);
-  token.record = {openssl::Sha256Of(secret), std::move(name), now, expires};
-  return token;
-}
-
 Authority::Authority(base::Loop& loop, const base::Clock& clock, base::Random& random,
                      FleetFiles files, std::string address, base::Executor& writer,
                      store::Store& store, base::Executor& reader, store::Queries& queries)
@@ -206,39 +196,6 @@ void Authority::CreateToken(std::uint32_t uses, base::Duration valid_for, std::s
         token.root = openssl::Sha256Of(base::AsBytes(files->signed_root.bytes));
         token.secret = secret;
         return NewEnrolmentToken{wire::FormatToken(token), record.expires};
-      },
-      std::move(reply));
-}
-
-void Authority::Authenticate(const std::string& authorization, Reply<std::string> reply) {
-  store::Ask(
-      reader_, loop_, alive_,
-      [&queries = queries_, authorization, now = clock_.Now()]() -> Result<std::string> {
-        constexpr std::string_view kScheme = "Bearer ";
-        std::string_view text = authorization;
-        if (!text.starts_with(kScheme)) {
-          return base::Unauthenticated("an administrator's token is needed (weighctl login)");
-        }
-        text.remove_prefix(kScheme.size());
-        if (!text.starts_with(kAdminTokenPrefix)) {
-          return base::Unauthenticated("this is no administrator's token (weighctl login)");
-        }
-        text.remove_prefix(kAdminTokenPrefix.size());
-        const auto secret = base::Base64UrlDecode(text);
-        if (!secret.has_value() || secret->size() != kSecretBytes) {
-          return base::Unauthenticated("the administrator's token is malformed (weighctl login)");
-        }
-        auto found = queries.FindAdminToken(openssl::Sha256Of(*secret));
-        if (!found.has_value()) {
-          if (found.error().code() != base::ErrorCode::kNotFound) return std::move(found).error();
-          return base::Unauthenticated(
-              "this server does not know the administrator's token (weighctl login)");
-        }
-        if (found->expires.has_value() && now >= *found->expires) {
-          return base::Unauthenticated("the administrator's token expired at " +
-                                       base::FormatWallTime(*found->expires));
-        }
-        return found->name;
       },
       std::move(reply));
 }

@@ -23,24 +23,14 @@ class RenewResponse;
 
 namespace weighmaster::server::identity {
 
-// What an administrator's token begins with, so that scanners for leaked secrets find it.
-inline constexpr std::string_view kAdminTokenPrefix = "wma1.";
-
-// A new administrator's token: the text is shown once, the record is stored.
-struct NewAdminToken {
-  std::string text;
-  store::AdminTokenRecord record;
-};
-NewAdminToken MakeAdminToken(std::string name, base::WallTime now,
-                             std::optional<base::WallTime> expires, base::Random& random);
-
 struct NewEnrolmentToken {
   std::string text;  // "wm1.…"
   base::WallTime expires;
 };
 
-// Who may do what: tokens, enrolment, certificates, administrators. Secrets are stored and compared
-// as SHA-256 only, so neither the store nor the time of a comparison tells them.
+// Which endpoints belong to the fleet: enrolment tokens, enrolment, certificates. Secrets are
+// stored and compared as SHA-256 only, so neither the store nor the time of a comparison tells
+// them.
 //
 // Loop-owned; replies come on the loop, later, and never once it is destroyed. The CA key stays
 // inside. Everything passed in must outlive it.
@@ -72,9 +62,6 @@ class Authority {
   // The uses and validity are within limits, otherwise INVALID_ARGUMENT.
   void CreateToken(std::uint32_t uses, base::Duration valid_for, std::string comment,
                    Reply<NewEnrolmentToken> reply);
-
-  // The metadata's value, "Bearer wma1.…", to the administrator's name. UNAUTHENTICATED otherwise.
-  void Authenticate(const std::string& authorization, Reply<std::string> reply);
 
   const FleetFiles& files() const { return *files_; }
 

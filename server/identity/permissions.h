@@ -1,6 +1,10 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "server/store/values.h"
 
 namespace weighmaster::server::identity {
 
@@ -15,5 +19,15 @@ enum class Permission : std::uint8_t {
   kManageAdminTokens,
   kReadAudit,
 };
+inline constexpr int kPermissions = 8;
+
+// "read_inventory"
+std::string_view PermissionName(Permission permission);
+
+// The one table of who may do what. docs/SECURITY.md shows it to people.
+bool Allows(store::AdminRole role, Permission permission);
+std::vector<Permission> PermissionsOf(store::AdminRole role);
+// Whoever makes a token can give away only what is theirs.
+bool MayGrant(store::AdminRole granter, store::AdminRole granted);
 
 }  // namespace weighmaster::server::identity

@@ -11,7 +11,7 @@ namespace weighmaster::server::rpc {
 
 using Context = grpc::CallbackServerContext;
 using Reactor = grpc::ServerUnaryReactor;
-using api::AdminApi;
+using api::Dispatch;
 namespace limits = base::limits;
 
 namespace {
@@ -21,6 +21,14 @@ std::string AuthorizationOf(const Context& context) {
   const auto found = metadata.find("authorization");
   if (found == metadata.end()) return "";
   return {found->second.data(), found->second.size()};
+}
+
+// `out` is gRPC's, and may be gone once the call was answered.
+template <typename Response>
+void AnswerWith(WaitingCall& call, Response& out, base::Result<Dispatch::Message> result) {
+  if (call.answered()) return;
+  if (!result) return call.Fail(result.error());
+  call.Answer(out, base::Result<Response>(std::move(static_cast<Response&>(**result))));
 }
 
 }  // namespace
@@ -68,14 +76,15 @@ class AdminService::PublicationStream final
 
   // On the loop.
   void Admit(const std::string& authorization, const Call& call) {
-    service_.api_.AdmitPublication(authorization,
-                                   [this, call](base::Result<AdminApi::PublicationPermit> permit) {
-                                     if (call->answered()) return;
-                                     if (!permit) return call->Fail(permit.error());
-                                     permit_ = *std::move(permit);
-                                     FailWhenLate(call);
-                                     StartRead(&request_);
-                                   });
+    const api::Method& method = service_.dispatch_.MethodFor(*v1::Publication::descriptor());
+    service_.dispatch_.Admit(method, authorization,
+                             [this, call](base::Result<Dispatch::Admission> admission) {
+                               if (call->answered()) return;
+                               if (!admission) return call->Fail(admission.error());
+                               admission_ = *std::move(admission);
+                               FailWhenLate(call);
+                               StartRead(&request_);
+                             });
   }
 
   void FailWhenLate(const Call& call) {
@@ -98,17 +107,16 @@ class AdminService::PublicationStream final
     service_.loop_.Post([this, publication, call = call_] {
       if (call->answered()) return;
       late_.reset();  // from here on it is not the publisher who takes time
-      service_.api_.PublishPolicy(std::move(permit_), std::move(*publication),
-                                  [this, call](base::Result<v1::PublishPolicyResponse> result) {
-                                    if (!call->answered())
-                                      call->Answer(response_, std::move(result));
-                                  });
+      service_.dispatch_.Call(std::move(admission_), publication,
+                              [this, call](base::Result<Dispatch::Message> result) {
+                                AnswerWith(*call, response_, std::move(result));
+                              });
     });
   }
   void Fail(const base::Error& why) {
     service_.loop_.Post([this, why, call = call_] {
       if (call == nullptr || call->answered()) return;
-      permit_.reset();
+      admission_ = {};
       call->Fail(why);
     });
   }
@@ -118,8 +126,8 @@ class AdminService::PublicationStream final
   std::atomic<bool> over_ = false;  // answered or cancelled: what still arrives is for nobody
 
   // Owned by the loop.
-  AdminApi::PublicationPermit permit_;
-  std::unique_ptr<base::Timer> late_;  // from the permit until all has arrived
+  Dispatch::Admission admission_;
+  std::unique_ptr<base::Timer> late_;  // from the admission until all has arrived
 
   // Owned by gRPC's threads.
   v1::PublishPolicyRequest request_;
@@ -127,52 +135,57 @@ class AdminService::PublicationStream final
   const Call call_;  // gRPC tells nothing before the constructor is done; the loop has its own
 };
 
-AdminService::AdminService(base::Loop& loop, AdminApi& api)
-    : loop_(loop), api_(api), calls_(loop, limits::kMaxAdminCallsWaiting) {}
+AdminService::AdminService(base::Loop& loop, Dispatch& dispatch)
+    : loop_(loop), dispatch_(dispatch), calls_(loop, limits::kMaxAdminCallsWaiting) {}
 
 template <typename Request, typename Response>
-Reactor* AdminService::Carry(Context& context, const Request& request, Response& response,
-                             void (AdminApi::*method)(const std::string&, const Request&,
-                                                      AdminApi::Reply<Response>)) {
-  return calls_.Begin(context, [this, &request, &response, method,
+Reactor* AdminService::Carry(Context& context, const Request& request, Response& response) {
+  return calls_.Begin(context, [this, &request, &response,
                                 authorization = AuthorizationOf(context)](const auto& call) {
     if (request.ByteSizeLong() > limits::kMaxAdminRequestBytes) {
       return call->Fail(base::InvalidArgument("the request is longer than 64 KiB"));
     }
-    (api_.*method)(authorization, request, [call, &response](base::Result<Response> result) {
-      if (!call->answered()) call->Answer(response, std::move(result));
-    });
+    const auto copy = std::make_shared<Request>(request);  // gRPC's own may go before the answer
+    dispatch_.Admit(dispatch_.MethodFor(*Request::descriptor()), authorization,
+                    [this, call, copy, &response](base::Result<Dispatch::Admission> admission) {
+                      if (call->answered()) return;
+                      if (!admission) return call->Fail(admission.error());
+                      dispatch_.Call(*std::move(admission), copy,
+                                     [call, &response](base::Result<Dispatch::Message> result) {
+                                       AnswerWith(*call, response, std::move(result));
+                                     });
+                    });
   });
 }
 
 Reactor* AdminService::GetFleet(Context* context, const v1::GetFleetRequest* request,
                                 v1::GetFleetResponse* response) {
-  return Carry(*context, *request, *response, &AdminApi::GetFleet);
+  return Carry(*context, *request, *response);
 }
 
 Reactor* AdminService::ListEndpoints(Context* context, const v1::ListEndpointsRequest* request,
                                      v1::ListEndpointsResponse* response) {
-  return Carry(*context, *request, *response, &AdminApi::ListEndpoints);
+  return Carry(*context, *request, *response);
 }
 
 Reactor* AdminService::GetEndpoint(Context* context, const v1::GetEndpointRequest* request,
                                    v1::Endpoint* response) {
-  return Carry(*context, *request, *response, &AdminApi::GetEndpoint);
+  return Carry(*context, *request, *response);
 }
 
 Reactor* AdminService::ListSightings(Context* context, const v1::ListSightingsRequest* request,
                                      v1::ListSightingsResponse* response) {
-  return Carry(*context, *request, *response, &AdminApi::ListSightings);
+  return Carry(*context, *request, *response);
 }
 
 Reactor* AdminService::Where(Context* context, const v1::WhereRequest* request,
                              v1::WhereResponse* response) {
-  return Carry(*context, *request, *response, &AdminApi::Where);
+  return Carry(*context, *request, *response);
 }
 
 Reactor* AdminService::CreateToken(Context* context, const v1::CreateTokenRequest* request,
                                    v1::CreateTokenResponse* response) {
-  return Carry(*context, *request, *response, &AdminApi::CreateToken);
+  return Carry(*context, *request, *response);
 }
 
 grpc::ServerReadReactor<v1::PublishPolicyRequest>* AdminService::PublishPolicy(
@@ -182,17 +195,39 @@ grpc::ServerReadReactor<v1::PublishPolicyRequest>* AdminService::PublishPolicy(
 
 Reactor* AdminService::GetPolicy(Context* context, const v1::GetPolicyRequest* request,
                                  v1::GetPolicyResponse* response) {
-  return Carry(*context, *request, *response, &AdminApi::GetPolicy);
+  return Carry(*context, *request, *response);
 }
 
 Reactor* AdminService::ListFindings(Context* context, const v1::ListFindingsRequest* request,
                                     v1::ListFindingsResponse* response) {
-  return Carry(*context, *request, *response, &AdminApi::ListFindings);
+  return Carry(*context, *request, *response);
 }
 
 Reactor* AdminService::RevokeEndpoint(Context* context, const v1::RevokeEndpointRequest* request,
                                       v1::RevokeEndpointResponse* response) {
-  return Carry(*context, *request, *response, &AdminApi::RevokeEndpoint);
+  return Carry(*context, *request, *response);
+}
+
+Reactor* AdminService::CreateAdminToken(Context* context,
+                                        const v1::CreateAdminTokenRequest* request,
+                                        v1::CreateAdminTokenResponse* response) {
+  return Carry(*context, *request, *response);
+}
+
+Reactor* AdminService::ListAdminTokens(Context* context, const v1::ListAdminTokensRequest* request,
+                                       v1::ListAdminTokensResponse* response) {
+  return Carry(*context, *request, *response);
+}
+
+Reactor* AdminService::RevokeAdminToken(Context* context,
+                                        const v1::RevokeAdminTokenRequest* request,
+                                        v1::RevokeAdminTokenResponse* response) {
+  return Carry(*context, *request, *response);
+}
+
+Reactor* AdminService::WhoAmI(Context* context, const v1::WhoAmIRequest* request,
+                              v1::WhoAmIResponse* response) {
+  return Carry(*context, *request, *response);
 }
 
 }  // namespace weighmaster::server::rpc

@@ -5,21 +5,21 @@
 #include <grpcpp/grpcpp.h>
 
 #include "policy/base/loop.h"
-#include "server/api/admin_api.h"
+#include "server/api/dispatch.h"
 #include "server/rpc/waiting_calls.h"
 #include "weighmaster/v1/admin.grpc.pb.h"
 
 namespace weighmaster::server::rpc {
 
-// AdminService over AdminApi: each call is carried to the loop with the metadata's `authorization`,
-// the only thing that is ever taken from there. A publication is read once AdminApi has admitted
+// AdminService over Dispatch: each call is carried to the loop with the metadata's `authorization`,
+// the only thing that is ever taken from there. A publication is read once Dispatch has admitted
 // it. Must outlive the grpc::Server.
 class AdminService final : public v1::AdminService::CallbackService {
   using Context = grpc::CallbackServerContext;
   using Reactor = grpc::ServerUnaryReactor;
 
  public:
-  AdminService(base::Loop& loop, api::AdminApi& api);
+  AdminService(base::Loop& loop, api::Dispatch& dispatch);
 
   Reactor* GetFleet(Context* context, const v1::GetFleetRequest* request,
                     v1::GetFleetResponse* response) override;
@@ -41,6 +41,14 @@ class AdminService final : public v1::AdminService::CallbackService {
                         v1::ListFindingsResponse* response) override;
   Reactor* RevokeEndpoint(Context* context, const v1::RevokeEndpointRequest* request,
                           v1::RevokeEndpointResponse* response) override;
+  Reactor* CreateAdminToken(Context* context, const v1::CreateAdminTokenRequest* request,
+                            v1::CreateAdminTokenResponse* response) override;
+  Reactor* ListAdminTokens(Context* context, const v1::ListAdminTokensRequest* request,
+                           v1::ListAdminTokensResponse* response) override;
+  Reactor* RevokeAdminToken(Context* context, const v1::RevokeAdminTokenRequest* request,
+                            v1::RevokeAdminTokenResponse* response) override;
+  Reactor* WhoAmI(Context* context, const v1::WhoAmIRequest* request,
+                  v1::WhoAmIResponse* response) override;
 
   // Answers all calls and takes no more. On the loop.
   void Stop() { calls_.Stop(); }
@@ -49,12 +57,10 @@ class AdminService final : public v1::AdminService::CallbackService {
   class PublicationStream;
 
   template <typename Request, typename Response>
-  Reactor* Carry(Context& context, const Request& request, Response& response,
-                 void (api::AdminApi::*method)(const std::string&, const Request&,
-                                               api::AdminApi::Reply<Response>));
+  Reactor* Carry(Context& context, const Request& request, Response& response);
 
   base::Loop& loop_;
-  api::AdminApi& api_;
+  api::Dispatch& dispatch_;
   WaitingCalls calls_;
 };
 

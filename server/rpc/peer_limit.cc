@@ -3,15 +3,11 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
-#include <algorithm>
 #include <cstdint>
 
 #include "policy/base/bytes.h"
-#include "policy/base/limits.h"
 
 namespace weighmaster::server::rpc {
-
-namespace limits = base::limits;
 
 std::string PeerAddress(std::string_view peer) {
   constexpr std::string_view kV4 = "ipv4:";
@@ -41,21 +37,10 @@ std::string LimitKey(std::string_view address) {
 }
 
 bool PeerLimit::Take(std::string_view address) {
-  constexpr base::Duration kInterval = limits::kEnrolmentInterval;
   const base::Duration now = clock_.SinceBoot().since_boot;
   const std::string key = LimitKey(address);
   const std::lock_guard lock(mutex_);
-  if (whole_at_.size() >= limits::kMaxLimitedPeers && !whole_at_.contains(key)) ForgetSome(now);
-  base::Duration& whole_at = whole_at_[key];
-  const base::Duration after = std::max(whole_at, now) + kInterval;
-  if (after - now > kInterval * limits::kEnrolmentBurst) return false;
-  whole_at = after;
-  return true;
-}
-
-void PeerLimit::ForgetSome(base::Duration now) {
-  std::erase_if(whole_at_, [now](const auto& peer) { return peer.second <= now; });
-  if (whole_at_.size() >= limits::kMaxLimitedPeers) whole_at_.clear();
+  return limit_.Take(key, now) == base::Duration(0);
 }
 
 }  // namespace weighmaster::server::rpc

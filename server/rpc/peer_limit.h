@@ -3,8 +3,9 @@
 #include <mutex>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 
+#include "policy/base/limits.h"
+#include "policy/base/rate_limit.h"
 #include "policy/base/time.h"
 
 namespace weighmaster::server::rpc {
@@ -19,7 +20,6 @@ std::string LimitKey(std::string_view address);
 
 // How often one address may make a call that needs no certificate: limits::kEnrolmentBurst at once,
 // then one every limits::kEnrolmentInterval. Callable from any thread.
-// Source: the generic cell rate algorithm, ITU-T I.371.
 class PeerLimit {
  public:
   explicit PeerLimit(const base::Clock& clock) : clock_(clock) {}
@@ -28,12 +28,10 @@ class PeerLimit {
   bool Take(std::string_view address);
 
  private:
-  void ForgetSome(base::Duration now);
-
   const base::Clock& clock_;
   std::mutex mutex_;  // gRPC's threads; held for a look-up
-  // By LimitKey: when the whole burst will be available again.
-  std::unordered_map<std::string, base::Duration> whole_at_;
+  base::RateLimit limit_{base::limits::kEnrolmentInterval, base::limits::kEnrolmentBurst,
+                         base::limits::kMaxLimitedPeers};  // by LimitKey
 };
 
 }  // namespace weighmaster::server::rpc

@@ -89,7 +89,7 @@ base::Error WhyNotListening(const std::string& address) {
 
 class GrpcServer final : public Server {
  public:
-  GrpcServer(base::Loop& loop, const base::Clock& clock, AgentCalls& agents, api::AdminApi* admin)
+  GrpcServer(base::Loop& loop, const base::Clock& clock, AgentCalls& agents, api::Dispatch* admin)
       : loop_(loop), agents_(loop, clock, agents, quota_) {
     if (admin != nullptr) admin_.emplace(loop, *admin);
   }
@@ -136,7 +136,7 @@ class GrpcServer final : public Server {
 
 base::Result<std::unique_ptr<Server>> Server::Start(const Options& options, base::Loop& loop,
                                                     const base::Clock& clock, AgentCalls& agents,
-                                                    api::AdminApi* admin) {
+                                                    api::Dispatch* admin) {
   auto server = std::make_unique<GrpcServer>(loop, clock, agents, admin);
   WM_RETURN_IF_ERROR(server->Listen(options));
   return std::unique_ptr<Server>(std::move(server));

@@ -12,7 +12,7 @@
 #include "server/rpc/calls.h"
 
 namespace weighmaster::server::api {
-class AdminApi;
+class Dispatch;
 }  // namespace weighmaster::server::api
 
 namespace weighmaster::server::rpc {
@@ -35,7 +35,7 @@ class Server {
   // `admin` the administrative API is UNIMPLEMENTED.
   static base::Result<std::unique_ptr<Server>> Start(const Options& options, base::Loop& loop,
                                                      const base::Clock& clock, AgentCalls& agents,
-                                                     api::AdminApi* admin);
+                                                     api::Dispatch* admin);
   virtual ~Server() = default;
 
   virtual std::uint16_t port() const = 0;

@@ -25,7 +25,9 @@ class Queries {
   virtual base::Result<EndpointIdentity> FindEndpoint(const model::Id& id) = 0;
   // Number 0 when nothing of this chain is stored, or it is another endpoint's.
   virtual base::Result<ChainHead> FindChain(const model::Id& endpoint, const model::Id& chain) = 0;
+  // Also one that expired or was revoked: that is the caller's to judge.
   virtual base::Result<AdminTokenRecord> FindAdminToken(const model::Sha256& secret_sha256) = 0;
+  virtual base::Result<Page<AdminTokenRecord>> ListAdminTokens(const PageQuery& page) = 0;
 
   // 0: the newest. NOT_FOUND when there is none.
   virtual base::Result<StoredBundle> FindBundle(std::uint64_t version) = 0;
@@ -62,7 +64,11 @@ class Store {
                                   std::uint64_t root_version, const wire::SignedDocument& root) = 0;
 
   virtual base::Status AddToken(const EnrolmentTokenRecord& token) = 0;
+  // RESOURCE_EXHAUSTED: limits::kMaxAdminTokens are there that are not revoked.
   virtual base::Status AddAdminToken(const AdminTokenRecord& token) = 0;
+  // Again is fine. NOT_FOUND when there is no such token. FAILED_PRECONDITION: no token of the role
+  // admin would be good at `now`, and nobody could make another.
+  virtual base::Status RevokeAdminToken(const model::Id& token, base::WallTime now) = 0;
 
   // Spends one use of the token and adds the endpoint. An agent that lost the answer and asks again
   // with the same token and key gets the id that it got, and no use is spent. UNAUTHENTICATED: the

@@ -24,9 +24,14 @@ constexpr model::Named<Kind> kOutcomes[] = {{Kind::kStored, "stored"},
                                             {Kind::kClone, "clone"},
                                             {Kind::kQuarantined, "quarantined"},
                                             {Kind::kRefused, "refused"}};
+constexpr model::Named<AdminRole> kRoles[] = {{AdminRole::kViewer, "viewer"},
+                                              {AdminRole::kResponder, "responder"},
+                                              {AdminRole::kPolicyAuthor, "policy_author"},
+                                              {AdminRole::kAdmin, "admin"}};
 
 }  // namespace
 
+std::string_view AdminRoleName(AdminRole role) { return model::NameOf(kRoles, role); }
 std::string_view EndpointStateName(EndpointState state) { return model::NameOf(kStates, state); }
 std::string_view QuarantineReasonName(QuarantineReason reason) {
   return model::NameOf(kReasons, reason);

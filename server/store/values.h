@@ -102,11 +102,27 @@ struct EnrolmentTokenRecord {
   std::string comment;
 };
 
+// What an administrator is there for. The numbers of v1::AdminRole, which are also in the store.
+enum class AdminRole : std::uint8_t {
+  kViewer = 1,
+  kResponder,
+  kPolicyAuthor,
+  kAdmin,
+};
+inline constexpr int kAdminRoles = 4;
+// "viewer", "responder", "policy_author", "admin".
+std::string_view AdminRoleName(AdminRole role);
+
 struct AdminTokenRecord {
+  model::Id id;
   model::Sha256 secret_sha256;
   std::string name;
+  AdminRole role = AdminRole::kViewer;
+  std::string scope;  // a label selector; "" is everything
   base::WallTime created;
+  std::optional<model::Id> created_by;  // the token; none: `init`
   std::optional<base::WallTime> expires;
+  std::optional<base::WallTime> revoked;
 };
 
 struct ChainHead {

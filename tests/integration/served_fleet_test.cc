@@ -16,7 +16,9 @@
 #include "policy/base/check.h"
 #include "policy/base/limits.h"
 #include "server/api/admin_api.h"
+#include "server/api/dispatch.h"
 #include "server/fleet/fleet.h"
+#include "server/identity/administrators.h"
 #include "server/identity/authority.h"
 #include "server/ingest/ingest.h"
 #include "server/rollout/rollout.h"
@@ -61,7 +63,8 @@ class ServedFleetTest : public testing::Test {
                                    random_));
     identity::FleetFiles files = Must(identity::LoadFleet(folder_ / "fleet"));
     WM_CHECK(store_->AdoptFleet(files.root.fleet_id, model::Id{{1}}, 1, files.signed_root));
-    const auto token = identity::MakeAdminToken("ada", clock_.Now(), {}, random_);
+    const auto token =
+        identity::MakeAdminToken("ada", store::AdminRole::kAdmin, clock_.Now(), {}, random_);
     WM_CHECK(store_->AddAdminToken(token.record));
     authorization_ = "Bearer " + token.text;
     WM_CHECK(rollout_.Load(*queries_));
@@ -75,9 +78,11 @@ class ServedFleetTest : public testing::Test {
     fleet_.emplace(server::fleet::Services{loop_, clock_, random_, ingest_, rollout_, reader_,
                                            *queries_, lists_deltas_, writer_, *store_,
                                            *acknowledger_, model::Id{{1}}});
-    admin_.emplace(loop_, *authority_, *fleet_, rollout_, reader_, *queries_, "test");
+    admin_.emplace(loop_, *authority_, administrators_, *fleet_, rollout_, reader_, *queries_,
+                   "test");
+    dispatch_.emplace(clock_, administrators_, *admin_);
     agents_ = rpc::MakeAgentCalls(*authority_, *fleet_);
-    server_ = Must(rpc::Server::Start(options, loop_, clock_, *agents_, &*admin_));
+    server_ = Must(rpc::Server::Start(options, loop_, clock_, *agents_, &*dispatch_));
     grpc::SslCredentialsOptions tls;
     tls.pem_root_certs = ca_pem_;
     stub_ = v1::AdminService::NewStub(grpc::CreateChannel(address(), grpc::SslCredentials(tls)));
@@ -134,14 +139,18 @@ class ServedFleetTest : public testing::Test {
   // Until somebody is publishing, or nobody.
   bool RunUntilPublishing(bool publishing) {
     return loop_.RunUntil([&] {
-      bool busy = false;
       bool answered = false;
-      admin_->AdmitPublication(authorization_, [&](const auto& permit) {
-        busy = !permit.has_value();
+      bool is_so = false;
+      const api::Method& method = dispatch_->MethodFor(*v1::Publication::descriptor());
+      dispatch_->Admit(method, authorization_, [&](const auto& admission) {
+        // Asked too often is neither.
+        is_so = publishing ? !admission.has_value() && admission.error().message().starts_with(
+                                                           "another policy is being published")
+                           : admission.has_value();
         answered = true;
       });
       loop_.RunUntil([&] { return answered; });
-      return busy == publishing;
+      return is_so;
     });
   }
 
@@ -182,7 +191,10 @@ class ServedFleetTest : public testing::Test {
   std::optional<identity::Authority> authority_;
   std::optional<openssl::PrivateKey> acknowledger_;
   std::optional<server::fleet::Fleet> fleet_;
+  identity::Administrators administrators_{loop_,   clock_,  random_,  writer_,
+                                           *store_, reader_, *queries_};
   std::optional<api::AdminApi> admin_;
+  std::optional<api::Dispatch> dispatch_;
   std::unique_ptr<rpc::AgentCalls> agents_;
   std::unique_ptr<rpc::Server> server_;
   std::unique_ptr<v1::AdminService::Stub> stub_;

@@ -48,6 +48,9 @@ class FailingStore final : public server::store::Store {
   base::Status AddAdminToken(const server::store::AdminTokenRecord& token) override {
     return real_.AddAdminToken(token);
   }
+  base::Status RevokeAdminToken(const model::Id& token, base::WallTime now) override {
+    return real_.RevokeAdminToken(token, now);
+  }
   base::Result<model::Id> Enrol(const model::Sha256& token, base::WallTime now,
                                 const server::store::NewEndpoint& endpoint) override {
     return real_.Enrol(token, now, endpoint);

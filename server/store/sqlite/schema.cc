@@ -208,7 +208,29 @@ CREATE TABLE part_pieces (
 ) STRICT, WITHOUT ROWID;
 )sql";
 
-constexpr std::string_view kSteps[] = {kVersion1};
+// Tokens get an id that can be told, a role, a scope and a revocation. Those that are there could
+// do everything, and still can.
+constexpr std::string_view kVersion2 = R"sql(
+ALTER TABLE admin_tokens RENAME TO admin_tokens_1;
+CREATE TABLE admin_tokens (
+  id INTEGER PRIMARY KEY,
+  token_id BLOB NOT NULL UNIQUE,
+  secret_sha256 BLOB NOT NULL UNIQUE,
+  name TEXT NOT NULL,
+  role INTEGER NOT NULL,
+  scope TEXT NOT NULL,
+  created_us INTEGER NOT NULL,
+  created_by BLOB,
+  expires_us INTEGER,
+  revoked_us INTEGER
+) STRICT;
+INSERT INTO admin_tokens (id, token_id, secret_sha256, name, role, scope, created_us, expires_us)
+  SELECT id, randomblob(16), secret_sha256, name, 4, '', created_us, expires_us
+  FROM admin_tokens_1;
+DROP TABLE admin_tokens_1;
+)sql";
+
+constexpr std::string_view kSteps[] = {kVersion1, kVersion2};
 
 }  // namespace
 

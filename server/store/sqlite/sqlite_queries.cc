@@ -125,6 +125,26 @@ Result<EndpointRow> ReadEndpoint(const Statement& row) {
   return endpoint;
 }
 
+Result<AdminTokenRecord> ReadAdminToken(const Statement& row) {
+  AdminTokenRecord token;
+  WM_ASSIGN_OR_RETURN(token.id, Stored(model::IdFromBytes(row.Blob(1)), "token id"));
+  WM_ASSIGN_OR_RETURN(token.secret_sha256, Stored(model::Sha256FromBytes(row.Blob(2)), "digest"));
+  token.name = row.Text(3);
+  const std::int64_t role = row.Int(4);
+  if (role < 1 || role > kAdminRoles) {
+    return base::DataLoss("the store holds a token with the role " + std::to_string(role));
+  }
+  token.role = static_cast<AdminRole>(role);
+  token.scope = row.Text(5);
+  token.created = Time(row, 6);
+  if (!row.IsNull(7)) {
+    WM_ASSIGN_OR_RETURN(token.created_by, Stored(model::IdFromBytes(row.Blob(7)), "token id"));
+  }
+  token.expires = MaybeTime(row, 8);
+  token.revoked = MaybeTime(row, 9);
+  return token;
+}
+
 }  // namespace
 
 class SqliteQueries::Snapshot {
@@ -202,12 +222,39 @@ Result<ChainHead> SqliteQueries::FindChain(const model::Id& endpoint, const mode
 }
 
 Result<AdminTokenRecord> SqliteQueries::FindAdminToken(const model::Sha256& secret_sha256) {
-  WM_ASSIGN_OR_RETURN(Statement find,
-                      database_.Prepare("SELECT name, created_us, expires_us FROM admin_tokens "
-                                        "WHERE secret_sha256 = ?"));
+  WM_ASSIGN_OR_RETURN(
+      Statement find,
+      database_.Prepare("SELECT id, token_id, secret_sha256, name, role, scope, created_us, "
+                        "created_by, expires_us, revoked_us FROM admin_tokens "
+                        "WHERE secret_sha256 = ?"));
   WM_ASSIGN_OR_RETURN(const bool found, find.Bind(secret_sha256.view()).Step());
   if (!found) return base::NotFound("there is no such administrator's token");
-  return AdminTokenRecord{secret_sha256, find.Text(0), Time(find, 1), MaybeTime(find, 2)};
+  return ReadAdminToken(find);
+}
+
+Result<Page<AdminTokenRecord>> SqliteQueries::ListAdminTokens(const PageQuery& query) {
+  WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_));
+  const std::size_t size = SizeOf(query);
+  Page<AdminTokenRecord> page;
+  std::vector<std::uint64_t> keys;
+  {
+    WM_ASSIGN_OR_RETURN(
+        Statement rows,
+        database_.Prepare("SELECT id, token_id, secret_sha256, name, role, scope, created_us, "
+                          "created_by, expires_us, revoked_us FROM admin_tokens "
+                          "WHERE id > ? ORDER BY id LIMIT ?"));
+    rows.Bind(Column(query.after)).Bind(Column(size + 1));
+    while (true) {
+      WM_ASSIGN_OR_RETURN(const bool more, rows.Step());
+      if (!more) break;
+      WM_ASSIGN_OR_RETURN(AdminTokenRecord row, ReadAdminToken(rows));
+      page.rows.push_back(std::move(row));
+      keys.push_back(Number(rows, 0));
+    }
+  }
+  CutPage(page, keys, size);
+  WM_ASSIGN_OR_RETURN(page.total, Count("SELECT count(*) FROM admin_tokens"));
+  return page;
 }
 
 Result<StoredBundle> SqliteQueries::FindBundle(std::uint64_t version) {

@@ -120,17 +120,64 @@ Status SqliteStore::AddToken(const EnrolmentTokenRecord& token) {
       .Run();
 }
 
+Result<std::int64_t> SqliteStore::Count(std::string_view sql, std::optional<base::WallTime> now) {
+  WM_ASSIGN_OR_RETURN(Statement count, database_->Prepare(sql));
+  if (now.has_value()) count.Bind(Column(*now));
+  WM_RETURN_IF_ERROR(count.Step());
+  return count.Int(0);
+}
+
 Status SqliteStore::AddAdminToken(const AdminTokenRecord& token) {
-  WM_ASSIGN_OR_RETURN(Statement add,
-                      database_->Prepare("INSERT INTO admin_tokens (secret_sha256, name, "
-                                         "created_us, expires_us) VALUES (?, ?, ?, ?)"));
-  std::optional<std::int64_t> expires;
-  if (token.expires.has_value()) expires = Column(*token.expires);
-  return add.Bind(token.secret_sha256.view())
-      .Bind(token.name)
-      .Bind(Column(token.created))
-      .Bind(expires)
-      .Run();
+  WM_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(*database_));
+  WM_ASSIGN_OR_RETURN(
+      const std::int64_t there,
+      Count("SELECT count(*) FROM admin_tokens WHERE revoked_us IS NULL", std::nullopt));
+  if (there >= static_cast<std::int64_t>(base::limits::kMaxAdminTokens)) {
+    return base::ResourceExhausted("there are " + std::to_string(there) +
+                                   " administrators' tokens already; revoke some first");
+  }
+  {
+    WM_ASSIGN_OR_RETURN(
+        Statement add,
+        database_->Prepare("INSERT INTO admin_tokens (token_id, secret_sha256, name, role, scope, "
+                           "created_us, created_by, expires_us) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"));
+    std::optional<base::ByteView> created_by;
+    if (token.created_by.has_value()) created_by = token.created_by->view();
+    std::optional<std::int64_t> expires;
+    if (token.expires.has_value()) expires = Column(*token.expires);
+    WM_RETURN_IF_ERROR(add.Bind(token.id.view())
+                           .Bind(token.secret_sha256.view())
+                           .Bind(token.name)
+                           .Bind(EnumColumn(token.role))
+                           .Bind(token.scope)
+                           .Bind(Column(token.created))
+                           .Bind(created_by)
+                           .Bind(expires)
+                           .Run());
+  }
+  return transaction.Commit();
+}
+
+Status SqliteStore::RevokeAdminToken(const model::Id& token, base::WallTime now) {
+  WM_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(*database_));
+  bool is_admin = false;
+  {
+    WM_ASSIGN_OR_RETURN(Statement revoke,
+                        database_->Prepare("UPDATE admin_tokens SET revoked_us = coalesce("
+                                           "revoked_us, ?) WHERE token_id = ? RETURNING role"));
+    WM_ASSIGN_OR_RETURN(const bool found, revoke.Bind(Column(now)).Bind(token.view()).Step());
+    if (!found) return base::NotFound("there is no administrator's token " + token.ToHex());
+    is_admin = revoke.Int(0) == EnumColumn(AdminRole::kAdmin);
+  }
+  WM_ASSIGN_OR_RETURN(const std::int64_t left,
+                      Count("SELECT count(*) FROM admin_tokens WHERE role = 4 AND revoked_us IS "
+                            "NULL AND (expires_us IS NULL OR expires_us > ?)",
+                            now));
+  if (left == 0 && is_admin) {
+    return base::FailedPrecondition(
+        "this is the last token of the role admin that is good; make another one first");
+  }
+  return transaction.Commit();
 }
 
 Result<std::optional<SqliteStore::KnownKey>> SqliteStore::FindKey(const model::Sha256& key_id) {

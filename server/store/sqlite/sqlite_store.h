@@ -30,6 +30,7 @@ class SqliteStore final : public Store {
                           std::uint64_t root_version, const wire::SignedDocument& root) override;
   base::Status AddToken(const EnrolmentTokenRecord& token) override;
   base::Status AddAdminToken(const AdminTokenRecord& token) override;
+  base::Status RevokeAdminToken(const model::Id& token, base::WallTime now) override;
   base::Result<model::Id> Enrol(const model::Sha256& token, base::WallTime now,
                                 const NewEndpoint& endpoint) override;
   base::Status Revoke(const model::Id& endpoint, const std::string& reason,
@@ -60,6 +61,8 @@ class SqliteStore final : public Store {
 
   base::Status AddPart(const BundlePart& part);
   base::Status CheckParts(const wire::BundleManifest& manifest);
+
+  base::Result<std::int64_t> Count(std::string_view sql, std::optional<base::WallTime> now);
 
   const std::string path_;
   const std::unique_ptr<sqlite::Database> database_;

@@ -294,25 +294,5 @@ TEST_F(AuthorityTest, ClassifiesConnectionsWithoutWithForeignAndWithUnreadableCe
   EXPECT_EQ(Classify(*issued).reason, PeerReason::kOtherKey);
 }
 
-TEST_F(AuthorityTest, AdministratorsShowATokenThatIsKnownAndValid) {
-  const NewAdminToken token = MakeAdminToken("ada", loop_.Now(), loop_.Now() + hours(1), random_);
-  ASSERT_TRUE(store_->AddAdminToken(token.record).has_value());
-  const auto authenticate = [&](const std::string& text) {
-    return Wait<std::string>([&](auto reply) { authority_.Authenticate(text, reply); });
-  };
-  EXPECT_EQ(authenticate("Bearer " + token.text).value(), "ada");
-  std::string guessed = token.text;
-  guessed[8] = guessed[8] == 'A' ? 'B' : 'A';
-  for (const std::string& bad : {std::string(), token.text, "Bearer " + guessed,
-                                 std::string("Bearer wm1.abc"), std::string("Bearer wma1.!!")}) {
-    const auto refused = authenticate(bad);
-    ASSERT_FALSE(refused.has_value()) << bad;
-    EXPECT_EQ(refused.error().code(), base::ErrorCode::kUnauthenticated);
-    EXPECT_EQ(refused.error().message().find(guessed), std::string::npos);
-  }
-  loop_.RunFor(hours(1));
-  EXPECT_FALSE(authenticate("Bearer " + token.text).has_value());
-}
-
 }  // namespace
 }  // namespace weighmaster::server::identity

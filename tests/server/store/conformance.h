@@ -617,6 +617,42 @@ TEST_P(StoreConformance, FindingsAreStoredWithTheirBatch) {
   EXPECT_EQ(told, (std::vector<bool>{false, true, false})) << "whether any is open, before each";
 }
 
+TEST_P(StoreConformance, KeepsAdministratorsTokensUpToTheLimitAndTheLastAdmin) {
+  const auto token = [](std::uint8_t n, AdminRole role) {
+    AdminTokenRecord record;
+    record.id = tests::TestId(n);
+    record.secret_sha256 = tests::TestDigest(n);
+    record.name = "somebody";
+    record.role = role;
+    record.created = tests::kTestEpoch;
+    record.expires = tests::kTestEpoch + std::chrono::hours(n);
+    return record;
+  };
+  AdminTokenRecord viewer = token(2, AdminRole::kViewer);
+  viewer.created_by = tests::TestId(1);
+  ASSERT_TRUE(store_->AddAdminToken(token(1, AdminRole::kAdmin)).has_value());
+  ASSERT_TRUE(store_->AddAdminToken(viewer).has_value());
+  EXPECT_FALSE(store_->AddAdminToken(viewer).has_value()) << "a secret is one token's";
+  EXPECT_EQ(store_->RevokeAdminToken(tests::TestId(1), tests::kTestEpoch).error().code(),
+            base::ErrorCode::kFailedPrecondition);
+  ASSERT_TRUE(store_->AddAdminToken(token(3, AdminRole::kAdmin)).has_value());
+  const base::WallTime third_expired = tests::kTestEpoch + std::chrono::hours(3);
+  EXPECT_FALSE(store_->RevokeAdminToken(tests::TestId(1), third_expired).has_value())
+      << "what has expired is no help";
+  ASSERT_TRUE(store_->RevokeAdminToken(tests::TestId(1), tests::kTestEpoch).has_value());
+  EXPECT_TRUE(store_->RevokeAdminToken(tests::TestId(1), third_expired).error().code() ==
+              base::ErrorCode::kFailedPrecondition);
+  EXPECT_TRUE(store_->RevokeAdminToken(tests::TestId(2), third_expired).has_value())
+      << "a viewer is not what is missed";
+  Reopen();
+  const auto found = queries_->FindAdminToken(tests::TestDigest(2));
+  ASSERT_TRUE(found.has_value());
+  EXPECT_EQ(found->created_by, tests::TestId(1));
+  EXPECT_EQ(found->revoked, third_expired);
+  EXPECT_EQ(queries_->FindAdminToken(tests::TestDigest(1))->revoked, tests::kTestEpoch);
+  EXPECT_EQ(queries_->ListAdminTokens({})->total, 3U);
+}
+
 TEST_P(StoreConformance, PublishesUpwardsOnlyAndNeverWithAPartMissing) {
   ASSERT_TRUE(store_->Publish(Bundle(2, 1, "part two")).has_value());
   EXPECT_TRUE(store_->Publish(Bundle(2, 1, "part two")).has_value()) << "again is fine";

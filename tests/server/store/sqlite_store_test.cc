@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "policy/base/limits.h"
+#include "server/store/sqlite/schema.h"
 #include "tests/server/store/conformance.h"
 #include "third_party/sqlite/database.h"
 #include "weighmaster/v1/batch.pb.h"
@@ -50,6 +51,33 @@ INSTANTIATE_TEST_SUITE_P(SqliteInMemory, StoreConformance,
                          ::testing::Values([] { return std::make_unique<MemoryPlace>(); }));
 INSTANTIATE_TEST_SUITE_P(SqliteOnDisk, StoreConformance,
                          ::testing::Values([] { return std::make_unique<DiskPlace>(); }));
+
+TEST(SqliteStore, TakesOverTokensOfTheFirstVersionAsThoseOfAdmins) {
+  const DiskPlace place;
+  {
+    auto file = sqlite::Database::Open(place.path());
+    ASSERT_TRUE(file.has_value());
+    ASSERT_TRUE((*file)->Migrate(kSchemaRoom, SchemaSteps().first(1)).has_value());
+    ASSERT_TRUE((*file)
+                    ->Execute("INSERT INTO admin_tokens (secret_sha256, name, created_us, "
+                              "expires_us) VALUES (x'" +
+                              tests::TestDigest(1).ToHex() + "', 'init', 7, NULL), (x'" +
+                              tests::TestDigest(2).ToHex() + "', 'bo', 8, 9)")
+                    .has_value());
+  }
+  const auto store = OpenAt(place.path());
+  const auto queries = store->OpenQueries();
+  const auto token = (*queries)->FindAdminToken(tests::TestDigest(1));
+  ASSERT_TRUE(token.has_value()) << token.error().ToString();
+  EXPECT_EQ(token->role, AdminRole::kAdmin);
+  EXPECT_EQ(token->scope, "");
+  EXPECT_EQ(base::ToMicroseconds(token->created), 7);
+  EXPECT_FALSE(token->expires.has_value() || token->revoked.has_value());
+  const auto page = (*queries)->ListAdminTokens({});
+  ASSERT_EQ(page->rows.size(), 2U);
+  EXPECT_NE(page->rows[0].id, page->rows[1].id);
+  EXPECT_EQ(base::ToMicroseconds(page->rows[1].expires.value()), 9);
+}
 
 TEST(SqliteStore, ReadersSeeTheLastCommitWhileTheWriterWrites) {
   DiskPlace place;

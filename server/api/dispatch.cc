@@ -1,0 +1,120 @@
+#include "server/api/dispatch.h"
+
+#include <google/protobuf/message.h>
+
+#include <algorithm>
+#include <type_traits>
+#include <utility>
+
+#include "policy/base/check.h"
+#include "policy/base/limits.h"
+#include "server/api/admin_api.h"
+#include "server/identity/permissions.h"
+#include "weighmaster/v1/admin.pb.h"
+
+namespace weighmaster::server::api {
+
+using base::Result;
+namespace limits = base::limits;
+
+template <typename Request, typename Response>
+void Dispatch::Bind(void (AdminApi::*method)(const identity::Caller&, Request&, Reply<Response>)) {
+  using Value = std::remove_const_t<Request>;
+  const auto found = std::ranges::find(methods_, Value::descriptor(), &Method::request);
+  WM_CHECK(found != methods_.end() && found->response == Response::descriptor());
+  Body& body = bodies_[static_cast<std::size_t>(found - methods_.begin())];
+  WM_CHECK(!body);
+  body = [&api = api_, method](const identity::Caller& caller, google::protobuf::Message& request,
+                               Reply<Message> reply) {
+    WM_CHECK(request.GetDescriptor() == Value::descriptor());
+    (api.*method)(caller, static_cast<Value&>(request),
+                  [reply = std::move(reply)](Result<Response> response) {
+                    if (!response.has_value()) return reply(std::move(response).error());
+                    reply(Message(std::make_shared<Response>(*std::move(response))));
+                  });
+  };
+}
+
+Dispatch::Dispatch(const base::Clock& clock, identity::Administrators& administrators,
+                   AdminApi& api)
+    : clock_(clock),
+      administrators_(administrators),
+      api_(api),
+      methods_(AdminMethods()),
+      bodies_(methods_.size()),
+      calls_(limits::kAdminCallInterval, limits::kAdminCallBurst, limits::kMaxAdminTokens) {
+  Bind(&AdminApi::GetFleet);
+  Bind(&AdminApi::ListEndpoints);
+  Bind(&AdminApi::GetEndpoint);
+  Bind(&AdminApi::ListSightings);
+  Bind(&AdminApi::Where);
+  Bind(&AdminApi::CreateToken);
+  Bind(&AdminApi::PublishPolicy);
+  Bind(&AdminApi::GetPolicy);
+  Bind(&AdminApi::ListFindings);
+  Bind(&AdminApi::RevokeEndpoint);
+  Bind(&AdminApi::CreateAdminToken);
+  Bind(&AdminApi::ListAdminTokens);
+  Bind(&AdminApi::RevokeAdminToken);
+  Bind(&AdminApi::WhoAmI);
+  for (const Body& body : bodies_) WM_CHECK(body != nullptr);
+}
+
+Dispatch::~Dispatch() = default;
+
+const Method& Dispatch::MethodFor(const google::protobuf::Descriptor& request) const {
+  const auto found = std::ranges::find(methods_, &request, &Method::request);
+  WM_CHECK(found != methods_.end());
+  return *found;
+}
+
+void Dispatch::Admit(const Method& method, const std::string& authorization,
+                     Reply<Admission> reply) {
+  administrators_.Authenticate(
+      authorization, [this, &method, alive = std::weak_ptr<const void>(alive_),
+                      reply = std::move(reply)](Result<identity::Caller> caller) {
+        if (alive.lock() == nullptr) return;
+        if (!caller.has_value()) return reply(std::move(caller).error());
+        if (auto status = Admissible(method, *caller); !status.has_value()) {
+          return reply(std::move(status).error());
+        }
+        Admission admission{&method, *std::move(caller), nullptr};
+        if (method.descriptor->client_streaming()) {
+          if (!streaming_.expired()) {
+            return reply(base::ResourceExhausted(
+                "another policy is being published; try again when that is done"));
+          }
+          admission.permit = std::make_shared<int>();
+          streaming_ = admission.permit;
+        }
+        reply(std::move(admission));
+      });
+}
+
+base::Status Dispatch::Admissible(const Method& method, const identity::Caller& caller) {
+  const auto wait =
+      calls_.Take(base::AsText(caller.token.id.view()), clock_.SinceBoot().since_boot);
+  if (wait > base::Duration(0)) {
+    return base::ResourceExhausted(
+        "too many calls with this token; try again in " +
+        std::to_string(std::chrono::ceil<std::chrono::milliseconds>(wait).count()) + " ms");
+  }
+  if (!identity::Allows(caller.token.role, method.permission)) {
+    return base::PermissionDenied(
+        "this token has the role " + std::string(store::AdminRoleName(caller.token.role)) +
+        ", which has no permission " + std::string(identity::PermissionName(method.permission)));
+  }
+  return {};
+}
+
+void Dispatch::Call(Admission admission, Message request, Reply<Message> reply) {
+  const auto held = std::make_shared<Admission>(std::move(admission));
+  const Body& body = bodies_[static_cast<std::size_t>(held->method - methods_.data())];
+  body(held->caller, *request, [held, request, reply = std::move(reply)](Result<Message> result) {
+    // Who publishes again on this answer is not to find itself in the way.
+    held->permit.reset();
+    reply(std::move(result));
+  });
+}
+
+}  // namespace weighmaster::server::api

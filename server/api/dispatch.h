@@ -1,0 +1,85 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "policy/base/loop.h"
+#include "policy/base/rate_limit.h"
+#include "policy/base/result.h"
+#include "policy/base/time.h"
+#include "server/api/methods.h"
+#include "server/identity/administrators.h"
+
+namespace google::protobuf {
+class Message;
+}  // namespace google::protobuf
+
+namespace weighmaster::server::api {
+
+class AdminApi;
+
+// The one way to AdminApi, whatever carries a call: who calls, whether they may, how often they
+// may, and only then the call. A call is in two steps, so that a transport can know its caller
+// before it reads a large request.
+//
+// What a method needs is said by its descriptor alone. A rule without a body here, or a body
+// without a rule, is a failed CHECK at the start.
+//
+// Loop-owned; replies come on the loop, that of Call perhaps at once, and none once it or the
+// AdminApi is destroyed. Everything passed in must outlive it.
+class Dispatch {
+ public:
+  template <typename T>
+  using Reply = std::function<void(base::Result<T>)>;
+  using Message = std::shared_ptr<google::protobuf::Message>;
+
+  // A call that may be made, once. While one of a streaming method is held, there is no other:
+  // that bounds what large requests hold in memory. Released on any thread.
+  struct Admission {
+    const Method* method = nullptr;  // lives as long as the Dispatch
+    identity::Caller caller;
+    std::shared_ptr<const void> permit;  // of a streaming method
+  };
+
+  Dispatch(const base::Clock& clock, identity::Administrators& administrators, AdminApi& api);
+  ~Dispatch();
+  Dispatch(const Dispatch&) = delete;
+  Dispatch& operator=(const Dispatch&) = delete;
+
+  const std::vector<Method>& methods() const { return methods_; }
+  // The one that takes such a request. There must be one.
+  const Method& MethodFor(const google::protobuf::Descriptor& request) const;
+
+  // `authorization` is the metadata's value ("Bearer wma1.…", "" if there is none). Nothing else in
+  // a request says who the caller is. UNAUTHENTICATED, see Administrators; PERMISSION_DENIED: the
+  // token's role may not; RESOURCE_EXHAUSTED: too many calls of this token
+  // (limits::kAdminCallBurst), or somebody else is publishing.
+  void Admit(const Method& method, const std::string& authorization, Reply<Admission> reply);
+
+  // The request must be of the admitted method's type; what is in it may be taken out.
+  void Call(Admission admission, Message request, Reply<Message> reply);
+
+ private:
+  using Body =
+      std::function<void(const identity::Caller&, google::protobuf::Message&, Reply<Message>)>;
+
+  template <typename Request, typename Response>
+  void Bind(void (AdminApi::*method)(const identity::Caller&, Request&, Reply<Response>));
+  base::Status Admissible(const Method& method, const identity::Caller& caller);
+
+  // Constant after construction.
+  const base::Clock& clock_;
+  identity::Administrators& administrators_;
+  AdminApi& api_;
+  const std::vector<Method> methods_;
+  std::vector<Body> bodies_;  // parallel to methods_
+  const std::shared_ptr<const void> alive_ = std::make_shared<int>();
+
+  // Owned by the loop.
+  base::RateLimit calls_;                // by token
+  std::weak_ptr<const void> streaming_;  // the permit that was given last
+};
+
+}  // namespace weighmaster::server::api

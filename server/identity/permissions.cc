@@ -1,0 +1,77 @@
+#include "server/identity/permissions.h"
+
+#include <algorithm>
+
+#include "policy/model/named.h"
+
+namespace weighmaster::server::identity {
+namespace {
+
+using store::AdminRole;
+
+constexpr model::Named<Permission> kNames[] = {
+    {Permission::kKnowOneself, "know_oneself"},
+    {Permission::kReadInventory, "read_inventory"},
+    {Permission::kReadPolicy, "read_policy"},
+    {Permission::kRevokeEndpoints, "revoke_endpoints"},
+    {Permission::kCreateEnrolmentTokens, "create_enrolment_tokens"},
+    {Permission::kPublishPolicy, "publish_policy"},
+    {Permission::kManageAdminTokens, "manage_admin_tokens"},
+    {Permission::kReadAudit, "read_audit"}};
+
+struct Row {
+  Permission permission;
+  bool viewer;
+  bool responder;
+  bool policy_author;
+  bool admin;
+};
+constexpr Row kTable[] = {
+    {Permission::kKnowOneself, true, true, true, true},
+    {Permission::kReadInventory, true, true, true, true},
+    {Permission::kReadPolicy, true, true, true, true},
+    {Permission::kRevokeEndpoints, false, true, false, true},
+    {Permission::kCreateEnrolmentTokens, false, false, false, true},
+    {Permission::kPublishPolicy, false, false, true, true},
+    {Permission::kManageAdminTokens, false, false, false, true},
+    {Permission::kReadAudit, false, false, false, true},
+};
+static_assert(std::size(kTable) == kPermissions && std::size(kNames) == kPermissions);
+
+bool Allows(const Row& row, AdminRole role) {
+  switch (role) {
+    case AdminRole::kViewer:
+      return row.viewer;
+    case AdminRole::kResponder:
+      return row.responder;
+    case AdminRole::kPolicyAuthor:
+      return row.policy_author;
+    case AdminRole::kAdmin:
+      return row.admin;
+  }
+  return false;
+}
+
+}  // namespace
+
+std::string_view PermissionName(Permission permission) { return model::NameOf(kNames, permission); }
+
+bool Allows(AdminRole role, Permission permission) {
+  return std::ranges::any_of(
+      kTable, [&](const Row& row) { return row.permission == permission && Allows(row, role); });
+}
+
+std::vector<Permission> PermissionsOf(AdminRole role) {
+  std::vector<Permission> permissions;
+  for (const Row& row : kTable) {
+    if (Allows(row, role)) permissions.push_back(row.permission);
+  }
+  return permissions;
+}
+
+bool MayGrant(AdminRole granter, AdminRole granted) {
+  return std::ranges::all_of(
+      kTable, [&](const Row& row) { return !Allows(row, granted) || Allows(row, granter); });
+}
+
+}  // namespace weighmaster::server::identity

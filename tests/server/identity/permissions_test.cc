@@ -1,0 +1,31 @@
+#include "server/identity/permissions.h"
+
+#include <gtest/gtest.h>
+
+namespace weighmaster::server::identity {
+namespace {
+
+using store::AdminRole;
+
+constexpr AdminRole kRoles[] = {AdminRole::kViewer, AdminRole::kResponder, AdminRole::kPolicyAuthor,
+                                AdminRole::kAdmin};
+
+TEST(Permissions, AreAllOfThemTheAdminsAndNoneOfAStrangersRole) {
+  EXPECT_EQ(PermissionsOf(AdminRole::kAdmin).size(), static_cast<std::size_t>(kPermissions));
+  EXPECT_TRUE(PermissionsOf(static_cast<AdminRole>(9)).empty());
+  EXPECT_FALSE(Allows(AdminRole::kAdmin, static_cast<Permission>(99)));
+}
+
+TEST(Permissions, AreGivenAwayOnlyByWhoHasThem) {
+  for (const AdminRole role : kRoles) {
+    EXPECT_TRUE(MayGrant(AdminRole::kAdmin, role));
+    EXPECT_TRUE(MayGrant(role, role));
+    EXPECT_TRUE(MayGrant(role, AdminRole::kViewer));
+    EXPECT_EQ(MayGrant(role, AdminRole::kAdmin), role == AdminRole::kAdmin);
+  }
+  EXPECT_FALSE(MayGrant(AdminRole::kResponder, AdminRole::kPolicyAuthor));
+  EXPECT_FALSE(MayGrant(AdminRole::kPolicyAuthor, AdminRole::kResponder));
+}
+
+}  // namespace
+}  // namespace weighmaster::server::identity
