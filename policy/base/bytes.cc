@@ -1,5 +1,6 @@
 #include "policy/base/bytes.h"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 
@@ -135,6 +136,15 @@ bool IsUtf8(std::string_view text) {
     text.remove_prefix(point.length);
   }
   return true;
+}
+
+std::string CutText(std::string_view text, std::size_t most) {
+  std::size_t size = std::min(text.size(), most);
+  while (size > 0 && size < text.size() &&
+         (static_cast<unsigned char>(text[size]) & 0xc0) == 0x80) {
+    --size;
+  }
+  return std::string(text.substr(0, size));
 }
 
 std::string EscapeForDisplay(std::string_view text) {

@@ -34,6 +34,9 @@ Result<Bytes> Base64UrlDecode(std::string_view text);
 // U+10FFFF).
 bool IsUtf8(std::string_view text);
 
+// At most `most` bytes of the text, and no half of a UTF-8 character at the end.
+std::string CutText(std::string_view text, std::size_t most);
+
 // Foreign text made fit for one line of a terminal or a log: well-formed UTF-8 stays, every control
 // character (C0, C1, DEL, U+2028, U+2029, the bidirectional overrides) and every byte that is not
 // UTF-8 becomes \xNN, and a backslash becomes \\, so that the form is reversible byte by byte.

@@ -256,6 +256,10 @@ inline constexpr std::size_t kMaxAdminTokenNameBytes = 128;
 // and told when to come back.
 inline constexpr int kAdminCallBurst = 200;
 inline constexpr std::chrono::milliseconds kAdminCallInterval{10};
+// Refused calls of one token that are written into the audit log: a burst, then one an interval.
+// Those past it are refused all the same.
+inline constexpr int kAuditRefusalBurst = 10;
+inline constexpr std::chrono::minutes kAuditRefusalInterval{1};
 // What the audit log keeps of a request, as text; the rest is cut off, and it says so.
 inline constexpr std::size_t kMaxAuditSummaryBytes = 1 * kKiB;
 // The reviewed text of a published policy is kMaxPolicyBytes; a bundle has at most this many parts.
@@ -306,7 +310,7 @@ inline constexpr std::size_t kMaxRestAnswerBytes = 32 * kMiB;
 inline constexpr std::size_t kMaxRestCallsWaiting = 64;
 // From the connection to the end of the handshake; from there, or from the answer before, to the
 // end of the next headers; from there to the end of the body; from the answer's first byte to its
-// last. A slower peer is cut off, one that was slow with a body is told 408 first.
+// last. A slower peer is cut off.
 inline constexpr std::chrono::seconds kRestHandshakeTimeout{10};
 inline constexpr std::chrono::seconds kRestHeaderTimeout{30};
 inline constexpr std::chrono::seconds kRestBodyTimeout{30};

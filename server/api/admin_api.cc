@@ -258,13 +258,26 @@ void AdminApi::ListAdminTokens(const identity::Caller&, const v1::ListAdminToken
                                Reply<v1::ListAdminTokensResponse> reply) {
   Answer<v1::ListAdminTokensResponse>(
       std::move(reply), [request](store::Queries& queries) -> Result<v1::ListAdminTokensResponse> {
-        v1::PageRequest wanted;
-        wanted.set_page_size(request.page_size());
-        wanted.set_page_token(request.page_token());
-        WM_ASSIGN_OR_RETURN(const store::PageQuery query, ParsePage(wanted));
+        WM_ASSIGN_OR_RETURN(const store::PageQuery query,
+                            ParsePage(request.page_size(), request.page_token()));
         WM_ASSIGN_OR_RETURN(const auto page, queries.ListAdminTokens(query));
         v1::ListAdminTokensResponse response;
         for (const auto& row : page.rows) ToProto(row, *response.add_admin_tokens());
+        response.set_next_page_token(PageToken(page.next));
+        response.set_total(page.total);
+        return response;
+      });
+}
+
+void AdminApi::ListAuditEntries(const identity::Caller&, const v1::ListAuditEntriesRequest& request,
+                                Reply<v1::ListAuditEntriesResponse> reply) {
+  Answer<v1::ListAuditEntriesResponse>(
+      std::move(reply), [request](store::Queries& queries) -> Result<v1::ListAuditEntriesResponse> {
+        WM_ASSIGN_OR_RETURN(const store::PageQuery query,
+                            ParsePage(request.page_size(), request.page_token()));
+        WM_ASSIGN_OR_RETURN(const auto page, queries.ListAuditEntries(query));
+        v1::ListAuditEntriesResponse response;
+        for (const store::AuditEntry& row : page.rows) ToProto(row, *response.add_entries());
         response.set_next_page_token(PageToken(page.next));
         response.set_total(page.total);
         return response;

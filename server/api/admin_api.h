@@ -21,6 +21,8 @@ class GetPolicyRequest;
 class GetPolicyResponse;
 class ListAdminTokensRequest;
 class ListAdminTokensResponse;
+class ListAuditEntriesRequest;
+class ListAuditEntriesResponse;
 class ListEndpointsRequest;
 class ListEndpointsResponse;
 class ListFindingsRequest;
@@ -99,6 +101,8 @@ class AdminApi {
                        Reply<v1::ListAdminTokensResponse> reply);
   void RevokeAdminToken(const identity::Caller& caller, const v1::RevokeAdminTokenRequest& request,
                         Reply<v1::RevokeAdminTokenResponse> reply);
+  void ListAuditEntries(const identity::Caller& caller, const v1::ListAuditEntriesRequest& request,
+                        Reply<v1::ListAuditEntriesResponse> reply);
   void WhoAmI(const identity::Caller& caller, const v1::WhoAmIRequest& request,
               Reply<v1::WhoAmIResponse> reply);
 

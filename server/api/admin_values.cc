@@ -15,13 +15,16 @@ constexpr std::string_view kPagePrefix = "p1.";
 }  // namespace
 
 base::Result<store::PageQuery> ParsePage(const v1::PageRequest& page) {
+  return ParsePage(page.page_size(), page.page_token());
+}
+
+base::Result<store::PageQuery> ParsePage(std::uint32_t size, std::string_view token) {
   store::PageQuery query;
-  if (page.page_size() > base::limits::kMaxPageSize) {
+  if (size > base::limits::kMaxPageSize) {
     return base::InvalidArgument("a page has at most " +
                                  std::to_string(base::limits::kMaxPageSize) + " rows");
   }
-  query.size = page.page_size();
-  std::string_view token = page.page_token();
+  query.size = size;
   if (token.empty()) return query;
   const auto refused = base::InvalidArgument("page_token is not one that this server made");
   if (!token.starts_with(kPagePrefix)) return refused;
@@ -95,6 +98,19 @@ void ToProto(const store::AdminTokenRecord& row, v1::AdminToken& out) {
   if (row.created_by.has_value()) out.set_created_by_token_id(row.created_by->ToHex());
   if (row.expires.has_value()) out.set_expires_time_us(base::ToMicroseconds(*row.expires));
   if (row.revoked.has_value()) out.set_revoked_time_us(base::ToMicroseconds(*row.revoked));
+}
+
+void ToProto(const store::AuditEntry& entry, v1::AuditEntry& out) {
+  out.set_number(entry.row.number);
+  out.set_time_us(base::ToMicroseconds(entry.row.time));
+  out.set_token_id(entry.row.token_id.ToHex());
+  out.set_token_name(entry.row.token_name);
+  out.set_method(entry.row.method);
+  out.set_outcome(static_cast<v1::AuditOutcome>(entry.row.outcome));
+  out.set_begun_number(entry.row.begun_number);
+  out.set_code(entry.row.code);
+  out.set_summary(entry.row.summary);
+  out.set_sha256(entry.digest.ToHex());
 }
 
 void ToProto(const store::FleetCoverage& coverage, v1::FleetCoverage& out) {

@@ -9,6 +9,7 @@
 #include "policy/base/check.h"
 #include "policy/base/limits.h"
 #include "server/api/admin_api.h"
+#include "server/api/audit_log.h"
 #include "server/identity/permissions.h"
 #include "weighmaster/v1/admin.pb.h"
 
@@ -36,9 +37,10 @@ void Dispatch::Bind(void (AdminApi::*method)(const identity::Caller&, Request&, 
 }
 
 Dispatch::Dispatch(const base::Clock& clock, identity::Administrators& administrators,
-                   AdminApi& api)
+                   AuditLog& audit, AdminApi& api)
     : clock_(clock),
       administrators_(administrators),
+      audit_(audit),
       api_(api),
       methods_(AdminMethods()),
       bodies_(methods_.size()),
@@ -56,6 +58,7 @@ Dispatch::Dispatch(const base::Clock& clock, identity::Administrators& administr
   Bind(&AdminApi::CreateAdminToken);
   Bind(&AdminApi::ListAdminTokens);
   Bind(&AdminApi::RevokeAdminToken);
+  Bind(&AdminApi::ListAuditEntries);
   Bind(&AdminApi::WhoAmI);
   for (const Body& body : bodies_) WM_CHECK(body != nullptr);
 }
@@ -76,6 +79,8 @@ void Dispatch::Admit(const Method& method, const std::string& authorization,
         if (alive.lock() == nullptr) return;
         if (!caller.has_value()) return reply(std::move(caller).error());
         if (auto status = Admissible(method, *caller); !status.has_value()) {
+          const bool may_not = status.error().code() == base::ErrorCode::kPermissionDenied;
+          if (may_not && method.audited) audit_.Refused(*caller, method);
           return reply(std::move(status).error());
         }
         Admission admission{&method, *std::move(caller), nullptr};
@@ -109,12 +114,41 @@ base::Status Dispatch::Admissible(const Method& method, const identity::Caller& 
 
 void Dispatch::Call(Admission admission, Message request, Reply<Message> reply) {
   const auto held = std::make_shared<Admission>(std::move(admission));
-  const Body& body = bodies_[static_cast<std::size_t>(held->method - methods_.data())];
-  body(held->caller, *request, [held, request, reply = std::move(reply)](Result<Message> result) {
-    // Who publishes again on this answer is not to find itself in the way.
-    held->permit.reset();
+  // The body refers to both until it has answered.
+  auto answer = [held, request, reply = std::move(reply)](Result<Message> result) {
+    held->permit.reset();  // who publishes again on this answer is not to find itself in the way
     reply(std::move(result));
-  });
+  };
+  if (held->method->audited) return RunAudited(held, request, std::move(answer));
+  Run(*held, *request, std::move(answer));
+}
+
+void Dispatch::Run(const Admission& admission, google::protobuf::Message& request,
+                   Reply<Message> reply) {
+  const Body& body = bodies_[static_cast<std::size_t>(admission.method - methods_.data())];
+  body(admission.caller, request, std::move(reply));
+}
+
+void Dispatch::RunAudited(const std::shared_ptr<Admission>& admission, const Message& request,
+                          Reply<Message> reply) {
+  audit_.Begun(admission->caller, *admission->method, *request,
+               [this, admission, request, reply = std::move(reply)](Result<std::uint64_t> begun) {
+                 if (!begun.has_value()) {
+                   return reply(std::move(begun).error().While(
+                       "writing the audit log; nothing was changed"));
+                 }
+                 Run(*admission, *request,
+                     [this, admission, number = *begun, reply](Result<Message> result) {
+                       auto report = [result, reply](base::Status written) {
+                         if (written.has_value()) return reply(result);
+                         reply(std::move(written).error().While(
+                             "writing the outcome into the audit log; the call itself " +
+                             std::string(result.has_value() ? "was done" : "failed")));
+                       };
+                       audit_.Ended(admission->caller, *admission->method, number, result,
+                                    std::move(report));
+                     });
+               });
 }
 
 }  // namespace weighmaster::server::api

@@ -19,6 +19,7 @@ class Message;
 namespace weighmaster::server::api {
 
 class AdminApi;
+class AuditLog;
 
 // The one way to AdminApi, whatever carries a call: who calls, whether they may, how often they
 // may, and only then the call. A call is in two steps, so that a transport can know its caller
@@ -43,7 +44,8 @@ class Dispatch {
     std::shared_ptr<const void> permit;  // of a streaming method
   };
 
-  Dispatch(const base::Clock& clock, identity::Administrators& administrators, AdminApi& api);
+  Dispatch(const base::Clock& clock, identity::Administrators& administrators, AuditLog& audit,
+           AdminApi& api);
   ~Dispatch();
   Dispatch(const Dispatch&) = delete;
   Dispatch& operator=(const Dispatch&) = delete;
@@ -58,7 +60,9 @@ class Dispatch {
   // (limits::kAdminCallBurst), or somebody else is publishing.
   void Admit(const Method& method, const std::string& authorization, Reply<Admission> reply);
 
-  // The request must be of the admitted method's type; what is in it may be taken out.
+  // The request must be of the admitted method's type; what is in it may be taken out. An audited
+  // call whose begin can't be written down does not happen; one whose outcome can't be is reported
+  // as failed.
   void Call(Admission admission, Message request, Reply<Message> reply);
 
  private:
@@ -68,10 +72,14 @@ class Dispatch {
   template <typename Request, typename Response>
   void Bind(void (AdminApi::*method)(const identity::Caller&, Request&, Reply<Response>));
   base::Status Admissible(const Method& method, const identity::Caller& caller);
+  void Run(const Admission& admission, google::protobuf::Message& request, Reply<Message> reply);
+  void RunAudited(const std::shared_ptr<Admission>& admission, const Message& request,
+                  Reply<Message> reply);
 
   // Constant after construction.
   const base::Clock& clock_;
   identity::Administrators& administrators_;
+  AuditLog& audit_;
   AdminApi& api_;
   const std::vector<Method> methods_;
   std::vector<Body> bodies_;  // parallel to methods_

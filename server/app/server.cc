@@ -68,7 +68,8 @@ base::Status Server::OpenRooms(identity::FleetFiles files, std::string address) 
                       *lists_deltas_, *writer_, *store_, authority_->files().ack_key, lineage_});
   api_ = std::make_unique<api::AdminApi>(loop_, *authority_, *administrators_, *fleet_, *rollout_,
                                          *reader_, *queries_, std::string(base::kVersion));
-  dispatch_ = std::make_unique<api::Dispatch>(clock_, *administrators_, *api_);
+  audit_ = std::make_unique<api::AuditLog>(loop_, clock_, *writer_, *store_);
+  dispatch_ = std::make_unique<api::Dispatch>(clock_, *administrators_, *audit_, *api_);
   return {};
 }
 

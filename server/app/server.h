@@ -7,6 +7,7 @@
 #include "policy/base/result.h"
 #include "policy/base/time.h"
 #include "server/api/admin_api.h"
+#include "server/api/audit_log.h"
 #include "server/api/dispatch.h"
 #include "server/fleet/fleet.h"
 #include "server/identity/administrators.h"
@@ -68,6 +69,7 @@ class Server {
   std::unique_ptr<rollout::Rollout> rollout_;
   std::unique_ptr<fleet::Fleet> fleet_;
   std::unique_ptr<api::AdminApi> api_;
+  std::unique_ptr<api::AuditLog> audit_;
   std::unique_ptr<api::Dispatch> dispatch_;
   std::unique_ptr<rpc::AgentCalls> agents_;
   std::unique_ptr<rpc::Server> rpc_;

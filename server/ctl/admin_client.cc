@@ -145,6 +145,10 @@ base::Status AdminClient::RevokeAdminToken(const v1::RevokeAdminTokenRequest& in
                                            v1::RevokeAdminTokenResponse& out) {
   return Call(&Stub::RevokeAdminToken, in, out);
 }
+base::Status AdminClient::ListAuditEntries(const v1::ListAuditEntriesRequest& in,
+                                           v1::ListAuditEntriesResponse& out) {
+  return Call(&Stub::ListAuditEntries, in, out);
+}
 base::Status AdminClient::WhoAmI(const v1::WhoAmIRequest& in, v1::WhoAmIResponse& out) {
   return Call(&Stub::WhoAmI, in, out);
 }

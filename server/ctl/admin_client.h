@@ -16,6 +16,8 @@ class GetPolicyRequest;
 class GetPolicyResponse;
 class ListAdminTokensRequest;
 class ListAdminTokensResponse;
+class ListAuditEntriesRequest;
+class ListAuditEntriesResponse;
 class ListEndpointsRequest;
 class ListEndpointsResponse;
 class ListFindingsRequest;
@@ -61,6 +63,8 @@ class AdminClient {
                                v1::ListAdminTokensResponse& out);
   base::Status RevokeAdminToken(const v1::RevokeAdminTokenRequest& in,
                                 v1::RevokeAdminTokenResponse& out);
+  base::Status ListAuditEntries(const v1::ListAuditEntriesRequest& in,
+                                v1::ListAuditEntriesResponse& out);
   base::Status WhoAmI(const v1::WhoAmIRequest& in, v1::WhoAmIResponse& out);
 
  private:

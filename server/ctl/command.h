@@ -61,6 +61,7 @@ struct Command {
 };
 
 std::vector<Command> AdminCommands();      // whoami, admin-tokens create, list, revoke
+std::vector<Command> AuditCommands();      // audit list, verify
 std::vector<Command> FleetCommands();      // login, endpoints, tokens create, revoke, findings
 std::vector<Command> InventoryCommands();  // inventory, where
 std::vector<Command> PolicyCommands();     // policy lint, sign, publish, show

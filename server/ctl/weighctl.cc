@@ -12,7 +12,7 @@ namespace {
 
 std::vector<Command> AllCommands() {
   std::vector<Command> commands = FleetCommands();
-  for (auto& more : {InventoryCommands(), PolicyCommands(), AdminCommands()}) {
+  for (auto& more : {InventoryCommands(), PolicyCommands(), AdminCommands(), AuditCommands()}) {
     commands.insert(commands.end(), more.begin(), more.end());
   }
   return commands;

@@ -53,8 +53,8 @@ base::Status CheckWish(const Caller& creator, const AdminTokenWish& wish, base::
                                  std::to_string(limits::kMaxAdminTokenNameBytes) + " bytes");
   }
   if (!wish.scope.empty()) {
-    return base::Error(base::ErrorCode::kUnimplemented,
-                       "scope must be empty: endpoints have no labels yet that it could select");
+    return base::InvalidArgument(
+        "scope must be empty: endpoints have no labels yet that it could select");
   }
   if (wish.valid_for <= base::Duration(0) || wish.valid_for > limits::kMaxAdminTokenValidity) {
     return base::InvalidArgument("valid_for_ms is above 0 and at most 366 days");

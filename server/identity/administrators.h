@@ -60,9 +60,9 @@ class Administrators {
   // expired or was revoked; the message says which.
   void Authenticate(const std::string& authorization, Reply<Caller> reply);
 
-  // INVALID_ARGUMENT: no name, or a validity that is none or past the limit. PERMISSION_DENIED: it
-  // could do more, or for longer, than the creator's own. UNIMPLEMENTED: a scope, because endpoints
-  // have no labels yet that it could select.
+  // INVALID_ARGUMENT: no name, a validity that is none or past the limit, or a scope, because
+  // endpoints have no labels yet that it could select. PERMISSION_DENIED: it could do more, or for
+  // longer, than the creator's own.
   void Create(const Caller& creator, AdminTokenWish wish, Reply<NewAdminToken> reply);
 
   // See store::Store::RevokeAdminToken.

@@ -22,12 +22,7 @@ constexpr std::size_t kSecretBytes = 32;
 constexpr std::size_t kMaxRequestBytes = 16 * base::limits::kKiB;
 
 std::string CutFact(const std::string& text) {
-  std::size_t size = std::min(text.size(), base::limits::kMaxFactBytes);
-  while (size > 0 && size < text.size() &&
-         (static_cast<unsigned char>(text[size]) & 0xc0) == 0x80) {
-    --size;
-  }
-  return text.substr(0, size);
+  return base::CutText(text, base::limits::kMaxFactBytes);
 }
 
 store::MachineFacts MachineOf(const v1::MachineFacts& in) {

@@ -225,6 +225,12 @@ Reactor* AdminService::RevokeAdminToken(Context* context,
   return Carry(*context, *request, *response);
 }
 
+Reactor* AdminService::ListAuditEntries(Context* context,
+                                        const v1::ListAuditEntriesRequest* request,
+                                        v1::ListAuditEntriesResponse* response) {
+  return Carry(*context, *request, *response);
+}
+
 Reactor* AdminService::WhoAmI(Context* context, const v1::WhoAmIRequest* request,
                               v1::WhoAmIResponse* response) {
   return Carry(*context, *request, *response);

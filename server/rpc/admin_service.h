@@ -47,6 +47,8 @@ class AdminService final : public v1::AdminService::CallbackService {
                            v1::ListAdminTokensResponse* response) override;
   Reactor* RevokeAdminToken(Context* context, const v1::RevokeAdminTokenRequest* request,
                             v1::RevokeAdminTokenResponse* response) override;
+  Reactor* ListAuditEntries(Context* context, const v1::ListAuditEntriesRequest* request,
+                            v1::ListAuditEntriesResponse* response) override;
   Reactor* WhoAmI(Context* context, const v1::WhoAmIRequest* request,
                   v1::WhoAmIResponse* response) override;
 

@@ -28,6 +28,8 @@ class Queries {
   // Also one that expired or was revoked: that is the caller's to judge.
   virtual base::Result<AdminTokenRecord> FindAdminToken(const model::Sha256& secret_sha256) = 0;
   virtual base::Result<Page<AdminTokenRecord>> ListAdminTokens(const PageQuery& page) = 0;
+  // Oldest first.
+  virtual base::Result<Page<AuditEntry>> ListAuditEntries(const PageQuery& page) = 0;
 
   // 0: the newest. NOT_FOUND when there is none.
   virtual base::Result<StoredBundle> FindBundle(std::uint64_t version) = 0;
@@ -69,6 +71,8 @@ class Store {
   // Again is fine. NOT_FOUND when there is no such token. FAILED_PRECONDITION: no token of the role
   // admin would be good at `now`, and nobody could make another.
   virtual base::Status RevokeAdminToken(const model::Id& token, base::WallTime now) = 0;
+  // Puts the row at the end of the audit log: its number and digest are given here. The number.
+  virtual base::Result<std::uint64_t> AppendAudit(const wire::AuditRow& row) = 0;
 
   // Spends one use of the token and adds the endpoint. An agent that lost the answer and asks again
   // with the same token and key gets the id that it got, and no use is spent. UNAUTHENTICATED: the

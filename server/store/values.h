@@ -15,6 +15,7 @@
 #include "policy/model/path.h"
 #include "policy/model/sighting.h"
 #include "policy/model/verdict.h"
+#include "proto/wire/audit.h"
 #include "proto/wire/seal.h"
 #include "proto/wire/trust.h"
 #include "server/store/event_write.h"
@@ -123,6 +124,11 @@ struct AdminTokenRecord {
   std::optional<model::Id> created_by;  // the token; none: `init`
   std::optional<base::WallTime> expires;
   std::optional<base::WallTime> revoked;
+};
+
+struct AuditEntry {
+  wire::AuditRow row;
+  model::Sha256 digest;
 };
 
 struct ChainHead {

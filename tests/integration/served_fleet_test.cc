@@ -16,6 +16,7 @@
 #include "policy/base/check.h"
 #include "policy/base/limits.h"
 #include "server/api/admin_api.h"
+#include "server/api/audit_log.h"
 #include "server/api/dispatch.h"
 #include "server/fleet/fleet.h"
 #include "server/identity/administrators.h"
@@ -80,7 +81,7 @@ class ServedFleetTest : public testing::Test {
                                            *acknowledger_, model::Id{{1}}});
     admin_.emplace(loop_, *authority_, administrators_, *fleet_, rollout_, reader_, *queries_,
                    "test");
-    dispatch_.emplace(clock_, administrators_, *admin_);
+    dispatch_.emplace(clock_, administrators_, audit_, *admin_);
     agents_ = rpc::MakeAgentCalls(*authority_, *fleet_);
     server_ = Must(rpc::Server::Start(options, loop_, clock_, *agents_, &*dispatch_));
     grpc::SslCredentialsOptions tls;
@@ -194,6 +195,7 @@ class ServedFleetTest : public testing::Test {
   identity::Administrators administrators_{loop_,   clock_,  random_,  writer_,
                                            *store_, reader_, *queries_};
   std::optional<api::AdminApi> admin_;
+  api::AuditLog audit_{loop_, clock_, writer_, *store_};
   std::optional<api::Dispatch> dispatch_;
   std::unique_ptr<rpc::AgentCalls> agents_;
   std::unique_ptr<rpc::Server> server_;

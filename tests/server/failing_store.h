@@ -51,6 +51,20 @@ class FailingStore final : public server::store::Store {
   base::Status RevokeAdminToken(const model::Id& token, base::WallTime now) override {
     return real_.RevokeAdminToken(token, now);
   }
+  // After so many rows of the audit log the next `times` fail.
+  void FailAudit(int after, int times) {
+    audits_well_ = after;
+    audits_left_ = times;
+  }
+  base::Result<std::uint64_t> AppendAudit(const wire::AuditRow& row) override {
+    if (audits_well_ > 0) {
+      --audits_well_;
+    } else if (audits_left_ > 0) {
+      --audits_left_;
+      return base::ResourceExhausted("SQLite: database or disk is full");
+    }
+    return real_.AppendAudit(row);
+  }
   base::Result<model::Id> Enrol(const model::Sha256& token, base::WallTime now,
                                 const server::store::NewEndpoint& endpoint) override {
     return real_.Enrol(token, now, endpoint);
@@ -74,6 +88,8 @@ class FailingStore final : public server::store::Store {
   Mode mode_ = Mode::kWell;
   int left_ = 0;
   int commits_ = 0;
+  int audits_left_ = 0;
+  int audits_well_ = 0;
 };
 
 }  // namespace weighmaster::tests

@@ -230,7 +230,22 @@ INSERT INTO admin_tokens (id, token_id, secret_sha256, name, role, scope, create
 DROP TABLE admin_tokens_1;
 )sql";
 
-constexpr std::string_view kSteps[] = {kVersion1, kVersion2};
+constexpr std::string_view kVersion3 = R"sql(
+CREATE TABLE audit (
+  number INTEGER PRIMARY KEY,
+  time_us INTEGER NOT NULL,
+  token_id BLOB NOT NULL,
+  token_name TEXT NOT NULL,
+  method TEXT NOT NULL,
+  outcome INTEGER NOT NULL,
+  begun_number INTEGER NOT NULL,
+  code INTEGER NOT NULL,
+  summary TEXT NOT NULL,
+  sha256 BLOB NOT NULL
+) STRICT;
+)sql";
+
+constexpr std::string_view kSteps[] = {kVersion1, kVersion2, kVersion3};
 
 }  // namespace
 

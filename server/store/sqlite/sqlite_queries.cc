@@ -145,6 +145,41 @@ Result<AdminTokenRecord> ReadAdminToken(const Statement& row) {
   return token;
 }
 
+Result<AuditEntry> ReadAuditEntry(const Statement& row) {
+  AuditEntry entry;
+  entry.row.number = Number(row, 0);
+  entry.row.time = Time(row, 1);
+  WM_ASSIGN_OR_RETURN(entry.row.token_id, Stored(model::IdFromBytes(row.Blob(2)), "token id"));
+  entry.row.token_name = row.Text(3);
+  entry.row.method = row.Text(4);
+  entry.row.outcome = static_cast<wire::AuditOutcome>(row.Int(5));
+  entry.row.begun_number = Number(row, 6);
+  entry.row.code = static_cast<std::uint32_t>(row.Int(7));
+  entry.row.summary = row.Text(8);
+  WM_ASSIGN_OR_RETURN(entry.digest, Stored(model::Sha256FromBytes(row.Blob(9)), "digest"));
+  return entry;
+}
+
+// The rows of a statement whose first column is the key and whose parameters are the key before and
+// the number of rows. The total is the caller's to add.
+template <typename Row>
+Result<Page<Row>> ReadPage(Statement& rows, const PageQuery& query,
+                           Result<Row> (*read)(const Statement&)) {
+  const std::size_t size = SizeOf(query);
+  Page<Row> page;
+  std::vector<std::uint64_t> keys;
+  rows.Bind(Column(query.after)).Bind(Column(size + 1));
+  while (true) {
+    WM_ASSIGN_OR_RETURN(const bool more, rows.Step());
+    if (!more) break;
+    WM_ASSIGN_OR_RETURN(Row row, read(rows));
+    page.rows.push_back(std::move(row));
+    keys.push_back(Number(rows, 0));
+  }
+  CutPage(page, keys, size);
+  return page;
+}
+
 }  // namespace
 
 class SqliteQueries::Snapshot {
@@ -234,26 +269,25 @@ Result<AdminTokenRecord> SqliteQueries::FindAdminToken(const model::Sha256& secr
 
 Result<Page<AdminTokenRecord>> SqliteQueries::ListAdminTokens(const PageQuery& query) {
   WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_));
-  const std::size_t size = SizeOf(query);
-  Page<AdminTokenRecord> page;
-  std::vector<std::uint64_t> keys;
-  {
-    WM_ASSIGN_OR_RETURN(
-        Statement rows,
-        database_.Prepare("SELECT id, token_id, secret_sha256, name, role, scope, created_us, "
-                          "created_by, expires_us, revoked_us FROM admin_tokens "
-                          "WHERE id > ? ORDER BY id LIMIT ?"));
-    rows.Bind(Column(query.after)).Bind(Column(size + 1));
-    while (true) {
-      WM_ASSIGN_OR_RETURN(const bool more, rows.Step());
-      if (!more) break;
-      WM_ASSIGN_OR_RETURN(AdminTokenRecord row, ReadAdminToken(rows));
-      page.rows.push_back(std::move(row));
-      keys.push_back(Number(rows, 0));
-    }
-  }
-  CutPage(page, keys, size);
+  WM_ASSIGN_OR_RETURN(
+      Statement rows,
+      database_.Prepare("SELECT id, token_id, secret_sha256, name, role, scope, created_us, "
+                        "created_by, expires_us, revoked_us FROM admin_tokens "
+                        "WHERE id > ? ORDER BY id LIMIT ?"));
+  WM_ASSIGN_OR_RETURN(auto page, ReadPage(rows, query, ReadAdminToken));
   WM_ASSIGN_OR_RETURN(page.total, Count("SELECT count(*) FROM admin_tokens"));
+  return page;
+}
+
+Result<Page<AuditEntry>> SqliteQueries::ListAuditEntries(const PageQuery& query) {
+  WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_));
+  WM_ASSIGN_OR_RETURN(
+      Statement rows,
+      database_.Prepare("SELECT number, time_us, token_id, token_name, method, outcome, "
+                        "begun_number, code, summary, sha256 FROM audit "
+                        "WHERE number > ? ORDER BY number LIMIT ?"));
+  WM_ASSIGN_OR_RETURN(auto page, ReadPage(rows, query, ReadAuditEntry));
+  WM_ASSIGN_OR_RETURN(page.total, Count("SELECT count(*) FROM audit"));
   return page;
 }
 

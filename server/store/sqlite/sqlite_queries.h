@@ -26,6 +26,7 @@ class SqliteQueries final : public Queries {
   base::Result<ChainHead> FindChain(const model::Id& endpoint, const model::Id& chain) override;
   base::Result<AdminTokenRecord> FindAdminToken(const model::Sha256& secret_sha256) override;
   base::Result<Page<AdminTokenRecord>> ListAdminTokens(const PageQuery& page) override;
+  base::Result<Page<AuditEntry>> ListAuditEntries(const PageQuery& page) override;
   base::Result<StoredBundle> FindBundle(std::uint64_t version) override;
   base::Result<bool> HasPart(const model::Sha256& sha256) override;
   base::Result<PartPiece> ReadPart(const model::Sha256& sha256, std::uint64_t offset) override;

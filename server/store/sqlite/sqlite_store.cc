@@ -180,6 +180,43 @@ Status SqliteStore::RevokeAdminToken(const model::Id& token, base::WallTime now)
   return transaction.Commit();
 }
 
+Result<std::uint64_t> SqliteStore::AppendAudit(const wire::AuditRow& row) {
+  WM_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(*database_));
+  wire::AuditRow next = row;
+  next.number = 1;
+  model::Sha256 previous;
+  {
+    WM_ASSIGN_OR_RETURN(
+        Statement last,
+        database_->Prepare("SELECT number, sha256 FROM audit ORDER BY number DESC LIMIT 1"));
+    WM_ASSIGN_OR_RETURN(const bool found, last.Step());
+    if (found) {
+      next.number = Number(last, 0) + 1;
+      WM_ASSIGN_OR_RETURN(previous, Stored(model::Sha256FromBytes(last.Blob(1)), "digest"));
+    }
+  }
+  {
+    WM_ASSIGN_OR_RETURN(
+        Statement add,
+        database_->Prepare("INSERT INTO audit (number, time_us, token_id, token_name, method, "
+                           "outcome, begun_number, code, summary, sha256) "
+                           "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"));
+    WM_RETURN_IF_ERROR(add.Bind(Column(next.number))
+                           .Bind(Column(next.time))
+                           .Bind(next.token_id.view())
+                           .Bind(next.token_name)
+                           .Bind(next.method)
+                           .Bind(EnumColumn(next.outcome))
+                           .Bind(Column(next.begun_number))
+                           .Bind(std::int64_t{next.code})
+                           .Bind(next.summary)
+                           .Bind(wire::AuditDigest(previous, next).view())
+                           .Run());
+  }
+  WM_RETURN_IF_ERROR(transaction.Commit());
+  return next.number;
+}
+
 Result<std::optional<SqliteStore::KnownKey>> SqliteStore::FindKey(const model::Sha256& key_id) {
   WM_ASSIGN_OR_RETURN(
       Statement find,

@@ -31,6 +31,7 @@ class SqliteStore final : public Store {
   base::Status AddToken(const EnrolmentTokenRecord& token) override;
   base::Status AddAdminToken(const AdminTokenRecord& token) override;
   base::Status RevokeAdminToken(const model::Id& token, base::WallTime now) override;
+  base::Result<std::uint64_t> AppendAudit(const wire::AuditRow& row) override;
   base::Result<model::Id> Enrol(const model::Sha256& token, base::WallTime now,
                                 const NewEndpoint& endpoint) override;
   base::Status Revoke(const model::Id& endpoint, const std::string& reason,

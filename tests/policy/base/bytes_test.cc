@@ -100,5 +100,19 @@ TEST(EscapeForDisplay, GivesUtf8FromWhichTheBytesCanBeHadBack) {
   }
 }
 
+TEST(CutText, KeepsCharactersWhole) {
+  EXPECT_EQ(CutText("abc", 3), "abc");
+  EXPECT_EQ(CutText("abc", 2), "ab");
+  EXPECT_EQ(CutText("a\xc3\xa4"
+                    "b",
+                    2),
+            "a");
+  EXPECT_EQ(CutText("a\xc3\xa4"
+                    "b",
+                    3),
+            "a\xc3\xa4");
+  EXPECT_EQ(CutText("\x80\x80", 1), "") << "what is no UTF-8 is cut as well";
+}
+
 }  // namespace
 }  // namespace weighmaster::base

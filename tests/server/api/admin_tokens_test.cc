@@ -81,7 +81,7 @@ TEST_F(AdminTokensTest, NeedANameARoleAndAnEnd) {
   }
   wish = Wish();
   wish.set_scope("team=red");
-  EXPECT_EQ(Refusal(wish), ErrorCode::kUnimplemented) << "it must not be pretended";
+  EXPECT_EQ(Refusal(wish), ErrorCode::kInvalidArgument) << "it must not be pretended";
 }
 
 TEST_F(AdminTokensTest, DoNotOutliveWhatMadeThem) {

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "server/api/admin_api.h"
+#include "server/api/audit_log.h"
 #include "server/api/dispatch.h"
 #include "server/identity/administrators.h"
 #include "server/identity/authority.h"
@@ -87,7 +88,8 @@ class ApiWorld {
       *world_.store_, world_.executor_, *world_.queries_};
   server::api::AdminApi api_{world_.loop_,    authority_,       administrators_,  world_.fleet_,
                              world_.rollout_, world_.executor_, *world_.queries_, "0.1.0"};
-  server::api::Dispatch dispatch_{world_.loop_, administrators_, api_};
+  server::api::AuditLog audit_{world_.loop_, world_.loop_, world_.executor_, *world_.store_};
+  server::api::Dispatch dispatch_{world_.loop_, administrators_, audit_, api_};
   std::string bearer_;
   model::Id last_id_;  // of the token that MakeBearer made last
 };

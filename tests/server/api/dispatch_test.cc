@@ -40,6 +40,7 @@ const std::map<std::string, May> kTable = {
     {"CreateAdminToken", {false, false, false, true}},
     {"ListAdminTokens", {false, false, false, true}},
     {"RevokeAdminToken", {false, false, false, true}},
+    {"ListAuditEntries", {false, false, false, true}},
     {"WhoAmI", {true, true, true, true}},
 };
 

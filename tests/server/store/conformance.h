@@ -653,6 +653,38 @@ TEST_P(StoreConformance, KeepsAdministratorsTokensUpToTheLimitAndTheLastAdmin) {
   EXPECT_EQ(queries_->ListAdminTokens({})->total, 3U);
 }
 
+TEST_P(StoreConformance, ChainsTheAuditLog) {
+  wire::AuditRow row;
+  row.time = tests::kTestEpoch;
+  row.token_id = tests::TestId(1);
+  row.token_name = "ada";
+  row.method = "RevokeEndpoint";
+  row.number = 77;  // is not asked
+  EXPECT_EQ(store_->AppendAudit(row).value(), 1U);
+  row.outcome = wire::AuditOutcome::kFailed;
+  row.begun_number = 1;
+  row.code = 5;
+  row.summary = "there is none";
+  EXPECT_EQ(store_->AppendAudit(row).value(), 2U);
+  Reopen();
+  EXPECT_EQ(store_->AppendAudit(row).value(), 3U);
+  PageQuery query;
+  query.size = 2;
+  auto page = queries_->ListAuditEntries(query);
+  ASSERT_TRUE(page.has_value());
+  ASSERT_EQ(page->rows.size(), 2U);
+  EXPECT_EQ(page->total, 3U);
+  EXPECT_EQ(page->rows[1].row.summary, "there is none");
+  wire::AuditChain chain;
+  for (const AuditEntry& entry : page->rows) {
+    EXPECT_TRUE(chain.Add(entry.row, entry.digest).has_value()) << entry.row.number;
+  }
+  query.after = page->next;
+  page = queries_->ListAuditEntries(query);
+  ASSERT_EQ(page->rows.size(), 1U);
+  EXPECT_TRUE(chain.Add(page->rows[0].row, page->rows[0].digest).has_value());
+}
+
 TEST_P(StoreConformance, PublishesUpwardsOnlyAndNeverWithAPartMissing) {
   ASSERT_TRUE(store_->Publish(Bundle(2, 1, "part two")).has_value());
   EXPECT_TRUE(store_->Publish(Bundle(2, 1, "part two")).has_value()) << "again is fine";

@@ -1,0 +1,126 @@
+#include <charconv>
+#include <functional>
+#include <string>
+#include <utility>
+
+#include "policy/report/table.h"
+#include "proto/wire/audit.h"
+#include "server/ctl/command.h"
+#include "server/ctl/time_cell.h"
+#include "weighmaster/v1/admin.pb.h"
+
+namespace weighmaster::server::ctl {
+namespace {
+
+using Align = report::Table::Align;
+
+base::Status ForEachEntry(Context& context,
+                          const std::function<base::Status(const v1::AuditEntry&)>& tell) {
+  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile_path));
+  AdminClient client(std::move(profile));
+  v1::ListAuditEntriesRequest request;
+  request.set_page_size(1'000);
+  v1::ListAuditEntriesResponse response;
+  do {
+    response.Clear();
+    WM_RETURN_IF_ERROR(client.ListAuditEntries(request, response));
+    for (const v1::AuditEntry& entry : response.entries()) WM_RETURN_IF_ERROR(tell(entry));
+    request.set_page_token(response.next_page_token());
+  } while (!response.next_page_token().empty());
+  return {};
+}
+
+std::string OutcomeCell(const v1::AuditEntry& entry) {
+  std::string cell(wire::AuditOutcomeName(static_cast<wire::AuditOutcome>(entry.outcome())));
+  if (entry.begun_number() != 0) cell += " " + std::to_string(entry.begun_number());
+  return cell;
+}
+
+base::Result<ExitCode> List(Context& context, const Arguments&) {
+  report::Table table(
+      {{"ROW", Align::kRight}, {"TIME"}, {"WHO"}, {"TOKEN"}, {"METHOD"}, {"OUTCOME"}, {"SUMMARY"}});
+  std::uint64_t rows = 0;
+  WM_RETURN_IF_ERROR(ForEachEntry(context, [&](const v1::AuditEntry& entry) -> base::Status {
+    ++rows;
+    table.AddRow({std::to_string(entry.number()), TimeCell(entry.time_us()), entry.token_name(),
+                  entry.token_id(), entry.method(), OutcomeCell(entry), entry.summary()});
+    return {};
+  }));
+  if (!table.empty()) context.out << table.ToString() << "\n";
+  context.out << rows << " rows.\n";
+  return ExitCode::kOk;
+}
+
+base::Result<wire::AuditRow> ReadRow(const v1::AuditEntry& entry) {
+  wire::AuditRow row;
+  row.number = entry.number();
+  row.time = base::WallTimeFromMicroseconds(entry.time_us());
+  WM_ASSIGN_OR_RETURN(row.token_id, model::ParseId(entry.token_id()));
+  row.token_name = entry.token_name();
+  row.method = entry.method();
+  row.outcome = static_cast<wire::AuditOutcome>(entry.outcome());
+  row.begun_number = entry.begun_number();
+  row.code = entry.code();
+  row.summary = entry.summary();
+  return row;
+}
+
+// What an earlier verification printed: "12:3f…".
+struct Head {
+  std::uint64_t number = 0;
+  model::Sha256 digest;
+};
+
+base::Result<Head> ParseHead(const std::string& text) {
+  const base::Error wrong = base::InvalidArgument("--head is ROW:SHA256, as verify printed it");
+  Head head;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), head.number);
+  const auto colon = static_cast<std::size_t>(end - text.data());
+  if (error != std::errc() || colon >= text.size() || text[colon] != ':') return wrong;
+  auto digest = model::ParseSha256(text.substr(colon + 1));
+  if (!digest.has_value()) return wrong;
+  head.digest = *digest;
+  return head;
+}
+
+base::Result<ExitCode> Verify(Context& context, const Arguments& arguments) {
+  Head kept;
+  if (arguments.Has("head")) {
+    WM_ASSIGN_OR_RETURN(kept, ParseHead(arguments.Value("head")));
+  }
+  wire::AuditChain chain;
+  const auto hold = [&](const v1::AuditEntry& entry) -> base::Status {
+    WM_ASSIGN_OR_RETURN(const wire::AuditRow row, ReadRow(entry));
+    WM_ASSIGN_OR_RETURN(const model::Sha256 digest, model::ParseSha256(entry.sha256()));
+    WM_RETURN_IF_ERROR(chain.Add(row, digest));
+    if (row.number == kept.number && digest != kept.digest) {
+      return base::DataLoss("row " + std::to_string(row.number) +
+                            " is not the one that --head names: the log was written anew");
+    }
+    return {};
+  };
+  WM_RETURN_IF_ERROR(ForEachEntry(context, hold));
+  if (chain.number() < kept.number) {
+    return base::DataLoss("the log ends at row " + std::to_string(chain.number()) +
+                          "; --head names a later one, so the end was cut off");
+  }
+  context.err << chain.number() << " rows, each covers the one before it. To see a cut-off end the "
+              << "next time, keep:\n";
+  context.out << chain.number() << ":" << chain.head().ToHex() << "\n";
+  return ExitCode::kOk;
+}
+
+}  // namespace
+
+std::vector<Command> AuditCommands() {
+  return {
+      {"audit list", "lists what administrators did, oldest first", {}, {}, List},
+      {"audit verify",
+       "computes the digests of the audit log anew and compares",
+       {},
+       {{"head", "ROW:SHA256", "what an earlier verification printed"}},
+       Verify},
+  };
+}
+
+}  // namespace weighmaster::server::ctl
