@@ -36,6 +36,7 @@ Agent::Agent(asio::AsioLoop& loop, const base::Clock& clock, Settings settings, 
       clock_(clock),
       settings_(std::move(settings)),
       token_(std::move(token)),
+      judge_(clock),
       enrolment_client_(clock),
       install_root_(loop),
       rescan_(loop) {}

@@ -6,10 +6,10 @@
 #include <optional>
 #include <utility>
 
-#include "policy/lang/duration.h"
+#include "policy/base/duration_words.h"
 #include "policy/lang/quantity.h"
-#include "policy/lang/reader.h"
-#include "policy/lang/yaml_tree.h"
+#include "policy/lang/yaml/tree.h"
+#include "policy/lang/yaml/values.h"
 #include "third_party/posix/files.h"
 
 namespace weighmaster::agent::app {
@@ -59,7 +59,7 @@ void ReadDuration(const YamlNode& node, std::string_view what, const Reporter& r
                   base::Duration& out) {
   const auto text = lang::ReadText(node, what, report);
   if (!text.has_value()) return;
-  const auto duration = lang::ParseDuration(*text);
+  const auto duration = base::ParseDuration(*text);
   if (duration.has_value() && *duration > base::Duration(0)) {
     out = *duration;
   } else {

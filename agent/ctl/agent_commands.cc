@@ -119,6 +119,24 @@ void PrintFacts(std::ostream& out, const model::Sighting& sighting) {
   }
 }
 
+void PrintVerdict(std::ostream& out, const model::Verdict& verdict) {
+  out << "  verdict       " << model::OutcomeName(verdict.outcome) << ", "
+      << model::SeverityName(verdict.severity) << ", mode " << model::ModeName(verdict.mode) << "\n"
+      << "  because       " << base::EscapeForDisplay(verdict.reason) << "\n";
+  if (!verdict.link.empty()) {
+    out << "  more          " << base::EscapeForDisplay(verdict.link) << "\n";
+  }
+  out << "  decided by    " << base::EscapeForDisplay(verdict.rule) << " ("
+      << model::JudgementStepName(verdict.step) << "), basis " << model::BasisName(verdict.basis)
+      << ", policy version " << verdict.policy_version << "\n";
+  if (verdict.until.has_value()) {
+    out << "  until         " << base::FormatWallTime(*verdict.until) << "\n";
+  }
+  for (const std::string& rule : verdict.audits) {
+    out << "  audit rule    " << base::EscapeForDisplay(rule) << " applies, and decides nothing\n";
+  }
+}
+
 }  // namespace
 
 base::Result<ExitCode> ShowStatus(const std::string& socket, Terminal terminal) {
@@ -190,13 +208,8 @@ base::Result<ExitCode> Why(const std::string& socket, const std::string& path, T
   WM_ASSIGN_OR_RETURN(const model::Sighting sighting, wire::FromProto(answer.sighting()));
   WM_ASSIGN_OR_RETURN(const model::Verdict verdict, wire::FromProto(answer.verdict()));
   PrintFacts(terminal.out, sighting);
-  terminal.out << "  verdict       " << model::OutcomeName(verdict.outcome) << "\n"
-               << "  because       " << base::EscapeForDisplay(verdict.reason) << "\n"
-               << "  decided by    " << base::EscapeForDisplay(verdict.rule) << " ("
-               << model::JudgementStepName(verdict.step) << "), basis "
-               << model::BasisName(verdict.basis) << ", policy version " << verdict.policy_version
-               << "\n"
-               << "  order         blocked, exceptions, denied, always rules, approved, rules, "
+  PrintVerdict(terminal.out, verdict);
+  terminal.out << "  order         blocked, exceptions, denied, always rules, approved, rules, "
                   "default; the first that speaks decides\n";
   return ExitCode::kOk;
 }

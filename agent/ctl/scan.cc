@@ -132,10 +132,10 @@ struct Looked {
   std::uint64_t files_seen = 0;
 };
 
-base::Status Look(const std::vector<std::string>& paths, Terminal terminal, Looked& looked) {
+base::Status Look(const std::vector<std::string>& paths, const base::Clock& clock,
+                  Terminal terminal, Looked& looked) {
   WM_ASSIGN_OR_RETURN(const std::string program, os::BesideThisProgram("weighmaster-cage"));
   WM_ASSIGN_OR_RETURN(const auto cage, cage::Cage::Launch(cage::DefaultCageSpec(program)));
-  const posix::SystemClock clock;
   openssl::SystemRandom random;
   const unsigned threads = std::max(1U, std::thread::hardware_concurrency());
   asio::ThreadPool pool(threads + 1, "scan");
@@ -158,10 +158,12 @@ base::Status Look(const std::vector<std::string>& paths, Terminal terminal, Look
 }  // namespace
 
 base::Result<ExitCode> Scan(const ScanArguments& arguments, Terminal terminal) {
-  WM_ASSIGN_OR_RETURN(const auto policy, LoadScanPolicy(arguments.policy_file, terminal.err));
+  const posix::SystemClock clock;
+  WM_ASSIGN_OR_RETURN(const auto policy,
+                      LoadScanPolicy(arguments.policy_file, clock.Now(), terminal.err));
   if (policy == nullptr) return ExitCode::kUsage;
   Looked looked;
-  WM_RETURN_IF_ERROR(Look(arguments.paths, terminal, looked));
+  WM_RETURN_IF_ERROR(Look(arguments.paths, clock, terminal, looked));
 
   ExitCode code = ExitCode::kOk;
   for (const model::Coverage& gap : looked.sink.gaps()) {
@@ -170,7 +172,7 @@ base::Result<ExitCode> Scan(const ScanArguments& arguments, Terminal terminal) {
   }
   Report report;
   for (const auto& [path, sighting] : looked.sink.sightings()) {
-    const model::Verdict verdict = policy->Judge(sighting);
+    const model::Verdict verdict = policy->Judge(sighting, clock.Now());
     if (sighting.digest.state == model::DigestState::kFailed && code == ExitCode::kOk) {
       code = ExitCode::kFailed;
     }

@@ -7,7 +7,7 @@
 #include "agent/decide/bundle_parts.h"
 #include "policy/base/check.h"
 #include "policy/base/limits.h"
-#include "policy/model/lists_delta.h"
+#include "policy/model/lists/lists_delta.h"
 #include "proto/wire/convert.h"
 #include "third_party/openssl/sha256.h"
 #include "weighmaster/v1/trust.pb.h"
@@ -63,7 +63,10 @@ PolicyInForce::PolicyInForce(Rooms rooms, std::string line)
     : rooms_(rooms),
       line_(std::move(line)),
       verified_time_(rooms.vault.record().verified_time),
-      tell_again_(rooms.loop) {}
+      tell_again_(rooms.loop),
+      expiry_(rooms.loop) {
+  rooms.judge.NoteVerifiedTime(verified_time_);
+}
 
 base::Result<std::unique_ptr<PolicyInForce>> PolicyInForce::Open(Rooms rooms, std::string line) {
   WM_RETURN_IF_ERROR(rooms.database.Migrate("decide", kSchema));
@@ -117,7 +120,8 @@ void PolicyInForce::Resume() {
   if (!manifest_digest_.has_value() || applying()) return;
   const auto told = ToldInForce();
   // When that can't be read, judging once more is harmless.
-  if (!told.has_value() || !told.value()) Rejudge([] {});
+  if (!told.has_value() || !told.value()) return Rejudge({{}, [] {}, true});
+  CheckExpiry();
 }
 
 base::Status PolicyInForce::InstallRoot(const wire::SignedDocument& document) {
@@ -165,6 +169,7 @@ base::Status PolicyInForce::NoteVerified(const wire::BundleManifest& manifest) {
   record.verified_time = std::max({record.verified_time, verified_time_, manifest.issued});
   if (record != rooms_.vault.record()) WM_RETURN_IF_ERROR(rooms_.vault.Commit(record));
   verified_time_ = record.verified_time;
+  rooms_.judge.NoteVerifiedTime(verified_time_);
   return {};
 }
 
@@ -274,16 +279,29 @@ base::Status PolicyInForce::Apply(const wire::SignedDocument& bundle, std::funct
   rooms_.vault.Sweep();
   Adopt(check.manifest, DigestOf(bundle.bytes), std::move(loaded).value());
   last_error_.clear();
-  Rejudge(std::move(done));
+  Rejudge({{}, std::move(done), true});
   return {};
 }
 
-void PolicyInForce::Rejudge(std::function<void()> done) {
-  applying_ = Applying{{}, std::move(done)};
+void PolicyInForce::Rejudge(Applying applying) {
+  applying_ = std::move(applying);
+  judging_from_ = rooms_.judge.Now();
   rooms_.subjects.Rejudge([this](const RejudgeCounts& counts) {
     applying_->counts = counts;
-    Tell();
+    if (applying_->tells) return Tell();
+    FinishApplying();
   });
+}
+
+// What expired since all was judged last, also while no agent was running.
+void PolicyInForce::CheckExpiry() {
+  const auto next = rooms_.judge.policy()->NextExpiry(judged_from_);
+  if (!next.has_value() || applying()) return;
+  const base::Duration wait = *next - rooms_.judge.Now();
+  if (wait <= base::Duration(0)) return Rejudge({{}, [] {}, false});
+  // In small steps, because the clock may be set.
+  expiry_.Start(std::min<base::Duration>(wait, base::limits::kExpiryCheckInterval),
+                [this] { CheckExpiry(); });
 }
 
 void PolicyInForce::WhenApplied(std::function<void()> then) {
@@ -299,8 +317,14 @@ void PolicyInForce::Tell() {
     tell_again_.Start(base::limits::kStorageRetryDelay, [this] { Tell(); });
     return;
   }
+  FinishApplying();
+}
+
+void PolicyInForce::FinishApplying() {
+  judged_from_ = judging_from_;
   const std::function<void()> done = std::move(applying_->done);
   applying_.reset();
+  CheckExpiry();
   done();
 }
 
@@ -389,6 +413,7 @@ base::Status PolicyInForce::Refuse(const model::Sha256& digest, std::uint64_t ve
 
 void PolicyInForce::NoteVerifiedTime(base::WallTime time) {
   verified_time_ = std::max(verified_time_, time);
+  rooms_.judge.NoteVerifiedTime(time);
   VaultRecord record = rooms_.vault.record();
   if (verified_time_ - record.verified_time < kVerifiedTimeStep) return;
   record.verified_time = verified_time_;

@@ -41,6 +41,9 @@ struct Considered {
 // A bundle comes into force in this order: record committed in the vault; Judge set; subjects
 // judged again; one PolicyApplied event, in one transaction with the note that it was told. An
 // agent that dies in between finds the note missing at its next start and goes on from the judging.
+// When something in the policy expires, subjects are judged again, and nothing but the verdicts
+// that change is told.
+//
 // A refused bundle is told once, and at most limits::kMaxRefusalsToldPerHour are told in an hour.
 //
 // Loop-owned; everything passed to Open() must outlive it. A returned Error is the storage's (a
@@ -113,6 +116,7 @@ class PolicyInForce {
   struct Applying {
     RejudgeCounts counts;
     std::function<void()> done;
+    bool tells = true;  // a policy that came into force, and not merely an expiry
   };
   struct Refusal {
     model::PolicyRefusal refusal = model::PolicyRefusal::kMalformed;
@@ -131,8 +135,10 @@ class PolicyInForce {
   base::Status Refuse(const model::Sha256& digest, std::uint64_t version, Refusal refusal);
   base::Result<bool> MayTell(const model::Sha256& digest, model::PolicyRefusal refusal);
   void Adopt(const wire::BundleManifest& manifest, const model::Sha256& digest, Loaded loaded);
-  void Rejudge(std::function<void()> done);
+  void Rejudge(Applying applying);
   void Tell();
+  void FinishApplying();
+  void CheckExpiry();
   base::Status TryTell();
 
   // Constant after construction.
@@ -147,7 +153,10 @@ class PolicyInForce {
   std::string last_error_;
   base::WallTime verified_time_;  // at or after the record's, which is written less often
   std::optional<Applying> applying_;
+  base::WallTime judged_from_;  // when the judging of all began that was the last to finish
+  base::WallTime judging_from_;
   base::Timer tell_again_;
+  base::Timer expiry_;
 };
 
 }  // namespace weighmaster::agent::decide

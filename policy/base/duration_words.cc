@@ -1,7 +1,11 @@
 #include "policy/base/duration_words.h"
 
+#include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <cstdint>
+#include <iterator>
+#include <utility>
 
 namespace weighmaster::base {
 
@@ -12,6 +16,25 @@ std::string InWords(Duration time) {
   if (minutes >= 2 * kDay) return std::to_string(minutes / kDay) + " days";
   if (minutes >= 2 * kHour) return std::to_string(minutes / kHour) + " hours";
   return std::to_string(minutes) + " minutes";
+}
+
+Result<Duration> ParseDuration(std::string_view text) {
+  using std::chrono::seconds;
+  constexpr std::int64_t kDay = 86'400;
+  constexpr std::pair<char, std::int64_t> kUnits[] = {
+      {'s', 1}, {'m', 60}, {'h', 3'600}, {'d', kDay}};
+  const Error wrong = InvalidArgument(
+      "\"" + std::string(text) + "\" is no duration; write a number and s, m, h or d, e.g. 7d");
+  if (text.empty()) return wrong;
+  const auto* unit = std::ranges::find(kUnits, text.back(), &std::pair<char, std::int64_t>::first);
+  if (unit == std::end(kUnits)) return wrong;
+  text.remove_suffix(1);
+  std::int64_t count = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
+  const bool whole = error == std::errc() && end == text.data() + text.size() && !text.empty();
+  constexpr std::int64_t kMost = 100 * 365 * kDay;
+  if (!whole || count < 0 || count > kMost / unit->second) return wrong;
+  return Duration(seconds(count * unit->second));
 }
 
 }  // namespace weighmaster::base

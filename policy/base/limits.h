@@ -89,7 +89,12 @@ inline constexpr std::size_t kMaxDocumentDepth = 64;
 inline constexpr std::size_t kMaxPolicyNameBytes = 128;
 inline constexpr std::size_t kMaxRuleIdBytes = 64;
 inline constexpr std::size_t kMaxRuleMessageBytes = 1'024;
+inline constexpr std::size_t kMaxLinkBytes = 1'024;
 inline constexpr std::size_t kMaxGlobBytes = 1'024;
+// Audit rules that a verdict names; further ones that apply are not told.
+inline constexpr std::size_t kMaxAuditsInVerdict = 16;
+// How late an expiry may be noticed when the clock was set.
+inline constexpr std::chrono::minutes kExpiryCheckInterval{1};
 // Diagnostics kept of each severity. Further ones are counted and the count is printed.
 inline constexpr std::size_t kMaxDiagnostics = 200;
 // One part of a bundle, and its manifest. An agent refuses a bundle past either.

@@ -3,6 +3,9 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <string_view>
+
+#include "policy/base/result.h"
 
 namespace weighmaster::base {
 
@@ -25,6 +28,10 @@ constexpr WallTime WallTimeFromMicroseconds(std::int64_t us) { return WallTime(D
 
 // "2026-03-01T12:00:00.000000Z" (RFC 3339).
 std::string FormatWallTime(WallTime time);
+// A time as RFC 3339 has it, with any offset: "2026-03-01T13:00:00+01:00". Digits after the sixth
+// of a fraction are dropped; a leap second is the first of the next minute. INVALID_ARGUMENT for
+// anything else.
+Result<WallTime> ParseWallTime(std::string_view text);
 
 // The source of time, passed to everything that asks for it. Implementations are callable from any
 // thread.

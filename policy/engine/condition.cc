@@ -69,16 +69,17 @@ base::Status CompiledCondition::CompileTest(const model::FieldTest& test) {
   }
   op_ = test.op;
   number_ = test.number;
-  if (ComparesTexts(op_) && test.texts.empty()) {
+  const bool is_flag = field_->type == FieldType::kFlag;
+  if (ComparesTexts(op_) && !is_flag && test.texts.empty()) {
     return base::InvalidArgument("the field " + Quoted(test.field) + " is compared with nothing");
   }
-  if (op_ == Operator::kKnown && number_ > 1) {
-    return base::InvalidArgument("`known` of the field " + Quoted(test.field) +
-                                 " is neither 0 nor 1");
+  if ((op_ == Operator::kKnown || is_flag) && number_ > 1) {
+    return base::InvalidArgument("what the field " + Quoted(test.field) +
+                                 " is compared with is neither 0 nor 1");
   }
   if (op_ != Operator::kGlob) {
     texts_ = test.texts;
-    return {};
+    return field_->type == FieldType::kDigest ? ReadDigests() : base::Status{};
   }
   for (const std::string& pattern : test.texts) {
     if (pattern.size() > base::limits::kMaxGlobBytes) {
@@ -91,10 +92,18 @@ base::Status CompiledCondition::CompileTest(const model::FieldTest& test) {
   return {};
 }
 
-Evaluation CompiledCondition::Evaluate(const model::Sighting& sighting) const {
-  if (kind_ == Kind::kTest) return EvaluateTest(sighting);
+base::Status CompiledCondition::ReadDigests() {
+  for (std::string& text : texts_) {
+    WM_ASSIGN_OR_RETURN(const model::Sha256 digest, model::ParseSha256(text));
+    text = base::AsText(digest.view());
+  }
+  return {};
+}
+
+Evaluation CompiledCondition::Evaluate(const Subject& subject) const {
+  if (kind_ == Kind::kTest) return EvaluateTest(subject);
   if (kind_ == Kind::kNot) {
-    const Evaluation inner = conditions_.front().Evaluate(sighting);
+    const Evaluation inner = conditions_.front().Evaluate(subject);
     return {Not(inner.now), Not(inner.lasting)};
   }
   const bool all = kind_ == Kind::kAll;
@@ -102,7 +111,7 @@ Evaluation CompiledCondition::Evaluate(const model::Sighting& sighting) const {
   const Truth deciding = Not(neutral);
   Evaluation result{neutral, neutral};
   for (const CompiledCondition& condition : conditions_) {
-    const Evaluation one = condition.Evaluate(sighting);
+    const Evaluation one = condition.Evaluate(subject);
     result.now = all ? std::min(result.now, one.now) : std::max(result.now, one.now);
     result.lasting =
         all ? std::min(result.lasting, one.lasting) : std::max(result.lasting, one.lasting);
@@ -111,8 +120,8 @@ Evaluation CompiledCondition::Evaluate(const model::Sighting& sighting) const {
   return result;
 }
 
-Evaluation CompiledCondition::EvaluateTest(const model::Sighting& sighting) const {
-  const FieldValue value = field_->read(sighting);
+Evaluation CompiledCondition::EvaluateTest(const Subject& subject) const {
+  const FieldValue value = field_->read(subject);
   if (op_ == Operator::kKnown) {
     const Truth truth = value.known() == (number_ == 1) ? Truth::kTrue : Truth::kFalse;
     return {truth, truth};
@@ -132,11 +141,13 @@ bool CompiledCondition::Holds(const FieldValue& value) const {
 bool CompiledCondition::NumberHolds(std::uint64_t number) const {
   if (op_ == Operator::kAtLeast) return number >= number_;
   if (op_ == Operator::kAtMost) return number <= number_;
-  // Only a severity is compared by its name.
+  if (field_->type == FieldType::kFlag) return number == number_;
+  // A severity is compared by its name.
   return number != 0 && TextHolds(model::SeverityName(static_cast<model::Severity>(number)));
 }
 
 bool CompiledCondition::TextHolds(std::string_view text) const {
+  if (field_->type == FieldType::kDigest) return std::ranges::find(texts_, text) != texts_.end();
   if (op_ == Operator::kGlob) {
     return std::ranges::any_of(globs_, [&](const Glob& glob) { return glob.Matches(text); });
   }
@@ -146,17 +157,16 @@ bool CompiledCondition::TextHolds(std::string_view text) const {
   });
 }
 
-std::vector<std::string_view> CompiledCondition::UnknownFields(
-    const model::Sighting& sighting) const {
+std::vector<std::string_view> CompiledCondition::UnknownFields(const Subject& subject) const {
   std::vector<std::string_view> names;
-  CollectUnknown(sighting, names);
+  CollectUnknown(subject, names);
   return names;
 }
 
-void CompiledCondition::CollectUnknown(const model::Sighting& sighting,
+void CompiledCondition::CollectUnknown(const Subject& subject,
                                        std::vector<std::string_view>& names) const {
-  for (const CompiledCondition& condition : conditions_) condition.CollectUnknown(sighting, names);
-  if (kind_ != Kind::kTest || op_ == Operator::kKnown || field_->read(sighting).known()) return;
+  for (const CompiledCondition& condition : conditions_) condition.CollectUnknown(subject, names);
+  if (kind_ != Kind::kTest || op_ == Operator::kKnown || field_->read(subject).known()) return;
   if (std::ranges::find(names, field_->name) == names.end()) names.push_back(field_->name);
 }
 

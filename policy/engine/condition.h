@@ -9,7 +9,6 @@
 #include "policy/engine/fields.h"
 #include "policy/engine/glob.h"
 #include "policy/model/rules.h"
-#include "policy/model/sighting.h"
 
 namespace weighmaster::engine {
 
@@ -29,14 +28,14 @@ struct Evaluation {
 class CompiledCondition {
  public:
   // INVALID_ARGUMENT for an unknown field, an operator that does not fit its field, a test against
-  // nothing, a glob over limits::kMaxGlobBytes, a `not` without exactly one condition, or a depth
-  // over limits::kMaxConditionDepth.
+  // nothing, a bad digest, a glob over limits::kMaxGlobBytes, a `not` without exactly one
+  // condition, or a depth over limits::kMaxConditionDepth.
   static base::Result<CompiledCondition> Compile(const model::Condition& condition);
 
-  Evaluation Evaluate(const model::Sighting& sighting) const;
+  Evaluation Evaluate(const Subject& subject) const;
 
-  // The fields that a test asks for and this sighting does not know, each once.
-  std::vector<std::string_view> UnknownFields(const model::Sighting& sighting) const;
+  // The fields that a test asks for and this subject does not know, each once.
+  std::vector<std::string_view> UnknownFields(const Subject& subject) const;
 
  private:
   using Kind = model::Condition::Kind;
@@ -44,17 +43,18 @@ class CompiledCondition {
   static base::Result<CompiledCondition> CompileAt(const model::Condition& condition,
                                                    std::size_t depth);
   base::Status CompileTest(const model::FieldTest& test);
-  Evaluation EvaluateTest(const model::Sighting& sighting) const;
+  Evaluation EvaluateTest(const Subject& subject) const;
   bool Holds(const FieldValue& value) const;
   bool TextHolds(std::string_view text) const;
+  base::Status ReadDigests();
   bool NumberHolds(std::uint64_t number) const;
-  void CollectUnknown(const model::Sighting& sighting, std::vector<std::string_view>& names) const;
+  void CollectUnknown(const Subject& subject, std::vector<std::string_view>& names) const;
 
   Kind kind_ = Kind::kAll;
   std::vector<CompiledCondition> conditions_;
   const Field* field_ = nullptr;
   model::Operator op_ = model::Operator::kEquals;
-  std::vector<std::string> texts_;
+  std::vector<std::string> texts_;  // of a digest: its bytes
   std::vector<Glob> globs_;
   std::uint64_t number_ = 0;
 };

@@ -7,7 +7,6 @@ namespace weighmaster::engine {
 namespace {
 
 using model::Operator;
-using model::Sighting;
 
 constexpr std::string_view kFormats[] = {"gguf",   "safetensors", "pytorch_zip",
                                          "pickle", "onnx",        "unknown"};
@@ -19,49 +18,85 @@ FieldValue TextOrUnknown(std::string_view text) {
   return text.empty() ? FieldValue{} : KnownText(text);
 }
 
-FieldValue ReadFormat(const Sighting& s) { return KnownText(model::FormatName(s.facts.format)); }
-FieldValue ReadName(const Sighting& s) { return TextOrUnknown(s.facts.name); }
-FieldValue ReadArchitecture(const Sighting& s) { return TextOrUnknown(s.facts.architecture); }
-FieldValue ReadLicense(const Sighting& s) { return TextOrUnknown(s.facts.license); }
-FieldValue ReadQuantization(const Sighting& s) { return TextOrUnknown(s.facts.quantization); }
-FieldValue ReadSize(const Sighting& s) { return {.value = s.size_bytes}; }
-FieldValue ReadPath(const Sighting& s) { return KnownText(s.path.bytes); }
+FieldValue ReadFormat(const Subject& subject) {
+  return KnownText(model::FormatName(subject.sighting.facts.format));
+}
+FieldValue ReadName(const Subject& subject) { return TextOrUnknown(subject.sighting.facts.name); }
+FieldValue ReadArchitecture(const Subject& subject) {
+  return TextOrUnknown(subject.sighting.facts.architecture);
+}
+FieldValue ReadLicense(const Subject& subject) {
+  return TextOrUnknown(subject.sighting.facts.license);
+}
+FieldValue ReadQuantization(const Subject& subject) {
+  return TextOrUnknown(subject.sighting.facts.quantization);
+}
+FieldValue ReadSize(const Subject& subject) { return {.value = subject.sighting.size_bytes}; }
+FieldValue ReadPath(const Subject& subject) { return KnownText(subject.sighting.path.bytes); }
 
-FieldValue ReadParameters(const Sighting& s) {
-  return s.facts.parameters ? FieldValue{.value = *s.facts.parameters} : FieldValue{};
+FieldValue ReadParameters(const Subject& subject) {
+  return subject.sighting.facts.parameters ? FieldValue{.value = *subject.sighting.facts.parameters}
+                                           : FieldValue{};
 }
 
 // Not Path::FileName, which returns a copy: the value must point into the sighting.
-FieldValue ReadFileName(const Sighting& s) {
-  const std::string_view path = s.path.bytes;
+FieldValue ReadFileName(const Subject& subject) {
+  const std::string_view path = subject.sighting.path.bytes;
   return KnownText(path.substr(path.rfind('/') + 1));
 }
 
-FieldValue ReadRisk(const Sighting& s) {
+FieldValue ReadRisk(const Subject& subject) {
   std::vector<std::string_view> ids;
-  ids.reserve(s.facts.risks.size());
-  for (const model::Risk& risk : s.facts.risks) ids.push_back(risk.id);
+  ids.reserve(subject.sighting.facts.risks.size());
+  for (const model::Risk& risk : subject.sighting.facts.risks) ids.push_back(risk.id);
   return {.value = std::move(ids)};
 }
 
-FieldValue ReadRiskSeverity(const Sighting& s) {
+FieldValue ReadRiskSeverity(const Subject& subject) {
   std::uint64_t highest = 0;
-  for (const model::Risk& risk : s.facts.risks) {
+  for (const model::Risk& risk : subject.sighting.facts.risks) {
     highest = std::max(highest, static_cast<std::uint64_t>(risk.severity));
   }
   return {.value = highest};
 }
 
-FieldValue ReadDigestState(const Sighting& s) {
-  return {.value = model::DigestStateName(s.digest.state),
-          .may_change = s.digest.state != model::DigestState::kVerified};
+FieldValue ReadDigestState(const Subject& subject) {
+  return {.value = model::DigestStateName(subject.sighting.digest.state),
+          .may_change = subject.sighting.digest.state != model::DigestState::kVerified};
 }
 
-FieldValue ReadOwner(const Sighting& s) {
+FieldValue ReadOwner(const Subject& subject) {
   std::vector<std::string_view> names;
-  if (!s.owner.id.empty()) names.push_back(s.owner.id);
-  if (!s.owner.name.empty()) names.push_back(s.owner.name);
+  if (!subject.sighting.owner.id.empty()) names.push_back(subject.sighting.owner.id);
+  if (!subject.sighting.owner.name.empty()) names.push_back(subject.sighting.owner.name);
   return names.empty() ? FieldValue{} : FieldValue{.value = std::move(names)};
+}
+
+FieldValue ReadTensorCount(const Subject& subject) {
+  const std::optional<std::uint64_t>& count = subject.sighting.facts.tensor_count;
+  return count ? FieldValue{.value = *count} : FieldValue{};
+}
+
+FieldValue DigestOrUnknown(const std::optional<model::Sha256>& digest) {
+  return digest ? KnownText(base::AsText(digest->view())) : FieldValue{};
+}
+
+// A claimed digest may deny and never approve, and a rule may do either: rules see what was read.
+FieldValue ReadSha256(const Subject& subject) {
+  const model::ContentDigest& digest = subject.sighting.digest;
+  return digest.state == model::DigestState::kVerified ? DigestOrUnknown(digest.sha256)
+                                                       : FieldValue{};
+}
+
+FieldValue ReadWeights(const Subject& subject) {
+  return DigestOrUnknown(subject.sighting.weights_digest);
+}
+
+FieldValue ReadWeightsApproved(const Subject& subject) {
+  const std::optional<model::Sha256>& weights = subject.sighting.weights_digest;
+  if (!weights) return {};
+  const bool approved = subject.lists.Contains(model::ListKind::kApprovedWeights, *weights);
+  return {.value = std::uint64_t{approved ? 1U : 0U}};
 }
 
 constexpr bool kAlwaysKnown = false;
@@ -105,6 +140,13 @@ constexpr Field kFields[] = {
      {},
      "The number of weights in the file.",
      ReadParameters},
+    {"tensor_count",
+     FieldType::kNumber,
+     FieldUnit::kCount,
+     kMayBeUnknown,
+     {},
+     "The number of tensors in the file.",
+     ReadTensorCount},
     {"size",
      FieldType::kNumber,
      FieldUnit::kBytes,
@@ -144,6 +186,27 @@ constexpr Field kFields[] = {
      "The severity of the worst risk; a file without a risk is below info.", ReadRiskSeverity},
     {"digest_state", FieldType::kText, FieldUnit::kNone, kAlwaysKnown, kDigestStates,
      "How far the file's SHA-256 is known.", ReadDigestState},
+    {"sha256",
+     FieldType::kDigest,
+     FieldUnit::kNone,
+     kMayBeUnknown,
+     {},
+     "The file's SHA-256, once it is verified.",
+     ReadSha256},
+    {"weights",
+     FieldType::kDigest,
+     FieldUnit::kNone,
+     kMayBeUnknown,
+     {},
+     "The weights digest, the same for every packing of the same weights.",
+     ReadWeights},
+    {"weights_approved",
+     FieldType::kFlag,
+     FieldUnit::kNone,
+     kMayBeUnknown,
+     {},
+     "Whether the weights digest is on the approved list.",
+     ReadWeightsApproved},
 };
 
 constexpr Operator kTextOperators[] = {Operator::kEquals, Operator::kGlob, Operator::kContains,
@@ -151,6 +214,7 @@ constexpr Operator kTextOperators[] = {Operator::kEquals, Operator::kGlob, Opera
 constexpr Operator kNumberOperators[] = {Operator::kAtLeast, Operator::kAtMost, Operator::kKnown};
 constexpr Operator kSeverityOperators[] = {Operator::kEquals, Operator::kAtLeast, Operator::kAtMost,
                                            Operator::kKnown};
+constexpr Operator kExactOperators[] = {Operator::kEquals, Operator::kKnown};
 
 }  // namespace
 
@@ -164,6 +228,10 @@ std::string_view FieldTypeName(FieldType type) {
       return "severity";
     case FieldType::kSet:
       return "set";
+    case FieldType::kDigest:
+      return "digest";
+    case FieldType::kFlag:
+      return "flag";
   }
   return "unknown";
 }
@@ -184,6 +252,9 @@ std::span<const Operator> OperatorsOf(FieldType type) {
       return kNumberOperators;
     case FieldType::kSeverity:
       return kSeverityOperators;
+    case FieldType::kDigest:
+    case FieldType::kFlag:
+      return kExactOperators;
   }
   return {};
 }

@@ -6,6 +6,7 @@
 #include <variant>
 #include <vector>
 
+#include "policy/model/lists/digest_lists.h"
 #include "policy/model/rules.h"
 #include "policy/model/sighting.h"
 
@@ -19,13 +20,23 @@ enum class FieldType : std::uint8_t {
   kNumber,
   kSeverity,  // a number of model::Severity; 0 where there is no risk at all
   kSet,       // texts; a test holds when it holds for one of them
+  kDigest,    // 32 bytes; documents write 64 hexadecimal digits
+  kFlag,      // true or false
 };
-std::string_view FieldTypeName(FieldType type);  // "text", "number", "severity", "set"
+// "text", "number", "severity", "set", "digest", "flag".
+std::string_view FieldTypeName(FieldType type);
+
+// What a condition is evaluated for. Both must outlive the evaluation.
+struct Subject {
+  const model::Sighting& sighting;
+  const model::DigestListsView& lists;  // of the policy that judges
+};
 
 // What a number counts, and so which suffixes a document may write after it.
 enum class FieldUnit : std::uint8_t { kNone, kBytes, kCount };
 
-// A field of one sighting. The texts point into the sighting or live for ever.
+// A field of one subject. The texts point into it or live for ever; a digest is a text of its
+// bytes, a flag the number 0 or 1.
 struct FieldValue {
   std::variant<std::monostate, std::string_view, std::uint64_t, std::vector<std::string_view>>
       value;  // monostate: not known
@@ -42,7 +53,7 @@ struct Field {
   bool can_be_unknown = false;
   std::span<const std::string_view> values;  // every text that it can have; empty: any text
   std::string_view description;
-  FieldValue (*read)(const model::Sighting& sighting) = nullptr;
+  FieldValue (*read)(const Subject& subject) = nullptr;
 };
 
 std::span<const Field> Fields();

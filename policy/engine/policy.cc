@@ -40,6 +40,7 @@ bool IsVerified(const Sighting& sighting) {
 }
 
 std::string ListReason(ListKind kind, const Sighting& sighting) {
+  if (kind == ListKind::kDeniedWeights) return "The model's weights are on the denied list.";
   std::string reason = "The file's SHA-256";
   if (!IsVerified(sighting)) {
     reason += ", as claimed";
@@ -68,7 +69,33 @@ std::string DefaultReason(const model::RuleSet& rules) {
   return "No rule of policy \"" + base::EscapeForDisplay(rules.policy_name) + "\" applies.";
 }
 
+bool IsLinkOrNone(std::string_view link) { return link.empty() || IsLink(link); }
+
+// Everything but its condition, and that its id is the only one.
+base::Status CheckRule(const model::Rule& rule) {
+  if (!IsRuleId(rule.id)) return base::InvalidArgument("the id is not allowed");
+  if (!IsOutcome(rule.outcome)) {
+    return base::InvalidArgument("the outcome is neither allow, warn nor deny");
+  }
+  if (rule.message.size() > base::limits::kMaxRuleMessageBytes) {
+    return base::InvalidArgument("the message is too long");
+  }
+  if (!IsLinkOrNone(rule.link)) return base::InvalidArgument("the link is no https address");
+  return {};
+}
+
 }  // namespace
+
+bool IsLink(std::string_view link) {
+  constexpr std::string_view kScheme = "https://";
+  if (link.size() > base::limits::kMaxLinkBytes || !link.starts_with(kScheme)) return false;
+  link.remove_prefix(kScheme.size());
+  // Printable ASCII without what could break out of a terminal line or an attribute.
+  constexpr std::string_view kBad = " \"'<>\\^`{|}";
+  return !link.empty() && link.front() != '/' && std::ranges::all_of(link, [&](char c) {
+    return c > ' ' && c < '\x7f' && kBad.find(c) == std::string_view::npos;
+  });
+}
 
 bool IsRuleId(std::string_view id) {
   const auto is_plain = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
@@ -93,6 +120,9 @@ base::Result<std::shared_ptr<const Policy>> Policy::Make(
   if (!IsOutcome(rules.default_outcome)) {
     return base::InvalidArgument("the default is neither allow, warn nor deny");
   }
+  if (!IsLinkOrNone(rules.default_link)) {
+    return base::InvalidArgument("the default's link is no https address");
+  }
   std::vector<CompiledRule> compiled;
   compiled.reserve(rules.rules.size());
   std::unordered_set<std::string_view> ids;
@@ -100,15 +130,9 @@ base::Result<std::shared_ptr<const Policy>> Policy::Make(
     const model::Rule& rule = rules.rules[i];
     const std::string what =
         "checking rule " + std::to_string(i + 1) + " (" + base::EscapeForDisplay(rule.id) + ")";
-    if (!IsRuleId(rule.id)) return base::InvalidArgument("the id is not allowed").While(what);
+    if (auto good = CheckRule(rule); !good.has_value()) return std::move(good).error().While(what);
     if (!ids.insert(rule.id).second) {
       return base::InvalidArgument("an earlier rule has the same id").While(what);
-    }
-    if (!IsOutcome(rule.outcome)) {
-      return base::InvalidArgument("the outcome is neither allow, warn nor deny").While(what);
-    }
-    if (rule.message.size() > base::limits::kMaxRuleMessageBytes) {
-      return base::InvalidArgument("the message is too long").While(what);
     }
     base::Result<CompiledCondition> when = CompiledCondition::Compile(rule.when);
     if (!when.has_value()) return std::move(when).error().While(what);
@@ -138,65 +162,137 @@ std::shared_ptr<const Policy> Policy::None() {
   return std::move(none).value();
 }
 
-Verdict Policy::Judge(const Sighting& sighting) const {
+// One judgement under way: the steps in their order, and what they have found out so far.
+class Policy::Judgement {
+ public:
+  Judgement(const Policy& policy, const Sighting& sighting, base::WallTime now)
+      : policy_(policy),
+        sighting_(sighting),
+        subject_{sighting, policy.lists_},
+        now_(now),
+        open_(!IsVerified(sighting)) {}
+
+  Verdict Decide() {
+    std::optional<Verdict> verdict = ByDeniedLists();
+    if (!verdict) verdict = ByRules(true);
+    if (!verdict) verdict = ByApprovedList();
+    if (!verdict) verdict = ByRules(false);
+    if (!verdict) verdict = ByDefault();
+    verdict->audits = std::move(audits_);
+    return *std::move(verdict);
+  }
+
+ private:
+  std::optional<Verdict> ByDeniedLists() {
+    const std::optional<model::Sha256>& digest = sighting_.digest.sha256;
+    if (digest && policy_.lists_.Contains(ListKind::kBlocked, *digest)) {
+      return Denied(ListKind::kBlocked, JudgementStep::kBlocked);
+    }
+    if (digest && policy_.lists_.Contains(ListKind::kDenied, *digest)) {
+      return Denied(ListKind::kDenied, JudgementStep::kDenied);
+    }
+    const std::optional<model::Sha256>& weights = sighting_.weights_digest;
+    if (weights && policy_.lists_.Contains(ListKind::kDeniedWeights, *weights)) {
+      return Denied(ListKind::kDeniedWeights, JudgementStep::kDenied);
+    }
+    open_ = open_ || (!weights && policy_.lists_.count(ListKind::kDeniedWeights) > 0);
+    return std::nullopt;
+  }
+
+  Verdict Denied(ListKind kind, JudgementStep step) const {
+    Verdict verdict =
+        Make(Outcome::kDeny, step, model::JudgementStepName(step), ListReason(kind, sighting_));
+    if (step == JudgementStep::kBlocked) verdict.severity = model::Severity::kCritical;
+    const bool claimed = kind != ListKind::kDeniedWeights && !IsVerified(sighting_);
+    verdict.basis = claimed ? Basis::kClaimed : Basis::kVerified;
+    return verdict;
+  }
+
+  std::optional<Verdict> ByApprovedList() const {
+    if (!IsVerified(sighting_)) return std::nullopt;
+    if (!policy_.lists_.Contains(ListKind::kApproved, *sighting_.digest.sha256)) {
+      return std::nullopt;
+    }
+    return Make(Outcome::kAllow, JudgementStep::kApproved, "approved",
+                ListReason(ListKind::kApproved, sighting_));
+  }
+
+  // The first rule that fires of those that are `always`, or of the others.
+  std::optional<Verdict> ByRules(bool always) {
+    for (const CompiledRule& compiled : policy_.compiled_) {
+      const model::Rule& rule = policy_.rules_.rules[compiled.index];
+      const bool expired = rule.expires.has_value() && *rule.expires <= now_;
+      if (rule.always != always || expired) continue;
+      const Evaluation result = compiled.when.Evaluate(subject_);
+      const bool fires_blind = result.now == Truth::kUnknown && rule.fire_when_unknown;
+      const bool fires = result.now == Truth::kTrue || fires_blind;
+      if (rule.audit) {
+        if (fires && audits_.size() < base::limits::kMaxAuditsInVerdict) audits_.push_back(rule.id);
+        continue;
+      }
+      open_ = open_ || result.lasting == Truth::kUnknown;
+      if (!fires) continue;
+      return OfRule(rule, fires_blind ? compiled.when.UnknownFields(subject_)
+                                      : std::vector<std::string_view>());
+    }
+    return std::nullopt;
+  }
+
+  Verdict OfRule(const model::Rule& rule, const std::vector<std::string_view>& unknown) const {
+    Verdict verdict =
+        Make(rule.outcome, rule.always ? JudgementStep::kAlwaysRule : JudgementStep::kRule, rule.id,
+             RuleReason(rule, unknown));
+    if (rule.severity) verdict.severity = *rule.severity;
+    if (rule.mode) verdict.mode = *rule.mode;
+    verdict.link = rule.link;
+    verdict.until = rule.expires;
+    return verdict;
+  }
+
+  Verdict ByDefault() const {
+    const model::RuleSet& rules = policy_.rules_;
+    Verdict verdict =
+        Make(rules.default_outcome, JudgementStep::kDefault, "default", DefaultReason(rules));
+    if (rules.default_severity) verdict.severity = *rules.default_severity;
+    verdict.link = rules.default_link;
+    return verdict;
+  }
+
+  Verdict Make(Outcome outcome, JudgementStep step, std::string_view rule,
+               std::string reason) const {
+    Verdict verdict;
+    verdict.outcome = outcome;
+    verdict.step = step;
+    verdict.rule = rule;
+    verdict.reason = std::move(reason);
+    verdict.basis = open_ ? Basis::kPartial : Basis::kVerified;
+    verdict.policy_version = policy_.version_;
+    verdict.mode = policy_.rules_.mode;
+    verdict.severity = model::SeverityOf(outcome);
+    return verdict;
+  }
+
+  const Policy& policy_;
+  const Sighting& sighting_;
+  const Subject subject_;
+  const base::WallTime now_;
   // Whether something that a step so far has asked for may still become known. Without a verified
   // digest no list has been asked for good.
-  bool open = !IsVerified(sighting);
-  for (const ListKind kind : {ListKind::kBlocked, ListKind::kDenied}) {
-    if (std::optional<Verdict> verdict = JudgeByList(kind, sighting)) return *std::move(verdict);
-  }
-  if (std::optional<Verdict> verdict = JudgeByRules(true, sighting, open)) {
-    return *std::move(verdict);
-  }
-  if (IsVerified(sighting) && lists_.Contains(ListKind::kApproved, *sighting.digest.sha256)) {
-    return MakeVerdict(Outcome::kAllow, JudgementStep::kApproved, "approved",
-                       ListReason(ListKind::kApproved, sighting), open);
-  }
-  if (std::optional<Verdict> verdict = JudgeByRules(false, sighting, open)) {
-    return *std::move(verdict);
-  }
-  return MakeVerdict(rules_.default_outcome, JudgementStep::kDefault, "default",
-                     DefaultReason(rules_), open);
+  bool open_;
+  std::vector<std::string> audits_;
+};
+
+Verdict Policy::Judge(const Sighting& sighting, base::WallTime now) const {
+  return Judgement(*this, sighting, now).Decide();
 }
 
-std::optional<Verdict> Policy::JudgeByList(ListKind kind, const Sighting& sighting) const {
-  const std::optional<model::Sha256>& digest = sighting.digest.sha256;
-  if (!digest || !lists_.Contains(kind, *digest)) return std::nullopt;
-  const JudgementStep step =
-      kind == ListKind::kBlocked ? JudgementStep::kBlocked : JudgementStep::kDenied;
-  Verdict verdict = MakeVerdict(Outcome::kDeny, step, model::ListKindName(kind),
-                                ListReason(kind, sighting), false);
-  if (!IsVerified(sighting)) verdict.basis = Basis::kClaimed;
-  return verdict;
-}
-
-std::optional<Verdict> Policy::JudgeByRules(bool always, const Sighting& sighting,
-                                            bool& open) const {
-  for (const CompiledRule& compiled : compiled_) {
-    const model::Rule& rule = rules_.rules[compiled.index];
-    if (rule.always != always) continue;
-    const Evaluation result = compiled.when.Evaluate(sighting);
-    open = open || result.lasting == Truth::kUnknown;
-    const bool fires_blind = result.now == Truth::kUnknown && rule.fire_when_unknown;
-    if (result.now != Truth::kTrue && !fires_blind) continue;
-    std::vector<std::string_view> unknown;
-    if (fires_blind) unknown = compiled.when.UnknownFields(sighting);
-    return MakeVerdict(rule.outcome, always ? JudgementStep::kAlwaysRule : JudgementStep::kRule,
-                       rule.id, RuleReason(rule, unknown), open);
+std::optional<base::WallTime> Policy::NextExpiry(base::WallTime now) const {
+  std::optional<base::WallTime> next;
+  for (const model::Rule& rule : rules_.rules) {
+    if (!rule.expires || *rule.expires <= now) continue;
+    if (!next || *rule.expires < *next) next = rule.expires;
   }
-  return std::nullopt;
-}
-
-Verdict Policy::MakeVerdict(Outcome outcome, JudgementStep step, std::string_view rule,
-                            std::string reason, bool open) const {
-  Verdict verdict;
-  verdict.outcome = outcome;
-  verdict.step = step;
-  verdict.rule = rule;
-  verdict.reason = std::move(reason);
-  verdict.basis = open ? Basis::kPartial : Basis::kVerified;
-  verdict.policy_version = version_;
-  return verdict;
+  return next;
 }
 
 std::shared_ptr<const ListsStorage> ListsInMemory(base::Bytes bytes) {

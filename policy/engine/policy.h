@@ -9,8 +9,9 @@
 #include <vector>
 
 #include "policy/base/result.h"
+#include "policy/base/time.h"
 #include "policy/engine/condition.h"
-#include "policy/model/digest_lists.h"
+#include "policy/model/lists/digest_lists.h"
 #include "policy/model/rules.h"
 #include "policy/model/sighting.h"
 #include "policy/model/verdict.h"
@@ -41,11 +42,16 @@ class Policy {
 
   // The fixed order of judgement: blocked, (exceptions), denied, `always` rules, approved when
   // verified, the other rules from the top, the default. A claimed digest may deny, never approve.
+  // A rule that has expired at `now` is not asked; one marked `audit` never decides and is named
+  // beside the verdict where it applies.
   //
   // The basis is `claimed` when a claimed digest decided; `partial` when the verdict could be
   // another once more is known: the digest is not verified, or the deciding rule or one before it
   // asked for something that is unknown or may still change; else `verified`.
-  model::Verdict Judge(const model::Sighting& sighting) const;
+  model::Verdict Judge(const model::Sighting& sighting, base::WallTime now) const;
+
+  // The first moment after `now` at which something in the policy expires, and verdicts with it.
+  std::optional<base::WallTime> NextExpiry(base::WallTime now) const;
 
   std::uint64_t version() const { return version_; }
   const model::RuleSet& rules() const { return rules_; }
@@ -60,14 +66,8 @@ class Policy {
   Policy(std::uint64_t version, model::RuleSet rules, std::vector<CompiledRule> compiled,
          std::shared_ptr<const ListsStorage> storage, model::DigestListsView lists);
 
-  std::optional<model::Verdict> JudgeByList(model::ListKind kind,
-                                            const model::Sighting& sighting) const;
-  // The first rule that fires of those that are `always`, or of the others. Sets `open` when a rule
-  // asked for something that may still become known.
-  std::optional<model::Verdict> JudgeByRules(bool always, const model::Sighting& sighting,
-                                             bool& open) const;
-  model::Verdict MakeVerdict(model::Outcome outcome, model::JudgementStep step,
-                             std::string_view rule, std::string reason, bool open) const;
+  // One judgement under way; engine/policy.cc.
+  class Judgement;
 
   const std::uint64_t version_;
   const model::RuleSet rules_;
@@ -79,6 +79,10 @@ class Policy {
 // Whether a rule may have this id: 1 to limits::kMaxRuleIdBytes of a-z, 0-9, '.', '_', '-', the
 // first a letter or digit, and not the name of a step without rules.
 bool IsRuleId(std::string_view id);
+
+// Whether a person may be sent there: an https URL of at most limits::kMaxLinkBytes, in printable
+// ASCII, without quotes, brackets or backslashes.
+bool IsLink(std::string_view link);
 
 // Lists in memory.
 std::shared_ptr<const ListsStorage> ListsInMemory(base::Bytes bytes);

@@ -17,19 +17,12 @@ base::Result<CompiledPolicy> Compile(const Reading& reading) {
   compiled.rules.policy_name = reading.document.name;
   compiled.rules.default_outcome = reading.document.default_outcome;
   compiled.rules.default_message = reading.document.default_message;
+  compiled.rules.default_severity = reading.document.default_severity;
+  compiled.rules.default_link = reading.document.default_link;
+  compiled.rules.mode = reading.document.mode;
   for (const DocumentRule& rule : reading.document.rules) compiled.rules.rules.push_back(rule.rule);
   for (const ListedDigest& digest : reading.document.digests) {
-    switch (digest.kind) {
-      case model::ListKind::kBlocked:
-        compiled.lists.blocked.push_back(digest.sha256);
-        break;
-      case model::ListKind::kDenied:
-        compiled.lists.denied.push_back(digest.sha256);
-        break;
-      case model::ListKind::kApproved:
-        compiled.lists.approved.push_back(digest.sha256);
-        break;
-    }
+    compiled.lists.of(digest.kind).push_back(digest.digest);
   }
   return compiled;
 }

@@ -6,7 +6,7 @@
 #include "policy/base/result.h"
 #include "policy/engine/policy.h"
 #include "policy/lang/document.h"
-#include "policy/model/digest_lists.h"
+#include "policy/model/lists/digest_lists.h"
 #include "policy/model/rules.h"
 
 namespace weighmaster::lang {

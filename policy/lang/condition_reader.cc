@@ -7,7 +7,7 @@
 #include "policy/base/limits.h"
 #include "policy/engine/text.h"
 #include "policy/lang/quantity.h"
-#include "policy/lang/reader.h"
+#include "policy/lang/yaml/values.h"
 
 namespace weighmaster::lang {
 namespace {
@@ -174,8 +174,12 @@ std::optional<FieldTest> ConditionReader::ReadTest(const Field& field, const Yam
   } else if (*op == Operator::kAtLeast || *op == Operator::kAtMost) {
     good = field.type == FieldType::kSeverity ? ReadSeverityNumber(field, entry.value, test)
                                               : ReadNumber(field, entry.value, test);
+  } else if (field.type == FieldType::kFlag) {
+    const std::optional<bool> flag = ReadBool(entry.value, Named(field), report_);
+    test.number = flag.value_or(false) ? 1 : 0;
+    good = flag.has_value();
   } else {
-    good = ReadTexts(field, entry.value, test);
+    good = ReadOperands(field, entry.value, test);
   }
   if (!good) return std::nullopt;
   return test;
@@ -204,7 +208,7 @@ bool ConditionReader::ReadSeverityNumber(const Field& field, const YamlNode& nod
   return true;
 }
 
-bool ConditionReader::ReadTexts(const Field& field, const YamlNode& node, FieldTest& test) {
+bool ConditionReader::ReadOperands(const Field& field, const YamlNode& node, FieldTest& test) {
   if (node.kind != YamlNode::Kind::kSequence) return AddText(field, node, test);
   if (node.items.empty()) {
     report_.Error(node.at, Named(field) + " is compared with an empty list");
@@ -216,8 +220,13 @@ bool ConditionReader::ReadTexts(const Field& field, const YamlNode& node, FieldT
 }
 
 bool ConditionReader::AddText(const Field& field, const YamlNode& node, FieldTest& test) {
-  const std::optional<std::string> text =
-      ReadText(node, "what " + Named(field) + " is compared with", report_);
+  const std::string what = "what " + Named(field) + " is compared with";
+  if (field.type == FieldType::kDigest) {
+    const std::optional<model::Sha256> digest = ReadDigest(node, what, report_);
+    if (digest) test.texts.push_back(digest->ToHex());
+    return digest.has_value();
+  }
+  const std::optional<std::string> text = ReadText(node, what, report_);
   if (!text) return false;
   if (test.op == Operator::kEquals && !CheckValue(field, node, *text)) return false;
   if (test.op == Operator::kGlob && text->size() > base::limits::kMaxGlobBytes) {

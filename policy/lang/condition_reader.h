@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "policy/engine/fields.h"
-#include "policy/lang/diagnostics.h"
-#include "policy/lang/yaml_tree.h"
+#include "policy/lang/yaml/diagnostics.h"
+#include "policy/lang/yaml/tree.h"
 #include "policy/model/rules.h"
 
 namespace weighmaster::lang {
@@ -33,7 +33,7 @@ class ConditionReader {
   std::optional<model::FieldTest> ReadTest(const engine::Field& field, const YamlEntry& entry);
   bool ReadNumber(const engine::Field& field, const YamlNode& node, model::FieldTest& test);
   bool ReadSeverityNumber(const engine::Field& field, const YamlNode& node, model::FieldTest& test);
-  bool ReadTexts(const engine::Field& field, const YamlNode& node, model::FieldTest& test);
+  bool ReadOperands(const engine::Field& field, const YamlNode& node, model::FieldTest& test);
   bool AddText(const engine::Field& field, const YamlNode& node, model::FieldTest& test);
   bool CheckValue(const engine::Field& field, const YamlNode& node, const std::string& text);
   bool FitsDepth(const YamlNode& node, std::size_t depth);

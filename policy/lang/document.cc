@@ -9,19 +9,18 @@
 #include "policy/lang/condition_reader.h"
 #include "policy/lang/lint.h"
 #include "policy/lang/list_reader.h"
-#include "policy/lang/reader.h"
-#include "policy/lang/yaml_tree.h"
+#include "policy/lang/yaml/tree.h"
+#include "policy/lang/yaml/values.h"
 
 namespace weighmaster::lang {
 namespace {
 
-const std::vector<std::string_view> kOutcomes = {"allow", "warn", "deny"};
-
 // Reads one document. Lives for one call of ReadDocument.
 class DocumentReader {
  public:
-  DocumentReader(const Reporter& report, const FileReader& read_file, Document& document)
-      : report_(report), read_file_(read_file), document_(document) {}
+  DocumentReader(const Reporter& report, const FileReader& read_file, base::WallTime now,
+                 Document& document)
+      : report_(report), read_file_(read_file), now_(now), document_(document) {}
 
   void Read(const YamlNode& root) {
     if (!ExpectMap(root, "the policy", report_)) return;
@@ -31,6 +30,9 @@ class DocumentReader {
                            .value_or("");
     } else {
       report_.Error(root.at, "the policy has no name", "begin with \"policy: NAME\"");
+    }
+    if (const YamlNode* const mode = root.Find("mode")) {
+      document_.mode = ReadMode(*mode).value_or(document_.mode);
     }
     if (const YamlNode* const lists = root.Find("lists")) {
       ListReader(report_, read_file_, document_).Read(*lists);
@@ -50,7 +52,7 @@ class DocumentReader {
         others.entries.push_back({entry.key, entry.key_at, {}});
       }
     }
-    CheckKeys(others, {"policy", "lists", "rules", "default"}, report_);
+    CheckKeys(others, {"policy", "mode", "lists", "rules", "default"}, report_);
   }
 
   void ReadRules(const YamlNode& rules) {
@@ -67,7 +69,10 @@ class DocumentReader {
 
   void ReadRule(const YamlNode& node) {
     if (!ExpectMap(node, "a rule", report_)) return;
-    CheckKeys(node, {"id", "when", "then", "message", "always", "when_unknown"}, report_);
+    CheckKeys(node,
+              {"id", "when", "then", "message", "link", "severity", "mode", "expires", "audit",
+               "always", "when_unknown"},
+              report_);
     DocumentRule rule;
     rule.at = node.at;
     ReadId(node, rule);
@@ -81,15 +86,27 @@ class DocumentReader {
     if (const YamlNode* const always = node.Find("always")) {
       rule.rule.always = ReadBool(*always, "\"always\"", report_).value_or(false);
     }
+    ReadConsequences(node, rule.rule);
     rule.rule.message = ReadMessage(node);
-    const bool is_silent =
-        rule.rule.outcome != model::Outcome::kAllow && node.Find("message") == nullptr;
+    const bool is_silent = rule.rule.outcome != model::Outcome::kAllow && !rule.rule.audit &&
+                           node.Find("message") == nullptr;
     if (is_silent) {
       report_.Warning(node.at, "the rule has no message",
                       "add a sentence that tells the person why, and what to do instead");
     }
     // Without its condition it would look like a rule for everything.
     if (has_condition) document_.rules.push_back(std::move(rule));
+  }
+
+  // What a rule says beside its outcome.
+  void ReadConsequences(const YamlNode& node, model::Rule& rule) {
+    rule.severity = ReadSeverity(node);
+    rule.link = ReadLink(node);
+    if (const YamlNode* const mode = node.Find("mode")) rule.mode = ReadMode(*mode);
+    if (const YamlNode* const expires = node.Find("expires")) rule.expires = ReadExpiry(*expires);
+    if (const YamlNode* const audit = node.Find("audit")) {
+      rule.audit = ReadBool(*audit, "\"audit\"", report_).value_or(false);
+    }
   }
 
   void ReadId(const YamlNode& node, DocumentRule& rule) {
@@ -140,23 +157,50 @@ class DocumentReader {
 
   void ReadDefault(const YamlNode& node) {
     if (!ExpectMap(node, "\"default\"", report_)) return;
-    CheckKeys(node, {"then", "message"}, report_);
+    CheckKeys(node, {"then", "message", "link", "severity"}, report_);
     if (const YamlNode* const then = node.Find("then")) {
       document_.default_outcome = ReadOutcome(*then).value_or(document_.default_outcome);
     } else {
       report_.Error(node.at, "the default has no outcome", "add \"then: allow\", warn or deny");
     }
     document_.default_message = ReadMessage(node);
+    document_.default_severity = ReadSeverity(node);
+    document_.default_link = ReadLink(node);
   }
 
   std::optional<model::Outcome> ReadOutcome(const YamlNode& node) {
-    const std::optional<std::string> text = ReadText(node, "\"then\"", report_);
-    if (!text) return std::nullopt;
-    const base::Result<model::Outcome> outcome = model::ParseOutcome(*text);
-    if (outcome.has_value()) return *outcome;
-    report_.Error(node.at, Quote(*text) + " is no outcome",
-                  SpellingHint(*text, kOutcomes, "outcomes"));
-    return std::nullopt;
+    return ReadNamed(node, "\"then\"", model::ParseOutcome, kOutcomeNames, report_);
+  }
+
+  std::optional<model::Mode> ReadMode(const YamlNode& node) {
+    return ReadNamed(node, "\"mode\"", model::ParseMode, kModeNames, report_);
+  }
+
+  std::optional<model::Severity> ReadSeverity(const YamlNode& node) {
+    const YamlNode* const severity = node.Find("severity");
+    if (severity == nullptr) return std::nullopt;
+    return ReadNamed(*severity, "\"severity\"", model::ParseSeverity, kSeverityNames, report_);
+  }
+
+  std::string ReadLink(const YamlNode& node) {
+    const YamlNode* const link = node.Find("link");
+    if (link == nullptr) return {};
+    const std::optional<std::string> text = ReadText(*link, "\"link\"", report_);
+    if (!text) return {};
+    if (engine::IsLink(*text)) return *text;
+    report_.Error(link->at, Quote(*text) + " is no link",
+                  "write an https:// address in ASCII; escape what is not with %, at most " +
+                      std::to_string(base::limits::kMaxLinkBytes) + " bytes");
+    return {};
+  }
+
+  std::optional<base::WallTime> ReadExpiry(const YamlNode& node) {
+    const std::optional<base::WallTime> time = ReadTime(node, "\"expires\"", report_);
+    if (time && *time <= now_) {
+      report_.Warning(node.at, "the rule has expired",
+                      "it is not asked any more; remove it, or give it a later time");
+    }
+    return time;
   }
 
   std::string ReadMessage(const YamlNode& node) {
@@ -168,13 +212,15 @@ class DocumentReader {
 
   const Reporter& report_;
   const FileReader& read_file_;
+  const base::WallTime now_;
   Document& document_;
   std::unordered_map<std::string, Location> ids_;
 };
 
 }  // namespace
 
-Reading ReadDocument(std::string_view file, std::string_view text, const FileReader& read_file) {
+Reading ReadDocument(std::string_view file, std::string_view text, const FileReader& read_file,
+                     base::WallTime now) {
   Reading reading;
   reading.document.files.emplace_back(file);
   const Reporter report{std::string(file), reading.diagnostics};
@@ -186,7 +232,7 @@ Reading ReadDocument(std::string_view file, std::string_view text, const FileRea
     return reading;
   }
   if (const std::optional<YamlNode> root = ReadYaml(text, report)) {
-    DocumentReader(report, read_file, reading.document).Read(*root);
+    DocumentReader(report, read_file, now, reading.document).Read(*root);
     Lint(reading.document, reading.diagnostics);
   }
   reading.diagnostics.Sort(file);

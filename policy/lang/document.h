@@ -3,13 +3,15 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "policy/base/result.h"
-#include "policy/lang/diagnostics.h"
-#include "policy/model/digest_lists.h"
+#include "policy/base/time.h"
+#include "policy/lang/yaml/diagnostics.h"
+#include "policy/model/lists/digest_lists.h"
 #include "policy/model/rules.h"
 
 namespace weighmaster::lang {
@@ -21,7 +23,7 @@ namespace weighmaster::lang {
 using FileReader = std::function<base::Result<std::string>(const std::string& path)>;
 
 struct ListedDigest {
-  model::Sha256 sha256;
+  model::Sha256 digest;  // of the file, or of its weights
   model::ListKind kind = model::ListKind::kApproved;
   std::uint32_t file = 0;  // in Document::files
   Location at;
@@ -29,7 +31,7 @@ struct ListedDigest {
 
 // What the document says beside a digest, for people; it does not travel to agents.
 struct DigestNote {
-  model::Sha256 sha256;
+  model::Sha256 digest;
   std::string name;
   std::string reason;
 };
@@ -50,6 +52,9 @@ struct Document {
   std::vector<DocumentRule> rules;
   model::Outcome default_outcome = model::Outcome::kAllow;
   std::string default_message;
+  std::optional<model::Severity> default_severity;
+  std::string default_link;
+  model::Mode mode = model::Mode::kObserve;
 };
 
 // A document and everything that is to be said about it. With errors the document is what could be
@@ -60,7 +65,9 @@ struct Reading {
 };
 
 // Parses and lints. `file` is the document's name in diagnostics. `read_file` may be empty: list
-// files can't be read then, and naming one is an error. Never fails otherwise than by diagnostics.
-Reading ReadDocument(std::string_view file, std::string_view text, const FileReader& read_file);
+// files can't be read then, and naming one is an error. What expired before `now` is reported.
+// Never fails otherwise than by diagnostics.
+Reading ReadDocument(std::string_view file, std::string_view text, const FileReader& read_file,
+                     base::WallTime now);
 
 }  // namespace weighmaster::lang

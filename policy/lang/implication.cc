@@ -24,10 +24,10 @@ bool AsksForUnknown(const FieldTest& test) {
 constexpr std::size_t kMaxPairs = 64UL * 1024;
 
 // A set can equal several texts at once.
-bool HasOneText(const FieldTest& test) {
-  const engine::Field* const field = engine::FindField(test.field);
-  return field != nullptr && field->type == engine::FieldType::kText;
+bool HasOneText(engine::FieldType type) {
+  return type == engine::FieldType::kText || type == engine::FieldType::kDigest;
 }
+bool IsFlag(engine::FieldType type) { return type == engine::FieldType::kFlag; }
 
 std::set<std::string> Folded(const std::vector<std::string>& texts) {
   std::set<std::string> folded;
@@ -40,7 +40,10 @@ bool Contradict(const FieldTest& a, const FieldTest& b) {
   if (a.field != b.field) return false;
   if (AsksForUnknown(a)) return !AsksForUnknown(b);
   if (a.op == Operator::kAtLeast && b.op == Operator::kAtMost) return a.number > b.number;
-  if (a.op != Operator::kEquals || b.op != Operator::kEquals || !HasOneText(a)) return false;
+  const engine::Field* const field = engine::FindField(a.field);
+  if (a.op != Operator::kEquals || b.op != Operator::kEquals || field == nullptr) return false;
+  if (IsFlag(field->type)) return a.number != b.number;
+  if (!HasOneText(field->type)) return false;
   const std::set<std::string> wanted = Folded(b.texts);
   return std::ranges::none_of(
       a.texts, [&](const std::string& text) { return wanted.contains(engine::FoldCase(text)); });
@@ -84,7 +87,10 @@ bool TestImplies(const FieldTest& narrow, const FieldTest& wide) {
              return ContainsOneOf(text, wide.texts);
            });
   }
-  if (wide.op != Operator::kEquals || narrow.op != Operator::kEquals) return false;
+  const engine::Field* const field = engine::FindField(wide.field);
+  if (wide.op != Operator::kEquals || narrow.op != Operator::kEquals || field == nullptr)
+    return false;
+  if (IsFlag(field->type)) return false;  // equal tests were seen above
   const std::set<std::string> allowed = Folded(wide.texts);
   return std::ranges::all_of(narrow.texts, [&](const std::string& text) {
     return allowed.contains(engine::FoldCase(text));

@@ -14,6 +14,8 @@ namespace {
 using model::Condition;
 using model::ListKind;
 
+bool OfWeights(ListKind kind) { return kind > ListKind::kApproved; }
+
 std::string Place(const Document& document, const ListedDigest& digest) {
   return document.files[digest.file] + ":" + std::to_string(digest.at.line);
 }
@@ -22,13 +24,13 @@ std::string Place(const Document& document, const ListedDigest& digest) {
 void LintRepeat(const Document& document, const ListedDigest& first, const ListedDigest& second,
                 Diagnostics& diagnostics) {
   const Reporter report(document.files[second.file], diagnostics);
-  const std::string digest = Quote(second.sha256.ToHex());
+  const std::string digest = Quote(second.digest.ToHex());
   const std::string list = std::string(model::ListKindName(second.kind));
   const std::string other_list = std::string(model::ListKindName(first.kind));
   const std::string hint = "it stands also at " + Place(document, first);
   if (first.kind == second.kind) {
     report.Warning(second.at, digest + " stands twice on the " + list + " list", hint);
-  } else if (first.kind == ListKind::kDenied && second.kind == ListKind::kApproved) {
+  } else if (first.kind != ListKind::kBlocked) {
     report.Error(second.at, digest + " is both denied and approved",
                  hint + "; remove one of the two");
   } else {
@@ -43,15 +45,18 @@ void LintDigests(const Document& document, Diagnostics& diagnostics) {
   std::vector<const ListedDigest*> sorted;
   sorted.reserve(document.digests.size());
   for (const ListedDigest& digest : document.digests) sorted.push_back(&digest);
-  // Equal digests in the order of judgement, and of the document within one list.
+  // Equal digests of one meaning in the order of judgement, and of the document within one list.
   std::ranges::sort(sorted, [](const ListedDigest* a, const ListedDigest* b) {
-    if (a->sha256 != b->sha256) return a->sha256 < b->sha256;
+    if (OfWeights(a->kind) != OfWeights(b->kind)) return OfWeights(b->kind);
+    if (a->digest != b->digest) return a->digest < b->digest;
     if (a->kind != b->kind) return a->kind < b->kind;
     return a < b;
   });
   for (std::size_t i = 1; i < sorted.size(); ++i) {
-    if (sorted[i - 1]->sha256 != sorted[i]->sha256) continue;
-    LintRepeat(document, *sorted[i - 1], *sorted[i], diagnostics);
+    const ListedDigest& first = *sorted[i - 1];
+    const ListedDigest& second = *sorted[i];
+    if (OfWeights(first.kind) != OfWeights(second.kind) || first.digest != second.digest) continue;
+    LintRepeat(document, first, second, diagnostics);
   }
 }
 
@@ -60,9 +65,15 @@ bool IsUnconditional(const Condition& condition) {
          std::ranges::all_of(condition.conditions, IsUnconditional);
 }
 
+// Whether the rule is asked as long as the policy holds, and decides what it applies to.
+bool DecidesForGood(const model::Rule& rule) { return !rule.audit && !rule.expires.has_value(); }
+
 // Whether a rule never comes to its turn because of an earlier one. One that fires also where its
 // condition is unknown is hidden by the same condition alone.
 bool Hides(const model::Rule& earlier, const model::Rule& later) {
+  const bool expires_first =
+      earlier.expires && (!later.expires || *earlier.expires < *later.expires);
+  if (earlier.audit || expires_first) return false;
   if (IsUnconditional(earlier.when)) return true;
   if (later.fire_when_unknown) return earlier.fire_when_unknown && earlier.when == later.when;
   return Implies(later.when, earlier.when);
@@ -97,7 +108,7 @@ void LintReach(const Document& document, Diagnostics& diagnostics) {
 
 void LintApproved(const Document& document, Diagnostics& diagnostics) {
   const auto final_always = std::ranges::find_if(document.rules, [](const DocumentRule& rule) {
-    return rule.rule.always && IsUnconditional(rule.rule.when);
+    return rule.rule.always && DecidesForGood(rule.rule) && IsUnconditional(rule.rule.when);
   });
   const bool approves = std::ranges::any_of(document.digests, [](const ListedDigest& digest) {
     return digest.kind == ListKind::kApproved;

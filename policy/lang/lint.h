@@ -1,7 +1,7 @@
 #pragma once
 
-#include "policy/lang/diagnostics.h"
 #include "policy/lang/document.h"
+#include "policy/lang/yaml/diagnostics.h"
 
 namespace weighmaster::lang {
 

@@ -5,7 +5,7 @@
 
 #include "policy/base/bytes.h"
 #include "policy/base/limits.h"
-#include "policy/lang/reader.h"
+#include "policy/lang/yaml/values.h"
 
 namespace weighmaster::lang {
 namespace {
@@ -16,6 +16,16 @@ constexpr std::pair<std::string_view, ListKind> kLists[] = {{"blocked", ListKind
                                                             {"denied", ListKind::kDenied},
                                                             {"approved", ListKind::kApproved}};
 constexpr std::string_view kBlank = " \t";
+// Before a digest that is not of the file's bytes.
+constexpr std::string_view kWeights = "weights:";
+
+// The list of weights digests that belongs to a list of files; none to the blocked one, which every
+// agent must be able to judge by, whatever it can compute.
+std::optional<ListKind> WeightsListOf(ListKind kind) {
+  if (kind == ListKind::kDenied) return ListKind::kDeniedWeights;
+  if (kind == ListKind::kApproved) return ListKind::kApprovedWeights;
+  return std::nullopt;
+}
 
 // Whether the path stays inside the folder that it is relative to.
 bool StaysInside(std::string_view path) {
@@ -89,8 +99,9 @@ void ListReader::ReadEntry(ListKind kind, const YamlNode& node) {
 }
 
 void ListReader::ReadMap(ListKind kind, const YamlNode& node) {
-  CheckKeys(node, {"sha256", "name", "reason", "file"}, report_);
-  const YamlNode* const digest = node.Find("sha256");
+  CheckKeys(node, {"sha256", "weights", "name", "reason", "file"}, report_);
+  const YamlNode* const weights = node.Find("weights");
+  const YamlNode* const digest = weights != nullptr ? weights : node.Find("sha256");
   if (const YamlNode* const file = node.Find("file")) {
     if (node.entries.size() > 1) {
       report_.Error(node.at, "\"file\" stands alone in its entry",
@@ -100,10 +111,16 @@ void ListReader::ReadMap(ListKind kind, const YamlNode& node) {
     return;
   }
   if (digest == nullptr) {
-    report_.Error(node.at, "this entry has neither \"sha256\" nor \"file\"");
+    report_.Error(node.at, "this entry has neither \"sha256\" nor \"weights\" nor \"file\"");
     return;
   }
-  const std::optional<std::string> text = ReadText(*digest, "\"sha256\"", report_);
+  if (weights != nullptr && node.Find("sha256") != nullptr) {
+    report_.Error(node.at, "\"sha256\" and \"weights\" can't stand in one entry",
+                  "make two entries of it");
+    return;
+  }
+  std::optional<std::string> text = ReadText(*digest, "the digest", report_);
+  if (text && weights != nullptr) text->insert(0, kWeights);
   DigestNote note;
   constexpr std::size_t kMaxBytes = base::limits::kMaxRuleMessageBytes;
   if (const YamlNode* const name = node.Find("name")) {
@@ -114,7 +131,7 @@ void ListReader::ReadMap(ListKind kind, const YamlNode& node) {
   }
   if (!text || !Add(kind, *text, digest->at, report_)) return;
   if (note.name.empty() && note.reason.empty()) return;
-  note.sha256 = document_.digests.back().sha256;
+  note.digest = document_.digests.back().digest;
   document_.notes.push_back(std::move(note));
 }
 
@@ -166,21 +183,31 @@ void ListReader::ReadLines(ListKind kind, std::string_view text, const Reporter&
     if (!Add(kind, digest, {number, column}, report)) continue;
     const std::string_view name = Trimmed(content.substr(digest.size()));
     if (!name.empty()) {
-      document_.notes.push_back({document_.digests.back().sha256, std::string(name), {}});
+      document_.notes.push_back({document_.digests.back().digest, std::string(name), {}});
     }
   }
 }
 
-bool ListReader::Add(ListKind kind, std::string_view digest, Location at, const Reporter& report) {
-  const base::Result<model::Sha256> sha256 = model::ParseSha256(digest);
-  if (!sha256.has_value()) {
-    report.Error(at, Quote(digest) + " is no digest: " + sha256.error().message(),
+bool ListReader::Add(ListKind kind, std::string_view text, Location at, const Reporter& report) {
+  if (text.starts_with(kWeights)) {
+    const std::optional<ListKind> weights_list = WeightsListOf(kind);
+    if (!weights_list) {
+      report.Error(at, "weights can't be blocked",
+                   "deny them; to block, name the SHA-256 of each file");
+      return false;
+    }
+    kind = *weights_list;
+    text.remove_prefix(kWeights.size());
+  }
+  const base::Result<model::Sha256> digest = model::ParseSha256(text);
+  if (!digest.has_value()) {
+    report.Error(at, Quote(text) + " is no digest: " + digest.error().message(),
                  "write 64 hexadecimal digits, as sha256sum prints them");
     return false;
   }
   const auto file = static_cast<std::uint32_t>(document_.files.size() - 1);
   const bool in_document = &report == &report_;
-  document_.digests.push_back({*sha256, kind, in_document ? 0 : file, at});
+  document_.digests.push_back({*digest, kind, in_document ? 0 : file, at});
   return true;
 }
 

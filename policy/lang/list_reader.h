@@ -3,9 +3,9 @@
 #include <string>
 #include <string_view>
 
-#include "policy/lang/diagnostics.h"
 #include "policy/lang/document.h"
-#include "policy/lang/yaml_tree.h"
+#include "policy/lang/yaml/diagnostics.h"
+#include "policy/lang/yaml/tree.h"
 
 namespace weighmaster::lang {
 
@@ -23,7 +23,7 @@ class ListReader {
   void ReadMap(model::ListKind kind, const YamlNode& node);
   void ReadFile(model::ListKind kind, const YamlNode& path_node);
   void ReadLines(model::ListKind kind, std::string_view text, const Reporter& report);
-  bool Add(model::ListKind kind, std::string_view digest, Location at, const Reporter& report);
+  bool Add(model::ListKind kind, std::string_view text, Location at, const Reporter& report);
 
   const Reporter& report_;
   const FileReader& read_file_;

@@ -12,10 +12,6 @@ constexpr Named<Format> kFormats[] = {
     {Format::kSafetensors, "safetensors"}, {Format::kPyTorchZip, "pytorch_zip"},
     {Format::kPickle, "pickle"},           {Format::kOnnx, "onnx"},
 };
-constexpr Named<Severity> kSeverities[] = {
-    {Severity::kInfo, "info"}, {Severity::kLow, "low"},           {Severity::kMedium, "medium"},
-    {Severity::kHigh, "high"}, {Severity::kCritical, "critical"},
-};
 constexpr Named<DigestState> kDigestStates[] = {
     {DigestState::kPending, "pending"},
     {DigestState::kClaimed, "claimed"},
@@ -28,10 +24,6 @@ constexpr Named<DigestState> kDigestStates[] = {
 std::string_view FormatName(Format format) { return NameOf(kFormats, format); }
 base::Result<Format> ParseFormat(std::string_view name) {
   return ValueOf(kFormats, name, "format");
-}
-std::string_view SeverityName(Severity severity) { return NameOf(kSeverities, severity); }
-base::Result<Severity> ParseSeverity(std::string_view name) {
-  return ValueOf(kSeverities, name, "severity");
 }
 std::string_view DigestStateName(DigestState state) { return NameOf(kDigestStates, state); }
 base::Result<DigestState> ParseDigestState(std::string_view name) {

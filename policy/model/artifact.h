@@ -9,6 +9,7 @@
 #include "policy/base/result.h"
 #include "policy/base/time.h"
 #include "policy/model/digest.h"
+#include "policy/model/severity.h"
 
 namespace weighmaster::model {
 
@@ -25,10 +26,6 @@ enum class Format : std::uint16_t {
 std::string_view FormatName(
     Format format);  // "gguf", "safetensors", "pytorch_zip", "pickle", "onnx"
 base::Result<Format> ParseFormat(std::string_view name);
-
-enum class Severity : std::uint8_t { kInfo = 1, kLow = 2, kMedium = 3, kHigh = 4, kCritical = 5 };
-std::string_view SeverityName(Severity severity);  // "info" … "critical"
-base::Result<Severity> ParseSeverity(std::string_view name);
 
 // One thing about a file's content that a person should know before loading it.
 struct Risk {

@@ -1,13 +1,13 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
-#include <variant>
 #include <vector>
 
 #include "policy/base/result.h"
+#include "policy/base/time.h"
 #include "policy/model/verdict.h"
 
 namespace weighmaster::model {
@@ -16,7 +16,9 @@ namespace weighmaster::model {
 // judges by. Plain values.
 
 enum class Operator : std::uint8_t {
-  kEquals = 1,   // text: equals any of `texts`, ASCII case ignored
+  // text: equals any of `texts`, ASCII case ignored; digest: any of `texts`, 64 hexadecimal digits
+  // each; flag: `number` 1 asks for true, 0 for false
+  kEquals = 1,
   kGlob = 2,     // text: matches any of `texts`; `*` and `?` do not cross '/', `**` does
   kAtLeast = 3,  // number, or severity as the number of model::Severity, against `number`
   kAtMost = 4,
@@ -53,6 +55,11 @@ struct Rule {
   Outcome outcome = Outcome::kWarn;
   std::string message;
   bool fire_when_unknown = false;
+  std::optional<Severity> severity = {};       // else SeverityOf(outcome)
+  std::string link = {};                       // an https URL; "" for none
+  std::optional<base::WallTime> expires = {};  // not asked from then on
+  std::optional<Mode> mode = {};               // else the policy's
+  bool audit = false;                          // never decides; verdicts name it where it applies
   friend bool operator==(const Rule&, const Rule&) = default;
 };
 
@@ -61,6 +68,9 @@ struct RuleSet {
   std::vector<Rule> rules;
   Outcome default_outcome = Outcome::kAllow;
   std::string default_message;
+  std::optional<Severity> default_severity = {};  // else SeverityOf(default_outcome)
+  std::string default_link = {};
+  Mode mode = Mode::kObserve;
   friend bool operator==(const RuleSet&, const RuleSet&) = default;
 };
 

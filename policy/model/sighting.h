@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -33,6 +34,9 @@ struct Sighting {
   User owner;
   Facts facts;
   ContentDigest digest;
+  // Over the tensors alone, the same for every packing of the same weights; set only when all of
+  // them were read.
+  std::optional<Sha256> weights_digest = {};
   friend bool operator==(const Sighting&, const Sighting&) = default;
 };
 

@@ -56,6 +56,11 @@ void AddVerdict(Json& out, const std::optional<model::Verdict>& verdict) {
   out["basis"] = model::BasisName(verdict->basis);
   out["step"] = model::JudgementStepName(verdict->step);
   out["policy_version"] = verdict->policy_version;
+  out["severity"] = model::SeverityName(verdict->severity);
+  out["mode"] = model::ModeName(verdict->mode);
+  out["link"] = TextOrNull(verdict->link);
+  out["until"] = verdict->until ? Json(base::FormatWallTime(*verdict->until)) : Json(nullptr);
+  out["audits"] = verdict->audits;
 }
 
 }  // namespace
@@ -77,6 +82,8 @@ std::string SightingToJson(const model::Sighting& sighting,
   out["modified"] = base::FormatWallTime(sighting.modified_at);
   out["owner"] = TextOrNull(sighting.owner.name.empty() ? sighting.owner.id : sighting.owner.name);
   AddDigest(out, sighting.digest);
+  out["weights_digest"] =
+      sighting.weights_digest ? Json(sighting.weights_digest->ToHex()) : Json(nullptr);
   AddFacts(out, sighting.facts);
   AddVerdict(out, verdict);
   return out.dump(-1, ' ', false, Json::error_handler_t::replace);

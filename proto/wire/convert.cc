@@ -164,6 +164,7 @@ void ToProto(const model::Sighting& sighting, v1::Sighting& out) {
   out.mutable_owner()->set_name(WireText(sighting.owner.name, limits::kMaxFactBytes));
   ToProto(sighting.facts, *out.mutable_facts());
   WriteDigest(sighting.digest, *out.mutable_digest());
+  if (sighting.weights_digest) out.set_weights_digest(WireBytes(sighting.weights_digest->view()));
 }
 
 base::Result<model::Sighting> FromProto(const v1::Sighting& in) {
@@ -178,6 +179,9 @@ base::Result<model::Sighting> FromProto(const v1::Sighting& in) {
   WM_ASSIGN_OR_RETURN(sighting.owner, ReadUser(in.owner()));
   WM_ASSIGN_OR_RETURN(sighting.facts, FromProto(in.facts()));
   WM_ASSIGN_OR_RETURN(sighting.digest, ReadDigest(in.digest()));
+  if (!in.weights_digest().empty()) {
+    WM_ASSIGN_OR_RETURN(sighting.weights_digest, ReadSha256(in.weights_digest(), "weights_digest"));
+  }
   return sighting;
 }
 
@@ -189,6 +193,14 @@ void ToProto(const model::Verdict& verdict, v1::Verdict& out) {
   out.set_basis(static_cast<v1::Basis>(verdict.basis));
   if (verdict.until) out.set_until_time_us(WireTime(*verdict.until));
   out.set_policy_version(verdict.policy_version);
+  out.set_mode(static_cast<v1::Mode>(verdict.mode));
+  if (verdict.severity != model::SeverityOf(verdict.outcome)) {
+    out.set_severity(static_cast<v1::Severity>(verdict.severity));
+  }
+  out.set_link(WireText(verdict.link, limits::kMaxLinkBytes));
+  for (const std::string& rule : verdict.audits) {
+    out.add_audits(WireText(rule, limits::kMaxRuleIdBytes));
+  }
 }
 
 base::Result<model::Verdict> FromProto(const v1::Verdict& in) {
@@ -204,6 +216,20 @@ base::Result<model::Verdict> FromProto(const v1::Verdict& in) {
   }
   WM_ASSIGN_OR_RETURN(verdict.policy_version,
                       ReadCount(in.policy_version(), "verdict.policy_version"));
+  WM_ASSIGN_OR_RETURN(verdict.mode, ReadEnum<model::Mode>(in.mode(), "verdict.mode", 0));
+  verdict.severity = model::SeverityOf(verdict.outcome);
+  if (in.severity() != 0) {
+    WM_ASSIGN_OR_RETURN(verdict.severity,
+                        ReadEnum<model::Severity>(in.severity(), "verdict.severity"));
+  }
+  WM_ASSIGN_OR_RETURN(verdict.link, ReadText(in.link(), limits::kMaxLinkBytes, "verdict.link"));
+  if (std::size_t(in.audits_size()) > limits::kMaxAuditsInVerdict) {
+    return FieldError("verdict.audits", "holds too many");
+  }
+  for (const std::string& rule : in.audits()) {
+    WM_ASSIGN_OR_RETURN(std::string id, ReadText(rule, limits::kMaxRuleIdBytes, "verdict.audits"));
+    verdict.audits.push_back(std::move(id));
+  }
   return verdict;
 }
 

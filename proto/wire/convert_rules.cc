@@ -46,12 +46,29 @@ void WriteCondition(const Condition& condition, v1::Condition& out) {
   }
 }
 
-base::Result<model::Outcome> ReadOutcome(int number, std::string_view what) {
-  if (number < static_cast<int>(model::Outcome::kAllow) ||
-      number > static_cast<int>(model::Outcome::kDeny)) {
-    return FieldError(what, "is " + std::to_string(number) + ", which is no outcome");
+// An agent that took a value for another would judge by another policy: what is not known is
+// refused.
+template <typename Enum>
+base::Result<Enum> ReadKnown(int number, Enum least, Enum last, std::string_view what) {
+  if (number < static_cast<int>(least) || number > static_cast<int>(last)) {
+    return FieldError(what, "is " + std::to_string(number) + ", which this build does not know");
   }
-  return static_cast<model::Outcome>(number);
+  return static_cast<Enum>(number);
+}
+
+base::Result<model::Outcome> ReadOutcome(int number, std::string_view what) {
+  return ReadKnown(number, model::Outcome::kAllow, model::Outcome::kDeny, what);
+}
+
+base::Result<model::Mode> ReadMode(int number, std::string_view what) {
+  return ReadKnown(number, model::Mode::kObserve, model::Mode::kEnforce, what);
+}
+
+base::Result<std::optional<model::Severity>> ReadSeverity(int number, std::string_view what) {
+  if (number == 0) return std::optional<model::Severity>();
+  WM_ASSIGN_OR_RETURN(const model::Severity severity,
+                      ReadKnown(number, model::Severity::kInfo, model::Severity::kCritical, what));
+  return std::optional(severity);
 }
 
 base::Result<model::FieldTest> ReadTest(const v1::FieldTest& in) {
@@ -116,6 +133,15 @@ base::Result<model::Rule> ReadRule(const v1::Rule& in) {
   WM_ASSIGN_OR_RETURN(rule.outcome, ReadOutcome(in.outcome(), "rule.outcome"));
   rule.message = in.message();
   rule.fire_when_unknown = in.fire_when_unknown();
+  WM_ASSIGN_OR_RETURN(rule.severity, ReadSeverity(in.severity(), "rule.severity"));
+  rule.link = in.link();
+  if (in.expires_time_us() != 0) {
+    WM_ASSIGN_OR_RETURN(rule.expires, ReadTime(in.expires_time_us(), "rule.expires_time_us"));
+  }
+  if (in.has_mode()) {
+    WM_ASSIGN_OR_RETURN(rule.mode, ReadMode(in.mode(), "rule.mode"));
+  }
+  rule.audit = in.audit();
   return rule;
 }
 
@@ -132,9 +158,19 @@ std::string SerialiseRules(const model::RuleSet& rules) {
     out.set_outcome(static_cast<v1::Outcome>(rule.outcome));
     out.set_message(RuleText(rule.message));
     out.set_fire_when_unknown(rule.fire_when_unknown);
+    if (rule.severity) out.set_severity(static_cast<v1::Severity>(*rule.severity));
+    out.set_link(RuleText(rule.link));
+    if (rule.expires) out.set_expires_time_us(WireTime(*rule.expires));
+    if (rule.mode) out.set_mode(static_cast<v1::Mode>(*rule.mode));
+    out.set_audit(rule.audit);
   }
   proto.set_default_outcome(static_cast<v1::Outcome>(rules.default_outcome));
   proto.set_default_message(RuleText(rules.default_message));
+  if (rules.default_severity) {
+    proto.set_default_severity(static_cast<v1::Severity>(*rules.default_severity));
+  }
+  proto.set_default_link(RuleText(rules.default_link));
+  proto.set_mode(static_cast<v1::Mode>(rules.mode));
   return proto.SerializeAsString();
 }
 
@@ -156,6 +192,10 @@ base::Result<model::RuleSet> ParseRules(std::string_view bytes) {
   WM_ASSIGN_OR_RETURN(rules.default_outcome,
                       ReadOutcome(proto.default_outcome(), "default_outcome"));
   rules.default_message = proto.default_message();
+  WM_ASSIGN_OR_RETURN(rules.default_severity,
+                      ReadSeverity(proto.default_severity(), "default_severity"));
+  rules.default_link = proto.default_link();
+  WM_ASSIGN_OR_RETURN(rules.mode, ReadMode(proto.mode(), "mode"));
   return rules;
 }
 

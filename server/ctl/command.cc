@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
-#include "policy/lang/duration.h"
+#include "policy/base/duration_words.h"
 
 namespace weighmaster::server::ctl {
 namespace {
@@ -86,7 +86,7 @@ base::Result<std::uint64_t> Arguments::Number(std::string_view option,
 base::Result<base::Duration> Arguments::Duration(std::string_view option,
                                                  base::Duration otherwise) const {
   if (!Has(option)) return otherwise;
-  auto duration = lang::ParseDuration(Value(option));
+  auto duration = base::ParseDuration(Value(option));
   if (!duration.has_value()) {
     return std::move(duration.error()).While("reading --" + std::string(option));
   }

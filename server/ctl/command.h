@@ -64,6 +64,6 @@ std::vector<Command> AdminCommands();      // whoami, admin-tokens create, list,
 std::vector<Command> AuditCommands();      // audit list, verify
 std::vector<Command> FleetCommands();      // login, endpoints, tokens create, revoke, findings
 std::vector<Command> InventoryCommands();  // inventory, where
-std::vector<Command> PolicyCommands();     // policy lint, sign, publish, show
+std::vector<Command> PolicyCommands();     // policy lint, fields, schema, sign, …
 
 }  // namespace weighmaster::server::ctl

@@ -4,9 +4,12 @@
 #include <utility>
 
 #include "policy/base/limits.h"
+#include "policy/lang/cases.h"
 #include "policy/lang/compile.h"
+#include "policy/lang/diff.h"
 #include "policy/lang/document.h"
-#include "policy/model/digest_lists.h"
+#include "policy/lang/schema.h"
+#include "policy/model/lists/digest_lists.h"
 #include "proto/wire/convert.h"
 #include "proto/wire/trust.h"
 #include "server/ctl/command.h"
@@ -25,13 +28,16 @@ struct DocumentFile {
   lang::Reading reading;
 };
 
-base::Result<DocumentFile> ReadDocumentFile(const std::string& path) {
+base::Result<DocumentFile> ReadDocumentFile(const std::string& path, base::WallTime now) {
   DocumentFile file;
   WM_ASSIGN_OR_RETURN(file.text, posix::ReadFile(path, limits::kMaxPolicyBytes));
   const std::string folder = std::filesystem::path(path).parent_path().string();
-  file.reading = lang::ReadDocument(path, file.text, [&folder](const std::string& list) {
-    return posix::ReadFileBelow(folder, list, limits::kMaxListFileBytes);
-  });
+  file.reading = lang::ReadDocument(
+      path, file.text,
+      [&folder](const std::string& list) {
+        return posix::ReadFileBelow(folder, list, limits::kMaxListFileBytes);
+      },
+      now);
   return file;
 }
 
@@ -41,7 +47,8 @@ std::string CountLine(const lang::Diagnostics& diagnostics) {
 }
 
 base::Result<ExitCode> Lint(Context& context, const Arguments& arguments) {
-  WM_ASSIGN_OR_RETURN(const DocumentFile file, ReadDocumentFile(arguments.Positional(0)));
+  WM_ASSIGN_OR_RETURN(const DocumentFile file,
+                      ReadDocumentFile(arguments.Positional(0), context.clock.Now()));
   const lang::Diagnostics& diagnostics = file.reading.diagnostics;
   context.err << diagnostics.ToText();
   context.out << arguments.Positional(0) << ": " << CountLine(diagnostics) << "\n";
@@ -146,7 +153,8 @@ base::Result<ExitCode> Sign(Context& context, const Arguments& arguments) {
   if (arguments.Has("cosign")) {
     WM_ASSIGN_OR_RETURN(request, ReadBundleFile(arguments.Positional(0)));
   } else {
-    WM_ASSIGN_OR_RETURN(const DocumentFile file, ReadDocumentFile(arguments.Positional(0)));
+    WM_ASSIGN_OR_RETURN(const DocumentFile file,
+                        ReadDocumentFile(arguments.Positional(0), context.clock.Now()));
     context.err << file.reading.diagnostics.ToText();
     if (file.reading.diagnostics.has_errors()) return ExitCode::kFailed;
     WM_ASSIGN_OR_RETURN(request, Bundle(context, arguments, file));
@@ -189,6 +197,72 @@ base::Result<ExitCode> Show(Context& context, const Arguments& arguments) {
   return ExitCode::kOk;
 }
 
+base::Result<ExitCode> Diff(Context& context, const Arguments& arguments) {
+  const base::WallTime now = context.clock.Now();
+  WM_ASSIGN_OR_RETURN(const DocumentFile before, ReadDocumentFile(arguments.Positional(0), now));
+  WM_ASSIGN_OR_RETURN(const DocumentFile after, ReadDocumentFile(arguments.Positional(1), now));
+  for (const DocumentFile* const file : {&before, &after}) {
+    if (!file->reading.diagnostics.has_errors()) continue;
+    context.err << file->reading.diagnostics.ToText();
+    return ExitCode::kFailed;
+  }
+  const auto changes = lang::ChangesBetween(before.reading.document, after.reading.document);
+  for (const lang::PolicyChange& change : changes) {
+    context.out << change.what << "\n";
+    for (const std::string& detail : change.details) context.out << "  " << detail << "\n";
+  }
+  if (changes.empty()) context.out << "the two mean the same\n";
+  return ExitCode::kOk;
+}
+
+// "policy.test.yaml" beside "policy.yaml".
+std::string CasesBeside(const std::string& document) {
+  const std::filesystem::path path(document);
+  return (path.parent_path() / path.stem()).string() + ".test" + path.extension().string();
+}
+
+void PrintOutcome(std::ostream& out, const std::string& file, std::size_t count,
+                  const lang::CasesOutcome& outcome) {
+  for (const lang::CaseFailure& failure : outcome.failures) {
+    out << base::EscapeForDisplay(file) << ":" << failure.failed->at.line
+        << ": failed: " << base::EscapeForDisplay(failure.failed->name) << "\n";
+    for (const std::string& difference : failure.differences) out << "  " << difference << "\n";
+    out << "  because: " << base::EscapeForDisplay(failure.verdict.reason) << "\n";
+  }
+  out << outcome.passed << " of " << count << " cases pass\n";
+  if (outcome.idle_rules.empty()) return;
+  out << "no case shows what these rules do:";
+  for (const std::string& id : outcome.idle_rules) out << " " << id;
+  out << "\n";
+}
+
+base::Result<ExitCode> Test(Context& context, const Arguments& arguments) {
+  const base::WallTime now = context.clock.Now();
+  const std::string& document = arguments.Positional(0);
+  WM_ASSIGN_OR_RETURN(const DocumentFile file, ReadDocumentFile(document, now));
+  const std::string cases_path = arguments.Value("cases", CasesBeside(document));
+  WM_ASSIGN_OR_RETURN(const std::string text, posix::ReadFile(cases_path, limits::kMaxPolicyBytes));
+  const lang::CasesReading reading = lang::ReadCases(cases_path, text, now);
+  context.err << file.reading.diagnostics.ToText() << reading.diagnostics.ToText();
+  if (file.reading.diagnostics.has_errors() || reading.diagnostics.has_errors()) {
+    return ExitCode::kFailed;
+  }
+  WM_ASSIGN_OR_RETURN(const auto policy, lang::MakePolicy(0, file.reading));
+  const lang::CasesOutcome outcome = lang::RunCases(*policy, reading.cases);
+  PrintOutcome(context.out, cases_path, reading.cases.size(), outcome);
+  return outcome.failures.empty() ? ExitCode::kOk : ExitCode::kFailed;
+}
+
+base::Result<ExitCode> Schema(Context& context, const Arguments& /*arguments*/) {
+  context.out << lang::PolicySchema();
+  return ExitCode::kOk;
+}
+
+base::Result<ExitCode> Fields(Context& context, const Arguments& /*arguments*/) {
+  context.out << lang::FieldsPage();
+  return ExitCode::kOk;
+}
+
 }  // namespace
 
 std::vector<Command> PolicyCommands() {
@@ -198,6 +272,22 @@ std::vector<Command> PolicyCommands() {
        {"FILE"},
        {},
        Lint},
+      {"policy diff",
+       "says in which meaning two policy documents differ",
+       {"BEFORE", "AFTER"},
+       {},
+       Diff},
+      {"policy fields",
+       "prints the fields that a condition may test, as a Markdown page",
+       {},
+       {},
+       Fields},
+      {"policy schema", "prints the JSON Schema of policy documents, for editors", {}, {}, Schema},
+      {"policy test",
+       "judges the cases of a file by a policy document and says where they differ",
+       {"FILE"},
+       {{"cases", "FILE", "the cases (FILE with .test before its ending)"}},
+       Test},
       {"policy sign",
        "compiles a policy document into a bundle and signs it",
        {"FILE"},

@@ -65,8 +65,7 @@ class EventRules {
   }
   void operator()(const model::SightingJudged& event) {
     if (event.verdict.outcome != model::Outcome::kDeny) return ResolveAt(kDeniedModel, event.path);
-    const bool blocked = event.verdict.step == model::JudgementStep::kBlocked;
-    OpenAt(kDeniedModel, event.path, blocked ? model::Severity::kCritical : model::Severity::kHigh,
+    OpenAt(kDeniedModel, event.path, event.verdict.severity,
            event.verdict.rule + ": " + event.verdict.reason);
   }
   void operator()(const model::PolicyApplied& event) {

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "policy/base/limits.h"
-#include "policy/model/lists_delta.h"
+#include "policy/model/lists/lists_delta.h"
 
 namespace weighmaster::server::rollout {
 

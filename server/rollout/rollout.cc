@@ -5,7 +5,7 @@
 
 #include "policy/base/check.h"
 #include "policy/base/limits.h"
-#include "policy/model/digest_lists.h"
+#include "policy/model/lists/digest_lists.h"
 #include "proto/wire/convert.h"
 #include "server/store/ask.h"
 #include "third_party/openssl/sha256.h"

@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-#include "policy/model/digest_lists.h"
+#include "policy/model/lists/digest_lists.h"
 #include "policy/model/rules.h"
 #include "proto/wire/convert.h"
 #include "proto/wire/trust.h"
@@ -30,6 +30,7 @@ struct PolicyText {
   std::vector<std::string> denied_contents = {};  // of tests::Seen()
   model::Outcome default_outcome = model::Outcome::kAllow;
   std::vector<std::string> rules_features = {std::string(wire::kFeatureRules)};
+  std::vector<model::Rule> rules = {};
 };
 
 inline OfferedPolicy MakePolicy(const PolicyText& text) {
@@ -42,6 +43,7 @@ inline OfferedPolicy MakePolicy(const PolicyText& text) {
   model::RuleSet rules;
   rules.policy_name = "test";
   rules.default_outcome = text.default_outcome;
+  rules.rules = text.rules;
   const std::string lists_part(base::AsText(encoded));
   const std::string rules_part = wire::SerialiseRules(rules);
   offered.manifest = MakeManifest(text.version, text.floor);

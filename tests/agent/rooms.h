@@ -41,7 +41,7 @@ class AgentRooms {
     options.limits = limits_;
     Take(journal, agent::journal::Journal::Open(*database, loop, random, key, std::move(options)));
     events.emplace(*journal, stamp);
-    judge.emplace();
+    judge.emplace(loop);
     Take(inventory, agent::inventory::Inventory::Open(*database, *events, *judge, loop));
     Take(vault, agent::decide::PolicyVault::Open(folder / "policy"));
     Take(policy, agent::decide::PolicyInForce::Open(

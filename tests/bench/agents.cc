@@ -75,7 +75,8 @@ class FleetAgent {
   FleetAgent(Machine& machine, const FleetTrust& trust, const std::string& folder, int n)
       : loop_(machine.loop, [this] { Look(); }),
         connector_(loop_, machine.network, machine.clock,
-                   [options = trust.OptionsFor(n)] { return options; }) {
+                   [options = trust.OptionsFor(n)] { return options; }),
+        judge_(machine.clock) {
     ::mkdir(folder.c_str(), 0700);
     database_ = Must(journal::OpenStateFile(folder + "/state.db"));
     model::Id boot_id;

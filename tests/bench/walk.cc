@@ -79,7 +79,7 @@ class LookingAgent {
   std::unique_ptr<sqlite::Database> database_;
   std::unique_ptr<journal::Journal> journal_;
   std::unique_ptr<journal::EventLog> events_;
-  agent::decide::Judge judge_;
+  agent::decide::Judge judge_{clock_};
   std::unique_ptr<inventory::Inventory> inventory_;
   std::unique_ptr<inventory::KnownSightings> known_;
   std::unique_ptr<inventory::CheckpointFile> checkpoints_;

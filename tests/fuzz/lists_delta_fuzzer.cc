@@ -9,9 +9,9 @@
 #include <optional>
 
 #include "policy/base/check.h"
-#include "policy/model/encoded_lists.h"
-#include "policy/model/lists_delta.h"
-#include "policy/model/little_endian.h"
+#include "policy/model/lists/encoded_lists.h"
+#include "policy/model/lists/lists_delta.h"
+#include "policy/model/lists/little_endian.h"
 
 namespace {
 

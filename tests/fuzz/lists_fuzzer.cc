@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "policy/base/check.h"
-#include "policy/model/digest_lists.h"
+#include "policy/model/lists/digest_lists.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace weighmaster::model;  // NOLINT(google-build-using-namespace): one function

@@ -87,7 +87,8 @@ model::SightingJudged GoldenJudged() {
                       .reason = "Pickles run code.",
                       .basis = model::Basis::kPartial,
                       .until = kTestEpoch + std::chrono::hours(24),
-                      .policy_version = 12}};
+                      .policy_version = 12,
+                      .severity = model::Severity::kHigh}};
 }
 
 std::string BytesOf(base::ByteView bytes) { return std::string(base::AsText(bytes)); }

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "agent/decide/vault.h"
-#include "policy/model/digest_lists.h"
+#include "policy/model/lists/digest_lists.h"
 #include "policy/model/rules.h"
 #include "proto/wire/seal.h"
 #include "proto/wire/trust.h"

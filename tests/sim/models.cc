@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "policy/base/limits.h"
-#include "policy/model/digest_lists.h"
+#include "policy/model/lists/digest_lists.h"
 #include "policy/model/rules.h"
 #include "proto/wire/convert.h"
 #include "tests/support/keys.h"

@@ -48,7 +48,7 @@ void SimAgent::Start() {
   if (journal_->head().chain.is_zero()) {
     Must(events_->StartChain(model::ChainReason::kEnrolled, 0));
   }
-  judge_ = std::make_unique<agent::decide::Judge>();
+  judge_ = std::make_unique<agent::decide::Judge>(loop);
   inventory_ = Must(agent::inventory::Inventory::Open(*database_, *events_, *judge_, loop));
   vault_ = Must(agent::decide::PolicyVault::Open(folder_ + "/policy"));
   policy_ = Must(agent::decide::PolicyInForce::Open(

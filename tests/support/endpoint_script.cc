@@ -35,6 +35,7 @@ model::Sighting TestSighting(const std::string& path, int n) {
 model::Verdict TestVerdict(model::Outcome outcome) {
   model::Verdict verdict;
   verdict.outcome = outcome;
+  verdict.severity = model::SeverityOf(outcome);
   verdict.rule = "default";
   verdict.reason = "a test says so";
   verdict.policy_version = 1;

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 
+#include "policy/base/limits.h"
 #include "tests/agent/policies.h"
 #include "tests/agent/rooms.h"
 #include "tests/agent/sightings.h"
@@ -174,6 +175,73 @@ TEST_F(PolicyInForceTest, StaysInForceWhenExpiredAndSaysSo) {
   Restart();
   EXPECT_TRUE(policy().stale()) << "turning the clock back extends nothing";
   EXPECT_EQ(Outcome("/m/bad"), model::Outcome::kDeny);
+}
+
+// With a rule that denies everything for one more hour.
+class PolicyExpiryTest : public PolicyInForceTest {
+ protected:
+  PolicyExpiryTest() {
+    rule_.id = "for-now";
+    rule_.outcome = model::Outcome::kDeny;
+    rule_.expires = rooms_.loop.Now() + std::chrono::hours(1);
+    Apply(MakePolicy({.version = 1, .rules = {rule_}}));
+    EXPECT_EQ(Stored(), model::Outcome::kDeny);
+    EXPECT_EQ(rooms_.inventory->Find({"/m/good"})->value().verdict.until, rule_.expires);
+  }
+  // What was told last of /m/good.
+  model::Outcome Stored() {
+    model::Outcome told = model::Outcome::kAllow;
+    for (const auto& judged : rooms_.ToldOf<model::SightingJudged>()) {
+      if (judged.path.bytes == "/m/good") told = judged.verdict.outcome;
+    }
+    return told;
+  }
+
+  model::Rule rule_;
+};
+
+TEST_F(PolicyExpiryTest, JudgesAgainWhenARuleExpiresAndTellsTheVerdictsAlone) {
+  rooms_.loop.RunFor(std::chrono::minutes(59));
+  EXPECT_EQ(Stored(), model::Outcome::kDeny);
+  rooms_.loop.RunFor(std::chrono::minutes(1));
+  EXPECT_EQ(Stored(), model::Outcome::kAllow);
+  EXPECT_EQ(rooms_.ToldOf<model::PolicyApplied>().size(), 1);
+  const std::size_t told = rooms_.ToldOf<model::SightingJudged>().size();
+  rooms_.loop.RunFor(std::chrono::hours(24));
+  EXPECT_EQ(rooms_.ToldOf<model::SightingJudged>().size(), told) << "and not once more";
+}
+
+TEST_F(PolicyExpiryTest, AClockThatIsSetBackProlongsNothing) {
+  rooms_.loop.RunFor(std::chrono::minutes(10));
+  policy().NoteVerifiedTime(rooms_.loop.Now());
+  rooms_.loop.StepWallClock(-std::chrono::hours(24));
+  rooms_.loop.RunFor(std::chrono::minutes(51));
+  EXPECT_EQ(Stored(), model::Outcome::kAllow);
+}
+
+TEST_F(PolicyExpiryTest, AClockThatIsSetForwardIsNoticedWithinAMinute) {
+  rooms_.loop.StepWallClock(std::chrono::hours(2));
+  rooms_.loop.RunFor(base::limits::kExpiryCheckInterval);
+  EXPECT_EQ(Stored(), model::Outcome::kAllow);
+}
+
+TEST_F(PolicyExpiryTest, WhatExpiredWhileNoAgentRanIsJudgedAtItsStart) {
+  rooms_.Kill();
+  rooms_.loop.RunFor(std::chrono::hours(2));
+  rooms_.Open();
+  policy().Resume();
+  rooms_.loop.RunFor(std::chrono::seconds(1));
+  EXPECT_EQ(Stored(), model::Outcome::kAllow);
+  EXPECT_EQ(rooms_.ToldOf<model::PolicyApplied>().size(), 1);
+}
+
+TEST_F(PolicyExpiryTest, APolicyThatComesMeanwhileIsJudgedByItsOwnExpiries) {
+  rule_.expires = rooms_.loop.Now() + std::chrono::hours(3);
+  Apply(MakePolicy({.version = 2, .rules = {rule_}}));
+  rooms_.loop.RunFor(std::chrono::hours(2));
+  EXPECT_EQ(Stored(), model::Outcome::kDeny);
+  rooms_.loop.RunFor(std::chrono::hours(1));
+  EXPECT_EQ(Stored(), model::Outcome::kAllow);
 }
 
 TEST_F(PolicyInForceTest, FollowsARootThatTheOldKeysSign) {

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "policy/base/bytes.h"
-#include "policy/model/lists_delta.h"
+#include "policy/model/lists/lists_delta.h"
 #include "tests/agent/policies.h"
 #include "tests/agent/rooms.h"
 #include "tests/agent/sightings.h"

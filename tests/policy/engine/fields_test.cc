@@ -11,8 +11,9 @@ namespace {
 
 using ::testing::ElementsAre;
 
-FieldValue Read(std::string_view name, const model::Sighting& sighting) {
-  return FindField(name)->read(sighting);
+FieldValue Read(std::string_view name, const model::Sighting& sighting,
+                const model::DigestListsView& lists = {}) {
+  return FindField(name)->read({sighting, lists});
 }
 
 TEST(Fields, HaveNamesOfTheirOwnAndADescription) {
@@ -28,7 +29,7 @@ TEST(Fields, HaveNamesOfTheirOwnAndADescription) {
 TEST(Fields, ThatCanBeUnknownAreExactlyThoseAnEmptySightingLacks) {
   const model::Sighting empty;
   for (const Field& field : Fields()) {
-    EXPECT_EQ(field.read(empty).known(), !field.can_be_unknown) << field.name;
+    EXPECT_EQ(Read(field.name, empty).known(), !field.can_be_unknown) << field.name;
   }
 }
 
@@ -36,15 +37,19 @@ TEST(Fields, GiveAValueOfTheirType) {
   model::Sighting full;
   full.owner.id = "1000";
   full.facts.name = full.facts.architecture = full.facts.license = full.facts.quantization = "x";
-  full.facts.parameters = 7;
+  full.facts.parameters = full.facts.tensor_count = 7;
+  full.digest = {model::DigestState::kVerified, model::Sha256{}, "", {}};
+  full.weights_digest = model::Sha256{};
   for (const Field& field : Fields()) {
-    const FieldValue value = field.read(full);
+    const FieldValue value = Read(field.name, full);
     switch (field.type) {
       case FieldType::kText:
+      case FieldType::kDigest:
         EXPECT_TRUE(std::holds_alternative<std::string_view>(value.value)) << field.name;
         break;
       case FieldType::kNumber:
       case FieldType::kSeverity:
+      case FieldType::kFlag:
         EXPECT_TRUE(std::holds_alternative<std::uint64_t>(value.value)) << field.name;
         break;
       case FieldType::kSet:
@@ -73,6 +78,25 @@ TEST(Fields, ListEverySeverityAndDigestState) {
   }
   EXPECT_EQ(FindField("risk_severity")->values.size(), 5U);
   EXPECT_EQ(FindField("digest_state")->values.size(), 4U);
+}
+
+TEST(Fields, TheSha256IsKnownOnceItIsVerified) {
+  model::Sighting sighting;
+  sighting.digest = {model::DigestState::kClaimed, model::Sha256{}, "a manifest", {}};
+  EXPECT_FALSE(Read("sha256", sighting).known());
+  sighting.digest.state = model::DigestState::kVerified;
+  EXPECT_EQ(std::get<std::string_view>(Read("sha256", sighting).value), std::string(32, '\0'));
+}
+
+TEST(Fields, WeightsAreApprovedByTheListOfThePolicyThatJudges) {
+  model::Sighting sighting;
+  sighting.weights_digest = model::Sha256{};
+  EXPECT_EQ(std::get<std::uint64_t>(Read("weights_approved", sighting).value), 0U);
+  model::DigestLists lists;
+  lists.approved_weights = {model::Sha256{}};
+  const base::Bytes encoded = model::EncodeDigestLists(lists);
+  const auto view = model::DigestListsView::Parse(encoded).value();
+  EXPECT_EQ(std::get<std::uint64_t>(Read("weights_approved", sighting, view).value), 1U);
 }
 
 TEST(Fields, ReadTheWorstRiskAndEveryRiskId) {

@@ -91,7 +91,15 @@ NaiveValue NumberOf(std::optional<std::uint64_t> number) {
   return value;
 }
 
-NaiveValue NaiveRead(const std::string& field, const Sighting& s) {
+std::optional<std::string> HexOf(const std::optional<model::Sha256>& digest) {
+  return digest ? std::optional(digest->ToHex()) : std::nullopt;
+}
+
+bool Holds(const std::vector<model::Sha256>& list, const std::optional<model::Sha256>& digest) {
+  return digest && std::find(list.begin(), list.end(), *digest) != list.end();
+}
+
+NaiveValue NaiveRead(const std::string& field, const Sighting& s, const model::DigestLists& lists) {
   const std::vector<std::string> severities = {"", "info", "low", "medium", "high", "critical"};
   if (field == "format") return TextsOf({std::string(model::FormatName(s.facts.format))});
   if (field == "name") return TextsOf({s.facts.name});
@@ -101,6 +109,18 @@ NaiveValue NaiveRead(const std::string& field, const Sighting& s) {
   if (field == "owner") return TextsOf({s.owner.id, s.owner.name});
   if (field == "size") return NumberOf(s.size_bytes);
   if (field == "parameters") return NumberOf(s.facts.parameters);
+  if (field == "tensor_count") return NumberOf(s.facts.tensor_count);
+  if (field == "weights") return TextsOf({HexOf(s.weights_digest).value_or("")});
+  if (field == "sha256") {
+    const bool verified = s.digest.state == DigestState::kVerified;
+    return TextsOf({verified ? HexOf(s.digest.sha256).value_or("") : ""});
+  }
+  if (field == "weights_approved") {
+    NaiveValue value;
+    value.known = s.weights_digest.has_value();
+    value.number = Holds(lists.approved_weights, s.weights_digest) ? 1 : 0;
+    return value;
+  }
   if (field == "digest_state") {
     NaiveValue value = TextsOf({std::string(model::DigestStateName(s.digest.state))});
     value.fixed = s.digest.state == DigestState::kVerified;
@@ -118,12 +138,19 @@ NaiveValue NaiveRead(const std::string& field, const Sighting& s) {
   return value;
 }
 
-Three NaiveTest(const FieldTest& test, const Sighting& sighting, bool for_good) {
-  const NaiveValue value = NaiveRead(test.field, sighting);
+// What is judged, and by which lists.
+struct Naive {
+  const Sighting& sighting;
+  const model::DigestLists& lists;
+};
+
+Three NaiveTest(const FieldTest& test, const Naive& of, bool for_good) {
+  const NaiveValue value = NaiveRead(test.field, of.sighting, of.lists);
   if (test.op == Operator::kKnown) return value.known == (test.number == 1) ? 2 : 0;
   if (!value.known || (for_good && !value.fixed)) return 1;
   if (test.op == Operator::kAtLeast) return value.number >= test.number ? 2 : 0;
   if (test.op == Operator::kAtMost) return value.number <= test.number ? 2 : 0;
+  if (test.field == "weights_approved") return value.number == test.number ? 2 : 0;
   for (const std::string& text : value.texts) {
     for (const std::string& raw : test.texts) {
       const std::string wanted = Lower(raw);
@@ -135,15 +162,13 @@ Three NaiveTest(const FieldTest& test, const Sighting& sighting, bool for_good) 
   return 0;
 }
 
-Three NaiveEvaluate(const Condition& condition, const Sighting& sighting, bool for_good) {
-  if (condition.kind == Condition::Kind::kTest) {
-    return NaiveTest(condition.test, sighting, for_good);
-  }
+Three NaiveEvaluate(const Condition& condition, const Naive& of, bool for_good) {
+  if (condition.kind == Condition::Kind::kTest) return NaiveTest(condition.test, of, for_good);
   int falses = 0;
   int unknowns = 0;
   int trues = 0;
   for (const Condition& child : condition.conditions) {
-    const Three value = NaiveEvaluate(child, sighting, for_good);
+    const Three value = NaiveEvaluate(child, of, for_good);
     ++(value == 0 ? falses : value == 1 ? unknowns : trues);
   }
   switch (condition.kind) {
@@ -156,44 +181,85 @@ Three NaiveEvaluate(const Condition& condition, const Sighting& sighting, bool f
   }
 }
 
-bool IsOn(const std::vector<model::Sha256>& list, const Sighting& sighting) {
-  return sighting.digest.sha256 &&
-         std::find(list.begin(), list.end(), *sighting.digest.sha256) != list.end();
-}
-
+// Everything about a verdict but its words.
 struct Judgement {
   Outcome outcome = Outcome::kAllow;
   JudgementStep step = JudgementStep::kDefault;
   std::string rule = "default";
   Basis basis = Basis::kVerified;
+  model::Severity severity = model::Severity::kInfo;
+  model::Mode mode = model::Mode::kObserve;
+  std::string link = {};
+  std::optional<base::WallTime> until = {};
+  std::vector<std::string> audits = {};
+
+  friend bool operator==(const Judgement&, const Judgement&) = default;
 };
 
+Judgement WithoutWords(const Verdict& v) {
+  return {v.outcome, v.step, v.rule, v.basis, v.severity, v.mode, v.link, v.until, v.audits};
+}
+
+model::Severity UsualSeverity(Outcome outcome) {
+  if (outcome == Outcome::kAllow) return model::Severity::kInfo;
+  return outcome == Outcome::kWarn ? model::Severity::kMedium : model::Severity::kHigh;
+}
+
 Judgement NaiveJudge(const model::RuleSet& rules, const model::DigestLists& lists,
-                     const Sighting& sighting) {
+                     const Sighting& sighting, base::WallTime now) {
+  const Naive of{sighting, lists};
   const bool verified = sighting.digest.state == DigestState::kVerified;
   const Basis listed = verified ? Basis::kVerified : Basis::kClaimed;
-  if (IsOn(lists.blocked, sighting)) {
-    return {Outcome::kDeny, JudgementStep::kBlocked, "blocked", listed};
+  const std::optional<model::Sha256>& sha256 = sighting.digest.sha256;
+  const std::optional<model::Sha256>& weights = sighting.weights_digest;
+  Judgement made;
+  made.mode = rules.mode;
+  if (Holds(lists.blocked, sha256)) {
+    made = {Outcome::kDeny, JudgementStep::kBlocked, "blocked", listed};
+    made.severity = model::Severity::kCritical;
+    made.mode = rules.mode;
+    return made;
   }
-  if (IsOn(lists.denied, sighting)) {
-    return {Outcome::kDeny, JudgementStep::kDenied, "denied", listed};
+  const bool weights_denied = Holds(lists.denied_weights, weights);
+  if (Holds(lists.denied, sha256) || weights_denied) {
+    const bool by_file = Holds(lists.denied, sha256);
+    made = {Outcome::kDeny, JudgementStep::kDenied, "denied", by_file ? listed : Basis::kVerified};
+    made.severity = model::Severity::kHigh;
+    made.mode = rules.mode;
+    return made;
   }
-  Basis basis = verified ? Basis::kVerified : Basis::kPartial;
+  const bool may_be_denied = !weights && !lists.denied_weights.empty();
+  made.basis = verified && !may_be_denied ? Basis::kVerified : Basis::kPartial;
   for (const bool always : {true, false}) {
-    if (!always && verified && IsOn(lists.approved, sighting)) {
-      return {Outcome::kAllow, JudgementStep::kApproved, "approved", basis};
+    if (!always && verified && Holds(lists.approved, sha256)) {
+      made.step = JudgementStep::kApproved;
+      made.rule = "approved";
+      return made;
     }
     for (const Rule& rule : rules.rules) {
-      if (rule.always != always) continue;
-      if (NaiveEvaluate(rule.when, sighting, true) == 1) basis = Basis::kPartial;
-      const Three now = NaiveEvaluate(rule.when, sighting, false);
-      if (now == 2 || (now == 1 && rule.fire_when_unknown)) {
-        return {rule.outcome, always ? JudgementStep::kAlwaysRule : JudgementStep::kRule, rule.id,
-                basis};
+      if (rule.always != always || (rule.expires && *rule.expires <= now)) continue;
+      const Three value = NaiveEvaluate(rule.when, of, false);
+      const bool fires = value == 2 || (value == 1 && rule.fire_when_unknown);
+      if (rule.audit) {
+        if (fires) made.audits.push_back(rule.id);
+        continue;
       }
+      if (NaiveEvaluate(rule.when, of, true) == 1) made.basis = Basis::kPartial;
+      if (!fires) continue;
+      made.outcome = rule.outcome;
+      made.step = always ? JudgementStep::kAlwaysRule : JudgementStep::kRule;
+      made.rule = rule.id;
+      made.severity = rule.severity.value_or(UsualSeverity(rule.outcome));
+      made.mode = rule.mode.value_or(rules.mode);
+      made.link = rule.link;
+      made.until = rule.expires;
+      return made;
     }
   }
-  return {rules.default_outcome, JudgementStep::kDefault, "default", basis};
+  made.outcome = rules.default_outcome;
+  made.severity = rules.default_severity.value_or(UsualSeverity(rules.default_outcome));
+  made.link = rules.default_link;
+  return made;
 }
 
 // --- Random policies and sightings
@@ -214,9 +280,17 @@ class Generator {
       rule.when = MakeCondition(3, may_ask_known);
       rule.outcome = AnyOutcome();
       rule.fire_when_unknown = Chance(4);
+      if (Chance(4)) rule.severity = AnySeverity();
+      if (Chance(4)) rule.link = "https://models.example/" + rule.id;
+      if (Chance(4)) rule.expires = AnyTime();
+      if (Chance(4)) rule.mode = AnyMode();
+      rule.audit = Chance(5);
       rules.rules.push_back(std::move(rule));
     }
     rules.default_outcome = AnyOutcome();
+    if (Chance(3)) rules.default_severity = AnySeverity();
+    if (Chance(3)) rules.default_link = "https://models.example/";
+    rules.mode = AnyMode();
     return rules;
   }
 
@@ -226,6 +300,8 @@ class Generator {
       if (Chance(6)) lists.blocked.push_back(Digest(digest));
       if (Chance(6)) lists.denied.push_back(Digest(digest));
       if (Chance(4)) lists.approved.push_back(Digest(digest));
+      if (Chance(12)) lists.denied_weights.push_back(Digest(digest));
+      if (Chance(4)) lists.approved_weights.push_back(Digest(digest));
     }
     return lists;
   }
@@ -239,6 +315,8 @@ class Generator {
     if (Chance(2)) s.facts.name = Name();
     if (Chance(2)) s.facts.license = License();
     if (Chance(2)) s.facts.parameters = random_.Below(5);
+    if (Chance(2)) s.facts.tensor_count = random_.Below(5);
+    if (Chance(2)) s.weights_digest = AnyDigest();
     if (Chance(2)) s.owner = Owner();
     for (std::size_t i = random_.Below(3); i > 0; --i) {
       s.facts.risks.push_back({Pick({"malformed", "opaque", "pickle_executes_code"}),
@@ -246,7 +324,7 @@ class Generator {
     }
     s.digest.state = static_cast<DigestState>(1 + random_.Below(4));
     if (s.digest.state == DigestState::kClaimed || s.digest.state == DigestState::kVerified) {
-      s.digest.sha256 = Digest(static_cast<std::uint8_t>(random_.Below(8)));
+      s.digest.sha256 = AnyDigest();
     }
     return s;
   }
@@ -256,8 +334,14 @@ class Generator {
     if (s.facts.name.empty()) s.facts.name = Name();
     if (s.facts.license.empty()) s.facts.license = License();
     if (!s.facts.parameters) s.facts.parameters = random_.Below(5);
+    if (!s.facts.tensor_count) s.facts.tensor_count = random_.Below(5);
+    if (!s.weights_digest) s.weights_digest = AnyDigest();
     if (s.owner.id.empty() && s.owner.name.empty()) s.owner = Owner();
     return s;
+  }
+
+  base::WallTime AnyTime() {
+    return base::WallTimeFromMicroseconds(static_cast<std::int64_t>(random_.Below(5)));
   }
 
  private:
@@ -266,6 +350,7 @@ class Generator {
     digest.bytes.fill(fill);
     return digest;
   }
+  model::Sha256 AnyDigest() { return Digest(static_cast<std::uint8_t>(random_.Below(8))); }
   bool Chance(std::uint64_t one_in) { return random_.Below(one_in) == 0; }
   std::string Pick(const std::vector<std::string>& from) {
     return from[random_.Below(from.size())];
@@ -274,6 +359,8 @@ class Generator {
   std::string License() { return Pick({"mit", "Apache-2.0", "cc-by-nc-4.0"}); }
   model::User Owner() { return {Pick({"0", "1000"}), Pick({"", "ada", "root"})}; }
   Outcome AnyOutcome() { return static_cast<Outcome>(1 + random_.Below(3)); }
+  model::Severity AnySeverity() { return static_cast<model::Severity>(1 + random_.Below(5)); }
+  model::Mode AnyMode() { return static_cast<model::Mode>(random_.Below(3)); }
 
   Condition MakeCondition(int depth, bool may_ask_known) {
     Condition condition;
@@ -293,9 +380,10 @@ class Generator {
   FieldTest MakeTest(bool may_ask_known) {
     FieldTest test;
     test.field = Pick({"format", "name", "license", "path", "file_name", "owner", "size",
-                       "parameters", "risk", "risk_severity", "digest_state"});
-    const bool is_number =
-        test.field == "size" || test.field == "parameters" || test.field == "risk_severity";
+                       "parameters", "tensor_count", "risk", "risk_severity", "digest_state",
+                       "sha256", "weights", "weights_approved"});
+    const bool is_number = test.field == "size" || test.field == "parameters" ||
+                           test.field == "tensor_count" || test.field == "risk_severity";
     if (may_ask_known && Chance(8)) {
       test.op = Operator::kKnown;
       test.number = random_.Below(2);
@@ -305,6 +393,12 @@ class Generator {
     } else if (is_number) {
       test.op = Operator::kEquals;
       test.texts = {Pick({"info", "HIGH", "critical"})};
+    } else if (test.field == "weights_approved") {
+      test.number = random_.Below(2);
+    } else if (test.field == "sha256" || test.field == "weights") {
+      for (std::size_t i = 1 + random_.Below(3); i > 0; --i) {
+        test.texts.push_back(AnyDigest().ToHex());
+      }
     } else {
       const Operator ops[] = {Operator::kEquals, Operator::kGlob, Operator::kContains};
       test.op = ops[random_.Below(3)];
@@ -339,6 +433,8 @@ std::shared_ptr<const Policy> MakePolicy(const model::RuleSet& rules,
 TEST(JudgeProperty, EveryVerdictIsTheNaiveJudges) {
   int by_step[8] = {};
   int partial = 0;
+  int audited = 0;
+  int bounded = 0;
   constexpr int kPolicies = 6'000;
   constexpr int kSightings = 5;
   for (int seed = 0; seed < kPolicies; ++seed) {
@@ -348,12 +444,13 @@ TEST(JudgeProperty, EveryVerdictIsTheNaiveJudges) {
     const auto policy = MakePolicy(rules, lists);
     for (int i = 0; i < kSightings; ++i) {
       const Sighting sighting = generator.MakeSighting();
-      const Verdict verdict = policy->Judge(sighting);
-      const Judgement expected = NaiveJudge(rules, lists, sighting);
-      ASSERT_EQ(verdict.outcome, expected.outcome) << "seed " << seed << " sighting " << i;
-      ASSERT_EQ(verdict.step, expected.step) << "seed " << seed << " sighting " << i;
-      ASSERT_EQ(verdict.rule, expected.rule) << "seed " << seed << " sighting " << i;
-      ASSERT_EQ(verdict.basis, expected.basis) << "seed " << seed << " sighting " << i;
+      const base::WallTime now = generator.AnyTime();
+      const Verdict verdict = policy->Judge(sighting, now);
+      const Judgement expected = NaiveJudge(rules, lists, sighting, now);
+      ASSERT_TRUE(WithoutWords(verdict) == expected) << "seed " << seed << " sighting " << i << ": "
+                                                     << verdict.rule << ", not " << expected.rule;
+      audited += verdict.audits.empty() ? 0 : 1;
+      bounded += verdict.until ? 1 : 0;
       ++by_step[static_cast<int>(verdict.step)];
       partial += verdict.basis == Basis::kPartial ? 1 : 0;
     }
@@ -365,6 +462,8 @@ TEST(JudgeProperty, EveryVerdictIsTheNaiveJudges) {
     EXPECT_GT(by_step[static_cast<int>(step)], 300) << model::JudgementStepName(step);
   }
   EXPECT_GT(partial, 1'000);
+  EXPECT_GT(audited, 1'000);
+  EXPECT_GT(bounded, 300);
 }
 
 // What `verified` promises: nothing that becomes known later changes the verdict. Policies that ask
@@ -376,9 +475,10 @@ TEST(JudgeProperty, AVerifiedVerdictOutlivesWhateverBecomesKnown) {
     const auto policy = MakePolicy(generator.Rules(false), generator.Lists());
     for (int i = 0; i < 5; ++i) {
       const Sighting sighting = generator.MakeSighting();
-      const Verdict verdict = policy->Judge(sighting);
+      const Verdict verdict = policy->Judge(sighting, {});
       if (verdict.basis != Basis::kVerified) continue;
-      const Verdict later = policy->Judge(generator.Completed(sighting));
+      Verdict later = policy->Judge(generator.Completed(sighting), {});
+      later.audits = verdict.audits;  // what only watches may learn more
       ASSERT_TRUE(model::SameJudgement(verdict, later))
           << "seed " << seed << ": " << verdict.rule << ", then " << later.rule;
       ++checked;

@@ -87,7 +87,7 @@ base::Error ErrorOf(std::vector<Rule> rules) {
 }
 
 TEST(Policy, NoneAllowsAndSaysThatThereIsNoPolicyYet) {
-  const model::Verdict verdict = Policy::None()->Judge(SightingWith(DigestState::kVerified));
+  const model::Verdict verdict = Policy::None()->Judge(SightingWith(DigestState::kVerified), {});
   EXPECT_EQ(verdict.outcome, Outcome::kAllow);
   EXPECT_EQ(verdict.step, JudgementStep::kDefault);
   EXPECT_EQ(verdict.rule, "default");
@@ -98,7 +98,7 @@ TEST(Policy, NoneAllowsAndSaysThatThereIsNoPolicyYet) {
 TEST(Policy, BlockedBeatsEverythingElse) {
   const auto policy = MakePolicy({Everything("always-allow", Outcome::kAllow, true)},
                                  {{Digest(1)}, {}, {Digest(1)}});
-  const model::Verdict verdict = policy->Judge(SightingWith(DigestState::kVerified));
+  const model::Verdict verdict = policy->Judge(SightingWith(DigestState::kVerified), {});
   EXPECT_EQ(verdict.outcome, Outcome::kDeny);
   EXPECT_EQ(verdict.step, JudgementStep::kBlocked);
   EXPECT_EQ(verdict.rule, "blocked");
@@ -109,22 +109,126 @@ TEST(Policy, BlockedBeatsEverythingElse) {
 TEST(Policy, DeniedBeatsAlwaysRulesAndTheApprovedList) {
   const auto policy = MakePolicy({Everything("always-allow", Outcome::kAllow, true)},
                                  {{}, {Digest(1)}, {Digest(1)}});
-  EXPECT_EQ(policy->Judge(SightingWith(DigestState::kVerified)).step, JudgementStep::kDenied);
+  EXPECT_EQ(policy->Judge(SightingWith(DigestState::kVerified), {}).step, JudgementStep::kDenied);
 }
 
 TEST(Policy, AnAlwaysRuleBeatsTheApprovedListWhereverItStands) {
   const auto policy =
       MakePolicy({Everything("other", Outcome::kAllow), Everything("danger", Outcome::kDeny, true)},
                  {{}, {}, {Digest(1)}});
-  const model::Verdict verdict = policy->Judge(SightingWith(DigestState::kVerified));
+  const model::Verdict verdict = policy->Judge(SightingWith(DigestState::kVerified), {});
   EXPECT_EQ(verdict.step, JudgementStep::kAlwaysRule);
   EXPECT_EQ(verdict.rule, "danger");
 }
 
 TEST(Policy, ApprovedBeatsTheOtherRules) {
   const auto policy = MakePolicy({Everything("deny-all", Outcome::kDeny)}, {{}, {}, {Digest(1)}});
-  EXPECT_EQ(policy->Judge(SightingWith(DigestState::kVerified)).step, JudgementStep::kApproved);
-  EXPECT_EQ(policy->Judge(SightingWith(DigestState::kVerified, 2)).rule, "deny-all");
+  EXPECT_EQ(policy->Judge(SightingWith(DigestState::kVerified), {}).step, JudgementStep::kApproved);
+  EXPECT_EQ(policy->Judge(SightingWith(DigestState::kVerified, 2), {}).rule, "deny-all");
+}
+
+TEST(Policy, DeniedWeightsDenyEveryPackingOfThem) {
+  model::DigestLists lists;
+  lists.approved = {Digest(1)};
+  lists.denied_weights = {Digest(9)};
+  const auto policy = MakePolicy({}, lists);
+  model::Sighting sighting = SightingWith(DigestState::kVerified);
+  const model::Verdict open = policy->Judge(sighting, {});
+  EXPECT_EQ(open.rule, "approved");
+  EXPECT_EQ(open.basis, Basis::kPartial) << "its weights may yet turn out to be denied";
+  sighting.weights_digest = Digest(8);
+  EXPECT_EQ(policy->Judge(sighting, {}).basis, Basis::kVerified);
+  sighting.weights_digest = Digest(9);
+  sighting.digest = {};
+  const model::Verdict denied = policy->Judge(sighting, {});
+  EXPECT_EQ(denied.rule, "denied");
+  EXPECT_EQ(denied.basis, Basis::kVerified) << "the weights were read, whatever the file's digest";
+  EXPECT_THAT(denied.reason, HasSubstr("weights"));
+}
+
+TEST(Policy, ARuleIsNotAskedFromItsExpiryOn) {
+  Rule rule = Everything("for-now", Outcome::kDeny);
+  rule.expires = base::WallTimeFromMicroseconds(1'000);
+  const auto policy = MakePolicy({rule});
+  const model::Sighting sighting = SightingWith(DigestState::kVerified);
+  const model::Verdict before = policy->Judge(sighting, base::WallTimeFromMicroseconds(999));
+  EXPECT_EQ(before.rule, "for-now");
+  EXPECT_EQ(before.until, rule.expires);
+  const model::Verdict after = policy->Judge(sighting, *rule.expires);
+  EXPECT_EQ(after.rule, "default");
+  EXPECT_EQ(after.until, std::nullopt);
+}
+
+TEST(Policy, TheNextExpiryIsTheEarliestAfterNow) {
+  std::vector<Rule> rules = {Everything("a", Outcome::kWarn), Everything("b", Outcome::kWarn),
+                             Everything("c", Outcome::kWarn)};
+  rules[0].expires = base::WallTimeFromMicroseconds(20);
+  rules[2].expires = base::WallTimeFromMicroseconds(10);
+  const auto policy = MakePolicy(rules);
+  EXPECT_EQ(policy->NextExpiry({}), rules[2].expires);
+  EXPECT_EQ(policy->NextExpiry(*rules[2].expires), rules[0].expires);
+  EXPECT_EQ(policy->NextExpiry(*rules[0].expires), std::nullopt);
+}
+
+TEST(Policy, AnAuditRuleIsNamedWhereItWouldDecideAndDecidesNothing) {
+  std::vector<Rule> rules = {Everything("watch", Outcome::kDeny),
+                             Everything("rest", Outcome::kWarn),
+                             Everything("unreached", Outcome::kDeny)};
+  rules[0].audit = true;
+  rules[2].audit = true;
+  const model::Verdict verdict = MakePolicy(rules)->Judge(SightingWith(DigestState::kVerified), {});
+  EXPECT_EQ(verdict.rule, "rest");
+  EXPECT_EQ(verdict.audits, std::vector<std::string>{"watch"});
+}
+
+TEST(Policy, AVerdictNamesAtMostSixteenAuditRules) {
+  std::vector<Rule> rules;
+  for (std::size_t i = 0; i <= base::limits::kMaxAuditsInVerdict; ++i) {
+    rules.push_back(Everything("r" + std::to_string(i), Outcome::kDeny));
+    rules.back().audit = true;
+  }
+  const model::Verdict verdict = MakePolicy(rules)->Judge(SightingWith(DigestState::kVerified), {});
+  ASSERT_EQ(verdict.audits.size(), base::limits::kMaxAuditsInVerdict);
+  EXPECT_EQ(verdict.audits.back(), "r15");
+}
+
+TEST(Policy, SeverityModeAndLinkAreTheRulesOrThePolicys) {
+  Rule rule = RuleWhen("mit", LicenseIs("mit"), Outcome::kWarn);
+  rule.severity = model::Severity::kCritical;
+  rule.mode = model::Mode::kEnforce;
+  rule.link = "https://models.example/mit";
+  model::RuleSet set;
+  set.rules = {rule};
+  set.default_outcome = Outcome::kDeny;
+  set.default_link = "https://models.example/";
+  set.mode = model::Mode::kWarn;
+  const auto policy = Policy::Make(1, set, nullptr).value();
+  model::Sighting sighting = SightingWith(DigestState::kVerified);
+  const model::Verdict by_default = policy->Judge(sighting, {});
+  EXPECT_EQ(by_default.severity, model::Severity::kHigh) << "what a denial usually is";
+  EXPECT_EQ(by_default.mode, model::Mode::kWarn);
+  EXPECT_EQ(by_default.link, "https://models.example/");
+  sighting.facts.license = "mit";
+  const model::Verdict by_rule = policy->Judge(sighting, {});
+  EXPECT_EQ(by_rule.severity, model::Severity::kCritical);
+  EXPECT_EQ(by_rule.mode, model::Mode::kEnforce);
+  EXPECT_EQ(by_rule.link, "https://models.example/mit");
+}
+
+TEST(Policy, ALinkIsAnHttpsAddressThatBreaksOutOfNothing) {
+  EXPECT_TRUE(IsLink("https://models.example/why?rule=a&b=%20#c"));
+  for (const char* link : {"", "https://", "https:///x", "http://models.example", "javascript:x",
+                           "https://models.example/ x", "https://models.example/\"x",
+                           "https://models.example/<b>", "https://models.example/\x1b[31m",
+                           "https://m\xc3\xb6"
+                           "del.example/"}) {
+    EXPECT_FALSE(IsLink(link)) << link;
+    Rule rule = Everything("r", Outcome::kDeny);
+    rule.link = link;
+    EXPECT_EQ(ErrorOf({rule}).message().find("link") == std::string::npos, rule.link.empty())
+        << link;
+  }
+  EXPECT_FALSE(IsLink("https://" + std::string(base::limits::kMaxLinkBytes, 'a')));
 }
 
 TEST(Policy, TheFirstRuleThatFiresDecides) {
@@ -133,35 +237,35 @@ TEST(Policy, TheFirstRuleThatFiresDecides) {
                   Everything("rest", Outcome::kWarn), Everything("never", Outcome::kDeny)});
   model::Sighting sighting = SightingWith(DigestState::kVerified);
   sighting.facts.license = "MIT";
-  EXPECT_EQ(policy->Judge(sighting).rule, "mit");
+  EXPECT_EQ(policy->Judge(sighting, {}).rule, "mit");
   sighting.facts.license = "gpl-3.0";
-  EXPECT_EQ(policy->Judge(sighting).rule, "rest");
+  EXPECT_EQ(policy->Judge(sighting, {}).rule, "rest");
 }
 
 TEST(Policy, AClaimedDigestDeniesButNeverApproves) {
   const auto policy = MakePolicy({}, {{}, {Digest(1)}, {Digest(2)}});
   model::Sighting sighting = SightingWith(DigestState::kClaimed);
   sighting.digest.detail = "ollama\nmanifest";
-  const model::Verdict denied = policy->Judge(sighting);
+  const model::Verdict denied = policy->Judge(sighting, {});
   EXPECT_EQ(denied.step, JudgementStep::kDenied);
   EXPECT_EQ(denied.basis, Basis::kClaimed);
   EXPECT_EQ(denied.reason,
             "The file's SHA-256, as claimed by ollama\\x0amanifest, is on the denied list.");
-  const model::Verdict approved = policy->Judge(SightingWith(DigestState::kClaimed, 2));
+  const model::Verdict approved = policy->Judge(SightingWith(DigestState::kClaimed, 2), {});
   EXPECT_EQ(approved.step, JudgementStep::kDefault);
   EXPECT_EQ(approved.basis, Basis::kPartial);
 }
 
 TEST(Policy, AVerdictWithoutAVerifiedDigestIsPartial) {
   const auto policy = MakePolicy({});
-  EXPECT_EQ(policy->Judge(SightingWith(DigestState::kPending)).basis, Basis::kPartial);
-  EXPECT_EQ(policy->Judge(SightingWith(DigestState::kFailed)).basis, Basis::kPartial);
-  EXPECT_EQ(policy->Judge(SightingWith(DigestState::kVerified)).basis, Basis::kVerified);
+  EXPECT_EQ(policy->Judge(SightingWith(DigestState::kPending), {}).basis, Basis::kPartial);
+  EXPECT_EQ(policy->Judge(SightingWith(DigestState::kFailed), {}).basis, Basis::kPartial);
+  EXPECT_EQ(policy->Judge(SightingWith(DigestState::kVerified), {}).basis, Basis::kVerified);
 }
 
 TEST(Policy, ARuleDoesNotFireOnUnknownButMakesTheVerdictPartial) {
   const auto policy = MakePolicy({RuleWhen("mit", LicenseIs("mit"), Outcome::kDeny)});
-  const model::Verdict verdict = policy->Judge(SightingWith(DigestState::kVerified));
+  const model::Verdict verdict = policy->Judge(SightingWith(DigestState::kVerified), {});
   EXPECT_EQ(verdict.rule, "default");
   EXPECT_EQ(verdict.basis, Basis::kPartial);
 }
@@ -169,12 +273,12 @@ TEST(Policy, ARuleDoesNotFireOnUnknownButMakesTheVerdictPartial) {
 TEST(Policy, ARuleAfterTheDecidingOneDoesNotMakeItPartial) {
   const auto policy = MakePolicy(
       {Everything("all", Outcome::kWarn), RuleWhen("mit", LicenseIs("mit"), Outcome::kDeny)});
-  EXPECT_EQ(policy->Judge(SightingWith(DigestState::kVerified)).basis, Basis::kVerified);
+  EXPECT_EQ(policy->Judge(SightingWith(DigestState::kVerified), {}).basis, Basis::kVerified);
 }
 
 TEST(Policy, ANotOverAnUnknownFieldIsUnknownToo) {
   const auto policy = MakePolicy({RuleWhen("not-mit", Not(LicenseIs("mit")), Outcome::kDeny)});
-  EXPECT_EQ(policy->Judge(SightingWith(DigestState::kVerified)).rule, "default");
+  EXPECT_EQ(policy->Judge(SightingWith(DigestState::kVerified), {}).rule, "default");
 }
 
 TEST(Policy, ARuleMayAskToFireWhenUnknownAndSaysWhatIsNotKnown) {
@@ -183,20 +287,20 @@ TEST(Policy, ARuleMayAskToFireWhenUnknownAndSaysWhatIsNotKnown) {
   rule.message = "Only MIT.";
   const auto policy = MakePolicy({rule});
   model::Sighting sighting = SightingWith(DigestState::kVerified);
-  const model::Verdict blind = policy->Judge(sighting);
+  const model::Verdict blind = policy->Judge(sighting, {});
   EXPECT_EQ(blind.outcome, Outcome::kDeny);
   EXPECT_EQ(blind.basis, Basis::kPartial);
   EXPECT_EQ(blind.reason, "Only MIT. (not known: license)");
   sighting.facts.license = "gpl-3.0";
-  EXPECT_EQ(policy->Judge(sighting).reason, "Only MIT.");
+  EXPECT_EQ(policy->Judge(sighting, {}).reason, "Only MIT.");
   sighting.facts.license = "mit";
-  EXPECT_EQ(policy->Judge(sighting).rule, "default");
+  EXPECT_EQ(policy->Judge(sighting, {}).rule, "default");
 }
 
 TEST(Policy, AskingWhetherAFieldIsKnownIsAlwaysAnswered) {
   const auto policy =
       MakePolicy({RuleWhen("unknown", TestOf("license", Operator::kKnown, {}, 0), Outcome::kWarn)});
-  const model::Verdict verdict = policy->Judge(SightingWith(DigestState::kVerified));
+  const model::Verdict verdict = policy->Judge(SightingWith(DigestState::kVerified), {});
   EXPECT_EQ(verdict.rule, "unknown");
   EXPECT_EQ(verdict.basis, Basis::kVerified);
 }
@@ -207,12 +311,12 @@ TEST(Policy, SeveritiesCompareByRankAndByName) {
       {RuleWhen("danger", TestOf("risk_severity", Operator::kAtLeast, {}, 4), Outcome::kDeny)});
   const auto is_low = MakePolicy(
       {RuleWhen("low", TestOf("risk_severity", Operator::kEquals, {"Low"}), Outcome::kWarn)});
-  EXPECT_EQ(at_least_high->Judge(sighting).rule, "default");
-  EXPECT_EQ(is_low->Judge(sighting).rule, "default");
+  EXPECT_EQ(at_least_high->Judge(sighting, {}).rule, "default");
+  EXPECT_EQ(is_low->Judge(sighting, {}).rule, "default");
   sighting.facts.risks = {{"opaque", model::Severity::kLow, "", ""}};
-  EXPECT_EQ(is_low->Judge(sighting).rule, "low");
+  EXPECT_EQ(is_low->Judge(sighting, {}).rule, "low");
   sighting.facts.risks.push_back({"pickle", model::Severity::kCritical, "", ""});
-  EXPECT_EQ(at_least_high->Judge(sighting).rule, "danger");
+  EXPECT_EQ(at_least_high->Judge(sighting, {}).rule, "danger");
 }
 
 TEST(Policy, ASetHoldsWhenOneOfItsTextsDoes) {
@@ -221,7 +325,7 @@ TEST(Policy, ASetHoldsWhenOneOfItsTextsDoes) {
                           {"pickle_executes_code", model::Severity::kHigh, "", ""}};
   const auto policy = MakePolicy(
       {RuleWhen("pickle", TestOf("risk", Operator::kGlob, {"pickle_*"}), Outcome::kDeny)});
-  EXPECT_EQ(policy->Judge(sighting).rule, "pickle");
+  EXPECT_EQ(policy->Judge(sighting, {}).rule, "pickle");
 }
 
 TEST(PolicyMake, NamesTheRuleThatIsWrong) {

@@ -47,9 +47,9 @@ TEST(Compile, APolicyJudgesByItsDocument) {
           .value();
   model::Sighting sighting;
   sighting.path.bytes = "/tmp/a/b.gguf";
-  EXPECT_EQ(policy->Judge(sighting).reason, "Not there.");
+  EXPECT_EQ(policy->Judge(sighting, {}).reason, "Not there.");
   sighting.path.bytes = "/home/b.gguf";
-  EXPECT_EQ(policy->Judge(sighting).rule, "default");
+  EXPECT_EQ(policy->Judge(sighting, {}).rule, "default");
 }
 
 // Puts documents together from pieces, right and wrong ones.

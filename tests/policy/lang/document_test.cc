@@ -47,6 +47,66 @@ TEST(Document, IsReadWhole) {
   EXPECT_EQ(document.default_message, "Not on any list.");
 }
 
+TEST(Document, ARuleSaysWhatFollowsFromIt) {
+  const Reading reading = ReadText(R"(policy: p
+mode: warn
+rules:
+  - id: a
+    then: deny
+    when: {weights_approved: false, tensor_count: {at_least: 1}}
+    message: Not cleared.
+    link: https://models.example/cleared
+    severity: critical
+    mode: enforce
+    expires: 2027-01-31
+  - id: b
+    then: deny
+    when: {name: b}
+    audit: true
+    expires: 2026-06-01T12:00:00+02:00
+default: {then: warn, message: Ask., severity: low, link: "https://models.example/"}
+)");
+  EXPECT_EQ(reading.diagnostics.ToText(), "");
+  const Document& document = reading.document;
+  EXPECT_EQ(document.mode, model::Mode::kWarn);
+  ASSERT_EQ(document.rules.size(), 2U);
+  const model::Rule& a = document.rules[0].rule;
+  EXPECT_EQ(a.link, "https://models.example/cleared");
+  EXPECT_EQ(a.severity, model::Severity::kCritical);
+  EXPECT_EQ(a.mode, model::Mode::kEnforce);
+  EXPECT_EQ(base::FormatWallTime(a.expires.value()), "2027-01-31T00:00:00.000000Z");
+  EXPECT_FALSE(a.audit);
+  const model::Rule& b = document.rules[1].rule;
+  EXPECT_TRUE(b.audit);
+  EXPECT_EQ(b.mode, std::nullopt);
+  EXPECT_EQ(base::FormatWallTime(b.expires.value()), "2026-06-01T10:00:00.000000Z");
+  EXPECT_EQ(document.default_severity, model::Severity::kLow);
+  EXPECT_EQ(document.default_link, "https://models.example/");
+}
+
+TEST(Document, WhatFollowsFromARuleIsChecked) {
+  const auto of_rule = [](const std::string& entry) {
+    return DiagnosticsOf("policy: p\nrules:\n- {id: a, then: allow, " + entry + "}\n");
+  };
+  EXPECT_THAT(of_rule("severity: hgih"), HasSubstr("did you mean \"high\"?"));
+  EXPECT_THAT(of_rule("mode: enforced"), HasSubstr("did you mean \"enforce\"?"));
+  EXPECT_THAT(of_rule("link: 'http://models.example'"), HasSubstr("is no link"));
+  EXPECT_THAT(of_rule("audit: 'yes'"), HasSubstr("\"audit\""));
+  for (const char* time : {"2027-1-31", "2027-02-30", "tomorrow", "2027-01-31T12:00", "7d"}) {
+    EXPECT_THAT(of_rule("expires: " + std::string(time)), HasSubstr("is no time")) << time;
+  }
+  EXPECT_THAT(DiagnosticsOf("policy: p\nmode: off\n"), HasSubstr("\"mode\" can't be \"off\""));
+}
+
+TEST(Document, ARuleThatHasExpiredIsAWarning) {
+  const auto expiring = [](const std::string& day) {
+    return DiagnosticsOf("policy: p\nrules:\n- {id: a, then: allow, expires: " + day + "}\n");
+  };
+  EXPECT_THAT(expiring("2026-01-01"), HasSubstr("policy.yaml:3:"));
+  EXPECT_THAT(expiring("2026-01-01"), HasSubstr("warning: the rule has expired"));
+  EXPECT_EQ(expiring("2026-01-02"), "");
+}
+
 TEST(Document, NeedsNothingButAName) {
   const Reading reading = ReadText("policy: empty\n");
   EXPECT_EQ(reading.diagnostics.ToText(), "");

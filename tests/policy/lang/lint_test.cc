@@ -161,5 +161,44 @@ TEST(Lint, ARuleThatSaysWhatToDoWhenUnknownIsFine) {
   }
 }
 
+TEST(Lint, ARuleThatExpiresOrOnlyWatchesHidesNothing) {
+  const auto two = [](const std::string& first, const std::string& second) {
+    return DiagnosticsOf("policy: p\nrules:\n- {id: a, then: allow, " + first +
+                         "}\n- {id: b, then: allow, " + second + "}\n");
+  };
+  EXPECT_THAT(two("always: false", "when: {name: x}"), HasSubstr("never reached"));
+  EXPECT_EQ(two("audit: true", "when: {name: x}"), "");
+  EXPECT_EQ(two("expires: 2027-01-01", "when: {name: x}"), "");
+  EXPECT_EQ(two("expires: 2027-01-01", "expires: 2027-01-02"), "");
+  EXPECT_THAT(two("expires: 2027-01-02", "expires: 2027-01-01"), HasSubstr("never reached"));
+}
+
+TEST(Lint, FlagsAndDigestsContradictAndCoverEachOther) {
+  const auto two = [](const std::string& first, const std::string& second) {
+    return DiagnosticsOf("policy: p\nrules:\n- {id: a, then: allow, when: " + first +
+                         "}\n- {id: b, then: allow, when: " + second + "}\n");
+  };
+  EXPECT_EQ(two("{weights_approved: true}", "{weights_approved: false}"), "");
+  EXPECT_THAT(two("{weights_approved: true}", "{weights_approved: true}"),
+              HasSubstr("never reached"));
+  EXPECT_THAT(two("{name: x}", "{all: [{weights_approved: true}, {weights_approved: false}]}"),
+              HasSubstr("never applies"));
+  const std::string ab = "[" + Hex('a') + ", " + Hex('b') + "]";
+  EXPECT_THAT(two("{sha256: " + ab + "}", "{sha256: " + Hex('A') + "}"),
+              HasSubstr("never reached"));
+  EXPECT_EQ(two("{sha256: " + Hex('a') + "}", "{weights: " + Hex('a') + "}"), "");
+  EXPECT_THAT(two("{name: x}", "{all: [{weights: " + Hex('a') + "}, {weights: " + Hex('b') + "}]}"),
+              HasSubstr("never applies"));
+}
+
+TEST(Lint, ADigestOfWeightsIsAnotherThanOneOfAFile) {
+  const std::string weights = "weights:" + Hex('a');
+  EXPECT_EQ(DiagnosticsOf(Lists("", Hex('a'), "'" + weights + "'")), "");
+  EXPECT_THAT(DiagnosticsOf(Lists("", "'" + weights + "'", "'" + weights + "'")),
+              HasSubstr("is both denied and approved"));
+  EXPECT_THAT(DiagnosticsOf(Lists("", "'" + weights + "', '" + weights + "'", "")),
+              HasSubstr("stands twice on the denied weights list"));
+}
+
 }  // namespace
 }  // namespace weighmaster::lang

@@ -18,10 +18,10 @@ TEST(Lists, TakeDigestsInEveryForm) {
                "\n  - {sha256: " + Hex('c') + ", name: bad one, reason: leaked}\n");
   EXPECT_EQ(reading.diagnostics.ToText(), "");
   ASSERT_EQ(reading.document.digests.size(), 3U);
-  EXPECT_EQ(reading.document.digests[1].sha256.ToHex(), Hex('b'));
+  EXPECT_EQ(reading.document.digests[1].digest.ToHex(), Hex('b'));
   EXPECT_EQ(reading.document.digests[1].kind, ListKind::kDenied);
   ASSERT_EQ(reading.document.notes.size(), 1U);
-  EXPECT_EQ(reading.document.notes[0].sha256.ToHex(), Hex('c'));
+  EXPECT_EQ(reading.document.notes[0].digest.ToHex(), Hex('c'));
   EXPECT_EQ(reading.document.notes[0].name, "bad one");
   EXPECT_EQ(reading.document.notes[0].reason, "leaked");
 }
@@ -62,7 +62,7 @@ TEST(Lists, AFileThatCanNotBeReadIsAnError) {
   EXPECT_THAT(DiagnosticsOf("policy: p\nlists:\n  denied: [{file: gone.txt}]\n"),
               HasSubstr("there is no such file"));
   const Reading reading =
-      ReadDocument("p", "policy: p\nlists:\n  denied: [{file: a.txt}]\n", nullptr);
+      ReadDocument("p", "policy: p\nlists:\n  denied: [{file: a.txt}]\n", nullptr, kNow);
   EXPECT_THAT(reading.diagnostics.ToText(), HasSubstr("can't be read here"));
 }
 
@@ -86,6 +86,32 @@ TEST(Lists, AHundredThousandBadLinesStayReadable) {
       ReadText("policy: p\nlists:\n  denied: [{file: a.txt}]\n", {{"a.txt", file}});
   EXPECT_EQ(reading.diagnostics.errors(), 100'000U);
   EXPECT_LT(reading.diagnostics.ToText().size(), 100'000U);
+}
+
+TEST(ListReader, DigestsOfWeightsStandAmongTheOthers) {
+  const Reading reading =
+      ReadText("policy: p\nlists:\n  denied:\n  - {weights: " + Hex('a') +
+                   ", name: leaked}\n  - {file: more.txt}\n  approved:\n  - weights:" + Hex('b') +
+                   "\n  - " + Hex('a') + "\n",
+               {{"more.txt", "weights:" + Hex('c') + " another\n" + Hex('d') + "\n"}});
+  EXPECT_EQ(reading.diagnostics.ToText(), "");
+  using enum model::ListKind;
+  const std::vector<model::ListKind> kinds = {kDeniedWeights, kDeniedWeights, kDenied,
+                                              kApprovedWeights, kApproved};
+  ASSERT_EQ(reading.document.digests.size(), kinds.size());
+  for (std::size_t i = 0; i < kinds.size(); ++i) {
+    EXPECT_EQ(reading.document.digests[i].kind, kinds[i]) << i;
+  }
+  ASSERT_EQ(reading.document.notes.size(), 2U);
+  EXPECT_EQ(reading.document.notes[1].name, "another");
+}
+
+TEST(ListReader, WeightsCannotBeBlockedOrStandBesideASha256) {
+  EXPECT_THAT(DiagnosticsOf("policy: p\nlists: {blocked: [{weights: " + Hex('a') + "}]}\n"),
+              ::testing::HasSubstr("weights can't be blocked"));
+  EXPECT_THAT(DiagnosticsOf("policy: p\nlists: {denied: [{weights: " + Hex('a') +
+                            ", sha256: " + Hex('b') + "}]}\n"),
+              ::testing::HasSubstr("can't stand in one entry"));
 }
 
 }  // namespace

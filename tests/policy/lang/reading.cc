@@ -12,12 +12,14 @@ std::string RuleWith(const std::string& condition) {
 }  // namespace
 
 Reading ReadText(std::string_view text, const std::map<std::string, std::string>& files) {
-  return ReadDocument("policy.yaml", text,
-                      [&](const std::string& path) -> base::Result<std::string> {
-                        const auto found = files.find(path);
-                        if (found == files.end()) return base::NotFound("there is no such file");
-                        return found->second;
-                      });
+  return ReadDocument(
+      "policy.yaml", text,
+      [&](const std::string& path) -> base::Result<std::string> {
+        const auto found = files.find(path);
+        if (found == files.end()) return base::NotFound("there is no such file");
+        return found->second;
+      },
+      kNow);
 }
 
 std::string DiagnosticsOf(std::string_view text, const std::map<std::string, std::string>& files) {

@@ -8,6 +8,9 @@
 
 namespace weighmaster::lang {
 
+// When tests read documents: 2026-01-01T00:00:00Z.
+inline constexpr base::WallTime kNow = base::WallTimeFromMicroseconds(1'767'225'600'000'000);
+
 // A document as "policy.yaml", with list files by name.
 Reading ReadText(std::string_view text, const std::map<std::string, std::string>& files = {});
 

@@ -48,6 +48,12 @@ GOOD = {
                    "default: {then: deny, message: On no list.}\n",
     "lists": f"policy: p\nlists:\n  blocked: ['{HEX}']\n  denied: ['sha256:{'CD' * 32}']\n"
              f"  approved: [{{sha256: {'ef' * 32}, name: m, reason: tested}}]\n",
+    "lists of weights": f"policy: p\nlists: {{denied: [{{weights: {HEX}, name: m}}], approved: ['weights:{'cd' * 32}']}}\n",
+    "what follows": "policy: p\nmode: enforce\ndefault: {then: deny, severity: low, link: 'https://m.example/a?b=c#d'}\n"
+                    "rules:\n- {id: a, then: deny, message: m, link: 'https://m.example', severity: critical, "
+                    "mode: warn, expires: 2999-01-01, audit: true}\n"
+                    "- {id: b, then: warn, message: m, expires: '2999-01-01T00:00:00.5+02:00'}\n",
+    "a flag and digests": when(f"weights_approved: {{is: true}}, sha256: [{HEX}], weights: {{is: {HEX}, known: true}}"),
     "nested": when("all: [{format: gguf}, {any: [{name: x}, {not: {architecture: llama}}]}]"),
     "several values": when("format: [gguf, onnx]"),
     "operators": when("license: {contains: [a, b], glob: 'x*', is: [mit]}"),
@@ -78,6 +84,16 @@ WRONG_SHAPE = {
     "a reserved id": "policy: p\nrules:\n- {id: approved, then: allow}\n",
     "always as a text": rule("always: 'true'"),
     "an unknown when_unknown": rule("when_unknown: fires"),
+    "an unknown severity of a rule": rule("severity: grave"),
+    "an unknown mode": "policy: p\nmode: block\n",
+    "a link that is none": rule("link: 'http://m.example'"),
+    "a link that breaks out": rule("link: 'https://m.example/\"x'"),
+    "an expiry in words": rule("expires: tomorrow"),
+    "an audit that is a text": rule("audit: 'true'"),
+    "a flag as a text": when("weights_approved: 'true'"),
+    "a digest by pattern": when("sha256: {glob: '*'}"),
+    "a short digest in a condition": when("weights: abcd"),
+    "an entry of two digests": f"policy: p\nlists: {{denied: [{{sha256: {HEX}, weights: {HEX}}}]}}\n",
     "a message that is too long": rule("message: " + "a" * 1025),
     "too many rules": "policy: p\nrules:\n" + "".join(
         f"- {{id: r{i}, then: allow, when: {{name: x}}}}\n" for i in range(1001)),
@@ -105,6 +121,8 @@ WRONG_SHAPE = {
 LINT_ALONE = {
     "two rules of one id": "policy: p\nrules:\n- {id: a, then: allow, when: {name: x}}\n- {id: a, then: allow}\n",
     "a list file that is not there": "policy: p\nlists: {denied: [{file: nowhere.txt}]}\n",
+    "weights that are blocked": f"policy: p\nlists: {{blocked: ['weights:{HEX}']}}\n",
+    "a day that is none": rule("expires: 2999-02-30"),
     "a key that is there twice": "policy: p\npolicy: q\n",
 }
 

@@ -7,8 +7,8 @@
 #include <string>
 
 #include "policy/model/artifact.h"
-#include "policy/model/digest_lists.h"
 #include "policy/model/event.h"
+#include "policy/model/lists/digest_lists.h"
 #include "policy/model/rules.h"
 #include "policy/model/sighting.h"
 #include "policy/model/verdict.h"
@@ -36,9 +36,10 @@ TEST(Names, AreStable) {
   EXPECT_EQ(NamesOf(FormatName, 0, 5), "unknown gguf safetensors pytorch_zip pickle onnx");
   EXPECT_EQ(NamesOf(SeverityName, 1, 5), "info low medium high critical");
   EXPECT_EQ(NamesOf(DigestStateName, 1, 4), "pending claimed verified failed");
-  EXPECT_EQ(NamesOf(ListKindName, 1, 3), "blocked denied approved");
+  EXPECT_EQ(NamesOf(ListKindName, 1, 5), "blocked denied approved denied weights approved weights");
   EXPECT_EQ(NamesOf(OperatorName, 1, 6), "is glob at_least at_most contains known");
   EXPECT_EQ(NamesOf(OutcomeName, 1, 3), "allow warn deny");
+  EXPECT_EQ(NamesOf(ModeName, 0, 2), "observe warn enforce");
   EXPECT_EQ(NamesOf(BasisName, 1, 3), "verified claimed partial");
   EXPECT_EQ(NamesOf(JudgementStepName, 1, 7),
             "blocked exception denied always_rule approved rule default");

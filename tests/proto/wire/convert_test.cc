@@ -70,7 +70,11 @@ TEST(Event, EveryKindSurvivesSerialising) {
                                .reason = "It is on the list.",
                                .basis = model::Basis::kClaimed,
                                .until = tests::kTestEpoch,
-                               .policy_version = 3};
+                               .policy_version = 3,
+                               .mode = model::Mode::kEnforce,
+                               .severity = model::Severity::kLow,
+                               .link = "https://models.example/",
+                               .audits = {"a", "b"}};
   EXPECT_EQ(RoundTrip(model::SightingJudged{{.bytes = "/a"}, std::nullopt, verdict}).verdict,
             verdict);
   const model::Coverage coverage{.sensor = "artifacts",
@@ -230,9 +234,39 @@ model::RuleSet MakeRules() {
                      .when = {.kind = Kind::kAll, .conditions = {any}, .test = {}},
                      .outcome = model::Outcome::kDeny,
                      .message = "no",
-                     .fire_when_unknown = true}},
+                     .fire_when_unknown = true,
+                     .severity = model::Severity::kCritical,
+                     .link = "https://models.example/r1",
+                     .expires = tests::kTestEpoch,
+                     .mode = model::Mode::kObserve,
+                     .audit = true}},
           .default_outcome = model::Outcome::kWarn,
-          .default_message = "unknown"};
+          .default_message = "unknown",
+          .default_severity = model::Severity::kInfo,
+          .default_link = "https://models.example/",
+          .mode = model::Mode::kEnforce};
+}
+
+TEST(Verdict, SaysNothingOfWhatFollowsFromItsOutcome) {
+  for (const model::Outcome outcome :
+       {model::Outcome::kAllow, model::Outcome::kWarn, model::Outcome::kDeny}) {
+    model::Verdict verdict;
+    verdict.outcome = outcome;
+    verdict.severity = model::SeverityOf(outcome);
+    v1::Verdict proto;
+    ToProto(verdict, proto);
+    EXPECT_EQ(proto.severity(), 0);
+    EXPECT_EQ(FromProto(proto).value(), verdict);
+  }
+}
+
+TEST(Verdict, WithMoreAuditsThanItMayNameIsRefused) {
+  v1::Verdict proto;
+  ToProto(model::Verdict{}, proto);
+  for (std::size_t i = 0; i < limits::kMaxAuditsInVerdict; ++i) proto.add_audits("a");
+  EXPECT_TRUE(FromProto(proto));
+  proto.add_audits("a");
+  EXPECT_FALSE(FromProto(proto));
 }
 
 TEST(Rules, SurviveSerialisingAndGiveTheSameBytes) {
@@ -260,6 +294,11 @@ TEST(Rules, WithAnythingThatThisBuildDoesNotKnowAreRefusedWhole) {
   void (*const changes[])(v1::RulesPart&) = {
       [](v1::RulesPart& p) { p.clear_default_outcome(); },
       [](v1::RulesPart& p) { p.mutable_rules(0)->set_outcome(static_cast<v1::Outcome>(9)); },
+      [](v1::RulesPart& p) { p.mutable_rules(0)->set_mode(static_cast<v1::Mode>(3)); },
+      [](v1::RulesPart& p) { p.set_mode(static_cast<v1::Mode>(-1)); },
+      [](v1::RulesPart& p) { p.mutable_rules(0)->set_severity(static_cast<v1::Severity>(6)); },
+      [](v1::RulesPart& p) { p.set_default_severity(static_cast<v1::Severity>(6)); },
+      [](v1::RulesPart& p) { p.mutable_rules(0)->set_expires_time_us(INT64_MAX); },
       [](v1::RulesPart& p) { p.mutable_rules(0)->clear_when(); },
       [](v1::RulesPart& p) { p.mutable_rules(0)->clear_id(); },
       [](v1::RulesPart& p) {

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "policy/base/limits.h"
-#include "policy/model/digest_lists.h"
-#include "policy/model/lists_delta.h"
+#include "policy/model/lists/digest_lists.h"
+#include "policy/model/lists/lists_delta.h"
 #include "proto/wire/convert.h"
 #include "server/findings/rules.h"
 #include "server/fleet/fleet.h"

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "policy/base/limits.h"
-#include "policy/model/digest_lists.h"
-#include "policy/model/lists_delta.h"
+#include "policy/model/lists/digest_lists.h"
+#include "policy/model/lists/lists_delta.h"
 #include "tests/server/server_world.h"
 
 namespace weighmaster::server::rollout {

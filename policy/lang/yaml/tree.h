@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "policy/lang/diagnostics.h"
+#include "policy/lang/yaml/diagnostics.h"
 
 namespace weighmaster::lang {
 

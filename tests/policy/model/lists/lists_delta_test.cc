@@ -1,4 +1,4 @@
-#include "policy/model/lists_delta.h"
+#include "policy/model/lists/lists_delta.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "policy/base/random.h"
-#include "policy/model/digest_lists.h"
-#include "policy/model/encoded_lists.h"
+#include "policy/model/lists/digest_lists.h"
+#include "policy/model/lists/encoded_lists.h"
 
 namespace weighmaster::model {
 namespace {

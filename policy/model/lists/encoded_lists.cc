@@ -1,10 +1,10 @@
-#include "policy/model/encoded_lists.h"
+#include "policy/model/lists/encoded_lists.h"
 
 #include <cstring>
 #include <string>
 #include <string_view>
 
-#include "policy/model/little_endian.h"
+#include "policy/model/lists/little_endian.h"
 
 namespace weighmaster::model {
 namespace {

@@ -1,4 +1,4 @@
-#include "policy/lang/diagnostics.h"
+#include "policy/lang/yaml/diagnostics.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "policy/model/lists_delta.h"
+#include "policy/model/lists/lists_delta.h"
 
 #include <algorithm>
 #include <cstring>
@@ -6,8 +6,8 @@
 #include <string_view>
 #include <vector>
 
-#include "policy/model/encoded_lists.h"
-#include "policy/model/little_endian.h"
+#include "policy/model/lists/encoded_lists.h"
+#include "policy/model/lists/little_endian.h"
 
 namespace weighmaster::model {
 namespace {

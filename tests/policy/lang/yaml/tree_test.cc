@@ -1,4 +1,4 @@
-#include "policy/lang/yaml_tree.h"
+#include "policy/lang/yaml/tree.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

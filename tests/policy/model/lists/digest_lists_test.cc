@@ -1,4 +1,4 @@
-#include "policy/model/digest_lists.h"
+#include "policy/model/lists/digest_lists.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

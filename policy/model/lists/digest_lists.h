@@ -12,9 +12,16 @@
 
 namespace weighmaster::model {
 
-// Which list a digest stands on.
-enum class ListKind : std::uint8_t { kBlocked = 1, kDenied = 2, kApproved = 3 };
-std::string_view ListKindName(ListKind kind);  // "blocked", "denied", "approved"
+// Which list a digest stands on: the first three hold SHA-256 of files, the others weights digests.
+enum class ListKind : std::uint8_t {
+  kBlocked = 1,
+  kDenied = 2,
+  kApproved = 3,
+  kDeniedWeights = 4,
+  kApprovedWeights = 5,
+};
+std::string_view ListKindName(ListKind kind);  // "blocked", "denied", "approved",
+                                               // "denied weights", "approved weights"
 
 // The `lists` part of a bundle: a frozen encoding that every agent version reads, sorted, fit to be
 // mapped from disk and searched in place. docs/formats/policy-lists.md is its specification.
@@ -24,6 +31,10 @@ struct DigestLists {
   std::vector<Sha256> blocked;
   std::vector<Sha256> denied;
   std::vector<Sha256> approved;
+  std::vector<Sha256> denied_weights = {};
+  std::vector<Sha256> approved_weights = {};
+
+  std::vector<Sha256>& of(ListKind kind);
 };
 base::Bytes EncodeDigestLists(const DigestLists& lists);
 // The most that EncodeDigestLists can need for so many digests on all lists together.
@@ -41,7 +52,7 @@ class DigestListsView {
   std::uint64_t count(ListKind kind) const;
 
  private:
-  std::span<const std::uint8_t> lists_[4];  // by ListKind; 32 bytes a digest
+  std::span<const std::uint8_t> lists_[6];  // by ListKind; 32 bytes a digest
 };
 
 }  // namespace weighmaster::model

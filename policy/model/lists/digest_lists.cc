@@ -1,4 +1,4 @@
-#include "policy/model/digest_lists.h"
+#include "policy/model/lists/digest_lists.h"
 
 #include <algorithm>
 #include <cstddef>
@@ -6,7 +6,8 @@
 #include <string>
 #include <utility>
 
-#include "policy/model/encoded_lists.h"
+#include "policy/base/check.h"
+#include "policy/model/lists/encoded_lists.h"
 #include "policy/model/named.h"
 
 namespace weighmaster::model {
@@ -14,11 +15,23 @@ namespace {
 
 constexpr Named<ListKind> kListKinds[] = {{ListKind::kBlocked, "blocked"},
                                           {ListKind::kDenied, "denied"},
-                                          {ListKind::kApproved, "approved"}};
+                                          {ListKind::kApproved, "approved"},
+                                          {ListKind::kDeniedWeights, "denied weights"},
+                                          {ListKind::kApprovedWeights, "approved weights"}};
+
+using Member = std::pair<ListKind, std::vector<Sha256> DigestLists::*>;
+constexpr Member kMembers[] = {{ListKind::kBlocked, &DigestLists::blocked},
+                               {ListKind::kDenied, &DigestLists::denied},
+                               {ListKind::kApproved, &DigestLists::approved},
+                               {ListKind::kDeniedWeights, &DigestLists::denied_weights},
+                               {ListKind::kApprovedWeights, &DigestLists::approved_weights}};
+
+// A part always has these, also when they are empty; the others only when they are not.
+bool IsAlwaysWritten(ListKind kind) { return kind <= ListKind::kApproved; }
 
 bool IsKnownKind(std::uint32_t kind) {
   return kind >= static_cast<std::uint32_t>(ListKind::kBlocked) &&
-         kind <= static_cast<std::uint32_t>(ListKind::kApproved);
+         kind <= static_cast<std::uint32_t>(ListKind::kApprovedWeights);
 }
 
 std::vector<Sha256> Sorted(std::vector<Sha256> digests) {
@@ -39,15 +52,22 @@ std::size_t MaxEncodedListsBytes(std::size_t digests) {
   return EncodedListsHeadBytes(std::size(kListKinds)) + digests * Sha256::kBytes;
 }
 
+std::vector<Sha256>& DigestLists::of(ListKind kind) {
+  const auto* const row = std::ranges::find(kMembers, kind, &Member::first);
+  WM_CHECK(row != std::end(kMembers));
+  return this->*row->second;
+}
+
 base::Bytes EncodeDigestLists(const DigestLists& lists) {
-  const std::pair<ListKind, std::vector<Sha256>> sorted[] = {
-      {ListKind::kBlocked, Sorted(lists.blocked)},
-      {ListKind::kDenied, Sorted(lists.denied)},
-      {ListKind::kApproved, Sorted(lists.approved)},
-  };
+  std::vector<std::pair<ListKind, std::vector<Sha256>>> sorted;
+  std::size_t count = 0;
+  for (const auto& [kind, member] : kMembers) {
+    if ((lists.*member).empty() && !IsAlwaysWritten(kind)) continue;
+    sorted.emplace_back(kind, Sorted(lists.*member));
+    count += sorted.back().second.size();
+  }
   base::Bytes out;
-  out.reserve(MaxEncodedListsBytes(sorted[0].second.size() + sorted[1].second.size() +
-                                   sorted[2].second.size()));
+  out.reserve(MaxEncodedListsBytes(count));
   std::vector<ListShape> shapes;
   for (const auto& [kind, digests] : sorted) {
     shapes.push_back({static_cast<std::uint32_t>(kind), Sha256::kBytes, digests.size()});

@@ -1,6 +1,7 @@
-#include "policy/lang/reader.h"
+#include "policy/lang/yaml/values.h"
 
 #include <algorithm>
+#include <span>
 #include <vector>
 
 #include "policy/base/bytes.h"
@@ -52,6 +53,41 @@ std::optional<std::string> ReadText(const YamlNode& node, std::string_view what,
     return std::nullopt;
   }
   return node.text;
+}
+
+std::vector<std::string> ReadTexts(const YamlNode& node, std::string_view what,
+                                   const Reporter& report) {
+  std::vector<std::string> texts;
+  const std::span<const YamlNode> nodes =
+      node.kind == YamlNode::Kind::kSequence ? std::span(node.items) : std::span(&node, 1);
+  for (const YamlNode& one : nodes) {
+    if (auto text = ReadText(one, what, report)) texts.push_back(*std::move(text));
+  }
+  return texts;
+}
+
+std::optional<model::Sha256> ReadDigest(const YamlNode& node, std::string_view what,
+                                        const Reporter& report) {
+  const std::optional<std::string> text = ReadText(node, what, report);
+  if (!text) return std::nullopt;
+  const base::Result<model::Sha256> digest = model::ParseSha256(*text);
+  if (digest.has_value()) return *digest;
+  report.Error(node.at, Quote(*text) + " is no digest: " + digest.error().message(),
+               "write 64 hexadecimal digits, as sha256sum prints them");
+  return std::nullopt;
+}
+
+std::optional<base::WallTime> ReadTime(const YamlNode& node, std::string_view what,
+                                       const Reporter& report) {
+  const std::optional<std::string> text = ReadText(node, what, report);
+  if (!text) return std::nullopt;
+  constexpr std::size_t kDayLength = 10;  // 2027-01-31
+  const bool is_day = text->size() == kDayLength;
+  const auto time = base::ParseWallTime(is_day ? *text + "T00:00:00Z" : *text);
+  if (time.has_value()) return *time;
+  report.Error(node.at, Quote(*text) + " is no time",
+               "write a day, 2027-01-31, or a time, 2027-01-31T12:00:00Z");
+  return std::nullopt;
 }
 
 std::optional<std::string> ReadSentence(const YamlNode& node, std::string_view what,

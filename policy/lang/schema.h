@@ -1,0 +1,17 @@
+#pragma once
+
+#include <string>
+
+namespace weighmaster::lang {
+
+// What is made of the table of fields (policy/engine/fields.h) for those who write documents. The
+// tree holds both as files, and a test compares them.
+
+// The JSON Schema of a policy document (draft 2020-12), for editors: policy/starter/
+// policy.schema.json.
+std::string PolicySchema();
+
+// The fields that a condition may test, as a Markdown page: docs/policy-fields.md.
+std::string FieldsPage();
+
+}  // namespace weighmaster::lang
