@@ -10,6 +10,7 @@
 #include "policy/model/lists/lists_delta.h"
 #include "proto/wire/convert.h"
 #include "third_party/openssl/sha256.h"
+#include "third_party/spdlog/log.h"
 #include "weighmaster/v1/trust.pb.h"
 
 namespace weighmaster::agent::decide {
@@ -62,6 +63,7 @@ std::uint64_t VersionOf(const wire::SignedDocument& bundle) {
 PolicyInForce::PolicyInForce(Rooms rooms, std::string line)
     : rooms_(rooms),
       line_(std::move(line)),
+      exceptions_(rooms.vault),
       verified_time_(rooms.vault.record().verified_time),
       tell_again_(rooms.loop),
       expiry_(rooms.loop) {
@@ -85,6 +87,7 @@ base::Status PolicyInForce::LoadRoot() {
   WM_ASSIGN_OR_RETURN(const wire::SignedDocument document,
                       ReadDocument<v1::SignedRoot>(rooms_.vault, *root));
   WM_ASSIGN_OR_RETURN(root_, wire::VerifyRoot(document));
+  exceptions_.Load(*root_);
   return {};
 }
 
@@ -160,7 +163,46 @@ base::Status PolicyInForce::ConsiderRoot(const wire::SignedDocument& document) {
   WM_ASSIGN_OR_RETURN(record.root, rooms_.vault.Put(SerialiseDocument<v1::SignedRoot>(document)));
   WM_RETURN_IF_ERROR(rooms_.vault.Commit(record));
   root_ = std::move(next).value();
+  const bool had_exceptions = !exceptions_.all().empty();
+  exceptions_.Load(*root_);
+  if (had_exceptions) RebuildSoon();
   return {};
+}
+
+base::Status PolicyInForce::ConsiderExceptions(const wire::SignedDocument& document,
+                                               const model::Id& endpoint) {
+  if (!root_.has_value()) return base::FailedPrecondition("this endpoint has no root yet");
+  WM_ASSIGN_OR_RETURN(const ExceptionSets::Taken taken,
+                      exceptions_.Take(document, *root_, endpoint));
+  if (taken.refusal != model::PolicyRefusal::kNone) {
+    return Refuse(DigestOf(document.bytes), 0, {taken.refusal, taken.detail});
+  }
+  if (!taken.is_new) return {};
+  NoteVerifiedTime(taken.issued);
+  RebuildSoon();
+  return {};
+}
+
+void PolicyInForce::RebuildSoon() {
+  rebuild_ = true;
+  if (!applying()) Rebuild();
+}
+
+// The policy in force once more, with the exceptions that there are now.
+void PolicyInForce::Rebuild() {
+  rebuild_ = false;
+  if (!manifest_.has_value()) return;
+  auto loaded = Load(*manifest_);
+  if (!loaded.has_value()) {
+    logging::Warning("policy",
+                     "exceptions wait for the next policy, because the one in force can't "
+                     "be read: " +
+                         loaded.error().message());
+    return;
+  }
+  rooms_.vault.Sweep();
+  rooms_.judge.Set(std::move(loaded->policy));
+  Rejudge({{}, [] {}, false});
 }
 
 base::Status PolicyInForce::NoteVerified(const wire::BundleManifest& manifest) {
@@ -243,8 +285,8 @@ base::Result<PolicyInForce::Loaded> PolicyInForce::Load(
   if (loaded.record.lists.has_value()) {
     WM_ASSIGN_OR_RETURN(lists, rooms_.vault.Map(*loaded.record.lists));
   }
-  WM_ASSIGN_OR_RETURN(loaded.policy,
-                      engine::Policy::Make(manifest.version, std::move(rules), std::move(lists)));
+  WM_ASSIGN_OR_RETURN(loaded.policy, engine::Policy::Make(manifest.version, std::move(rules),
+                                                          std::move(lists), exceptions_.all()));
   return loaded;
 }
 
@@ -253,6 +295,7 @@ void PolicyInForce::Adopt(const wire::BundleManifest& manifest, const model::Sha
   manifest_ = manifest;
   manifest_digest_ = digest;
   missing_features_ = std::move(loaded.missing_features);
+  rebuild_ = false;
   rooms_.judge.Set(std::move(loaded.policy));
 }
 
@@ -326,6 +369,7 @@ void PolicyInForce::FinishApplying() {
   applying_.reset();
   CheckExpiry();
   done();
+  if (rebuild_ && !applying()) Rebuild();
 }
 
 base::Status PolicyInForce::TryTell() {

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/decide/exception_sets.h"
 #include "agent/decide/judge.h"
 #include "agent/decide/subjects.h"
 #include "agent/decide/vault.h"
@@ -77,6 +78,12 @@ class PolicyInForce {
   base::Status ConsiderRoot(const wire::SignedDocument& document);
   const std::optional<wire::Root>& root() const { return root_; }
 
+  // A set of exceptions of the fleet, or of this endpoint. A newer one is stored at once and comes
+  // into force as soon as nothing else is being applied; any other changes nothing, and one that
+  // can't be trusted is refused and told.
+  base::Status ConsiderExceptions(const wire::SignedDocument& document, const model::Id& endpoint);
+  const ExceptionSets& exceptions() const { return exceptions_; }
+
   base::Result<Considered> Consider(const wire::SignedDocument& bundle);
   base::Result<std::unique_ptr<PartWriter>> Begin(const wire::PartReference& part);
   // The lists in force, from which a delta may lead to others.
@@ -139,6 +146,8 @@ class PolicyInForce {
   void Tell();
   void FinishApplying();
   void CheckExpiry();
+  void RebuildSoon();
+  void Rebuild();
   base::Status TryTell();
 
   // Constant after construction.
@@ -151,6 +160,8 @@ class PolicyInForce {
   std::optional<model::Sha256> manifest_digest_;
   std::string missing_features_;
   std::string last_error_;
+  ExceptionSets exceptions_;
+  bool rebuild_ = false;          // the policy in force was made with other exceptions
   base::WallTime verified_time_;  // at or after the record's, which is written less often
   std::optional<Applying> applying_;
   base::WallTime judged_from_;  // when the judging of all began that was the last to finish

@@ -23,8 +23,10 @@ struct VaultRecord {
   std::optional<model::Sha256> bundle_root;  // the SignedRoot that it was verified against
   std::optional<model::Sha256> lists;        // the parts in force, which need not both be of this
   std::optional<model::Sha256> rules;        //   bundle when it is only partly applied
-  std::uint64_t floor = 0;                   // the highest that was ever verified
-  base::WallTime verified_time;              // the latest time that was ever verified
+  std::optional<model::Sha256> fleet_exceptions = {};     // the newest SignedExceptions of each
+  std::optional<model::Sha256> endpoint_exceptions = {};  //   scope
+  std::uint64_t floor = 0;                                // the highest that was ever verified
+  base::WallTime verified_time;                           // the latest time that was ever verified
   friend bool operator==(const VaultRecord&, const VaultRecord&) = default;
 };
 

@@ -185,8 +185,9 @@ base::Status PolicyVault::Commit(const VaultRecord& record) {
 }
 
 void PolicyVault::Sweep() const {
-  const std::array kept = {record_.root, record_.bundle, record_.bundle_root, record_.lists,
-                           record_.rules};
+  const std::array kept = {
+      record_.root,  record_.bundle,           record_.bundle_root,        record_.lists,
+      record_.rules, record_.fleet_exceptions, record_.endpoint_exceptions};
   for (const std::string& name : NamesIn(folder_)) {
     const auto digest = model::ParseSha256(name);
     if (!digest.has_value()) continue;

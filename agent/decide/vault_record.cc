@@ -16,6 +16,10 @@ std::string Line(std::string_view name, const std::optional<model::Sha256>& dige
   return Line(name, digest.has_value() ? digest->ToHex() : std::string(kNone));
 }
 
+std::string LineIfThere(std::string_view name, const std::optional<model::Sha256>& digest) {
+  return digest.has_value() ? Line(name, digest) : std::string();
+}
+
 // Takes lines off the front of a text. The first line that is not as it must be is kept as an
 // error.
 class Lines {
@@ -43,6 +47,12 @@ class Lines {
       return std::nullopt;
     }
     return *digest;
+  }
+
+  // A line that is there only when it says something.
+  std::optional<model::Sha256> TakeDigestIfThere(std::string_view name) {
+    if (!rest_.starts_with(std::string(name) + " ")) return std::nullopt;
+    return TakeDigest(name);
   }
 
   template <typename Integer>
@@ -73,6 +83,8 @@ std::string FormatVaultRecord(const VaultRecord& record) {
   return Line("weighmaster-policy", std::string("1")) + Line("root", record.root) +
          Line("bundle", record.bundle) + Line("bundle_root", record.bundle_root) +
          Line("lists", record.lists) + Line("rules", record.rules) +
+         LineIfThere("fleet_exceptions", record.fleet_exceptions) +
+         LineIfThere("endpoint_exceptions", record.endpoint_exceptions) +
          Line("floor", std::to_string(record.floor)) +
          Line("verified_time_us", std::to_string(base::ToMicroseconds(record.verified_time))) +
          Line("end", std::string("1"));
@@ -87,6 +99,8 @@ base::Result<VaultRecord> ParseVaultRecord(std::string_view text) {
   record.bundle_root = lines.TakeDigest("bundle_root");
   record.lists = lines.TakeDigest("lists");
   record.rules = lines.TakeDigest("rules");
+  record.fleet_exceptions = lines.TakeDigestIfThere("fleet_exceptions");
+  record.endpoint_exceptions = lines.TakeDigestIfThere("endpoint_exceptions");
   record.floor = lines.TakeNumber<std::uint64_t>("floor");
   record.verified_time =
       base::WallTimeFromMicroseconds(lines.TakeNumber<std::int64_t>("verified_time_us"));

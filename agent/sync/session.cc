@@ -211,6 +211,11 @@ base::Status Session::HandleStreaming(const v1::ServerFrame& frame) {
       return fetch_.OnOffer(*stream_->channel, frame.offer());
     case v1::ServerFrame::kPartChunk:
       return fetch_.OnChunk(frame.part_chunk());
+    case v1::ServerFrame::kExceptions: {
+      WM_ASSIGN_OR_RETURN(const wire::SignedDocument exceptions,
+                          wire::FromProto(frame.exceptions()));
+      return rooms_.policy.ConsiderExceptions(exceptions, endpoint_.id);
+    }
     case v1::ServerFrame::kChallenge:
     case v1::ServerFrame::kWelcome:
       return base::FailedPrecondition("the server began its greeting a second time");
@@ -262,6 +267,9 @@ base::Status Session::SignHello(const std::string& nonce, v1::SignedHello& out) 
   }
   hello.set_policy_line(rooms_.policy.line());
   hello.set_root_version(rooms_.policy.root()->version);
+  const decide::ExceptionSets& exceptions = rooms_.policy.exceptions();
+  hello.set_fleet_exceptions_version(exceptions.fleet_version());
+  hello.set_endpoint_exceptions_version(exceptions.endpoint_version());
   hello.add_features(std::string(wire::kFeatureLists));
   hello.add_features(std::string(wire::kFeatureRules));
 

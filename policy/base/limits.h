@@ -93,6 +93,11 @@ inline constexpr std::size_t kMaxLinkBytes = 1'024;
 inline constexpr std::size_t kMaxGlobBytes = 1'024;
 // Audit rules that a verdict names; further ones that apply are not told.
 inline constexpr std::size_t kMaxAuditsInVerdict = 16;
+// Exceptions of one scope (an endpoint, or the fleet), how long one may hold, and all of a scope as
+// they travel. A set past any is refused.
+inline constexpr std::size_t kMaxExceptions = 1'000;
+inline constexpr std::chrono::hours kMaxExceptionValidity{30 * 24};
+inline constexpr std::size_t kMaxExceptionsBytes = 1 * kMiB;
 // How late an expiry may be noticed when the clock was set.
 inline constexpr std::chrono::minutes kExpiryCheckInterval{1};
 // Diagnostics kept of each severity. Further ones are counted and the count is printed.

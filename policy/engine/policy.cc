@@ -107,8 +107,10 @@ bool IsRuleId(std::string_view id) {
   return spelled_well && std::ranges::find(kStepsWithoutRules, id) == std::end(kStepsWithoutRules);
 }
 
-base::Result<std::shared_ptr<const Policy>> Policy::Make(
-    std::uint64_t version, model::RuleSet rules, std::shared_ptr<const ListsStorage> lists) {
+base::Result<std::shared_ptr<const Policy>> Policy::Make(std::uint64_t version,
+                                                         model::RuleSet rules,
+                                                         std::shared_ptr<const ListsStorage> lists,
+                                                         std::vector<model::Exception> exceptions) {
   if (rules.rules.size() > base::limits::kMaxRules) {
     return base::InvalidArgument("the policy has " + std::to_string(rules.rules.size()) +
                                  " rules; the limit is " + std::to_string(base::limits::kMaxRules));
@@ -142,17 +144,19 @@ base::Result<std::shared_ptr<const Policy>> Policy::Make(
   if (lists != nullptr) {
     WM_ASSIGN_OR_RETURN(view, model::DigestListsView::Parse(lists->bytes()));
   }
-  return std::shared_ptr<const Policy>(
-      new Policy(version, std::move(rules), std::move(compiled), std::move(lists), view));
+  return std::shared_ptr<const Policy>(new Policy(version, std::move(rules), std::move(compiled),
+                                                  std::move(lists), view, std::move(exceptions)));
 }
 
 Policy::Policy(std::uint64_t version, model::RuleSet rules, std::vector<CompiledRule> compiled,
-               std::shared_ptr<const ListsStorage> storage, model::DigestListsView lists)
+               std::shared_ptr<const ListsStorage> storage, model::DigestListsView lists,
+               std::vector<model::Exception> exceptions)
     : version_(version),
       rules_(std::move(rules)),
       compiled_(std::move(compiled)),
       storage_(std::move(storage)),
-      lists_(lists) {}
+      lists_(lists),
+      exceptions_(std::move(exceptions)) {}
 
 std::shared_ptr<const Policy> Policy::None() {
   model::RuleSet rules;
@@ -179,6 +183,7 @@ class Policy::Judgement {
     if (!verdict) verdict = ByRules(false);
     if (!verdict) verdict = ByDefault();
     verdict->audits = std::move(audits_);
+    if (exception_ != nullptr) Except(*verdict);
     return *std::move(verdict);
   }
 
@@ -188,11 +193,13 @@ class Policy::Judgement {
     if (digest && policy_.lists_.Contains(ListKind::kBlocked, *digest)) {
       return Denied(ListKind::kBlocked, JudgementStep::kBlocked);
     }
-    if (digest && policy_.lists_.Contains(ListKind::kDenied, *digest)) {
+    const std::optional<model::Sha256>& weights = sighting_.weights_digest;
+    const bool is_denied = digest && policy_.lists_.Contains(ListKind::kDenied, *digest);
+    if (is_denied && !Overridden(Outcome::kDeny, "denied")) {
       return Denied(ListKind::kDenied, JudgementStep::kDenied);
     }
-    const std::optional<model::Sha256>& weights = sighting_.weights_digest;
-    if (weights && policy_.lists_.Contains(ListKind::kDeniedWeights, *weights)) {
+    const bool are_denied = weights && policy_.lists_.Contains(ListKind::kDeniedWeights, *weights);
+    if (are_denied && !Overridden(Outcome::kDeny, "denied")) {
       return Denied(ListKind::kDeniedWeights, JudgementStep::kDenied);
     }
     open_ = open_ || (!weights && policy_.lists_.count(ListKind::kDeniedWeights) > 0);
@@ -204,7 +211,9 @@ class Policy::Judgement {
         Make(Outcome::kDeny, step, model::JudgementStepName(step), ListReason(kind, sighting_));
     if (step == JudgementStep::kBlocked) verdict.severity = model::Severity::kCritical;
     const bool claimed = kind != ListKind::kDeniedWeights && !IsVerified(sighting_);
-    verdict.basis = claimed ? Basis::kClaimed : Basis::kVerified;
+    verdict.basis = claimed            ? Basis::kClaimed
+                    : may_be_excepted_ ? Basis::kPartial
+                                       : Basis::kVerified;
     return verdict;
   }
 
@@ -231,7 +240,7 @@ class Policy::Judgement {
         continue;
       }
       open_ = open_ || result.lasting == Truth::kUnknown;
-      if (!fires) continue;
+      if (!fires || Overridden(rule.outcome, rule.id)) continue;
       return OfRule(rule, fires_blind ? compiled.when.UnknownFields(subject_)
                                       : std::vector<std::string_view>());
     }
@@ -249,8 +258,11 @@ class Policy::Judgement {
     return verdict;
   }
 
-  Verdict ByDefault() const {
+  Verdict ByDefault() {
     const model::RuleSet& rules = policy_.rules_;
+    if (Overridden(rules.default_outcome, "default")) {
+      return Make(Outcome::kAllow, JudgementStep::kException, "", "");
+    }
     Verdict verdict =
         Make(rules.default_outcome, JudgementStep::kDefault, "default", DefaultReason(rules));
     if (rules.default_severity) verdict.severity = *rules.default_severity;
@@ -265,11 +277,51 @@ class Policy::Judgement {
     verdict.step = step;
     verdict.rule = rule;
     verdict.reason = std::move(reason);
-    verdict.basis = open_ ? Basis::kPartial : Basis::kVerified;
+    verdict.basis = open_ || may_be_excepted_ ? Basis::kPartial : Basis::kVerified;
     verdict.policy_version = policy_.version_;
     verdict.mode = policy_.rules_.mode;
     verdict.severity = model::SeverityOf(outcome);
     return verdict;
+  }
+
+  // Whether an exception takes this file out of the reach of a step that speaks against it. Only
+  // what was read counts, never a claim.
+  bool Overridden(Outcome outcome, std::string_view rule) {
+    if (outcome == Outcome::kAllow) return false;
+    const model::Exception* longest = nullptr;
+    for (const model::Exception& exception : policy_.exceptions_) {
+      if (exception.overrides != rule || exception.expires <= now_) continue;
+      const Truth applies = Applies(exception);
+      may_be_excepted_ = may_be_excepted_ || applies == Truth::kUnknown;
+      if (applies != Truth::kTrue) continue;
+      if (longest == nullptr || longest->expires < exception.expires) longest = &exception;
+    }
+    if (longest == nullptr) return false;
+    if (exception_ == nullptr || longest->expires < exception_->expires) exception_ = longest;
+    return true;
+  }
+
+  Truth Applies(const model::Exception& exception) const {
+    const auto truth = [](bool holds) { return holds ? Truth::kTrue : Truth::kFalse; };
+    const auto& digest = exception.of_weights ? sighting_.weights_digest : sighting_.digest.sha256;
+    const bool is_known = exception.of_weights ? digest.has_value() : IsVerified(sighting_);
+    const Truth subject = is_known ? truth(*digest == exception.digest) : Truth::kUnknown;
+    if (exception.user.empty()) return subject;
+    const model::User& owner = sighting_.owner;
+    const bool has_owner = !owner.id.empty() || !owner.name.empty();
+    const bool is_his = exception.user == owner.id || exception.user == owner.name;
+    return std::min(subject, has_owner ? truth(is_his) : Truth::kUnknown);
+  }
+
+  // Several may have been needed: the verdict names, and holds as long as, the first that ends.
+  void Except(Verdict& verdict) const {
+    if (!verdict.until || exception_->expires < *verdict.until) verdict.until = exception_->expires;
+    if (verdict.outcome != Outcome::kAllow) return;
+    verdict.step = JudgementStep::kException;
+    verdict.rule = exception_->id.ToHex();
+    verdict.reason = exception_->reason;
+    verdict.severity = model::Severity::kInfo;
+    verdict.link.clear();
   }
 
   const Policy& policy_;
@@ -280,6 +332,10 @@ class Policy::Judgement {
   // digest no list has been asked for good.
   bool open_;
   std::vector<std::string> audits_;
+  // Of the exceptions that were used, the one that ends first.
+  const model::Exception* exception_ = nullptr;
+  // Whether one that was asked for may turn out to be for this file.
+  bool may_be_excepted_ = false;
 };
 
 Verdict Policy::Judge(const Sighting& sighting, base::WallTime now) const {
@@ -288,10 +344,13 @@ Verdict Policy::Judge(const Sighting& sighting, base::WallTime now) const {
 
 std::optional<base::WallTime> Policy::NextExpiry(base::WallTime now) const {
   std::optional<base::WallTime> next;
+  const auto consider = [&](base::WallTime expires) {
+    if (expires > now && (!next || expires < *next)) next = expires;
+  };
   for (const model::Rule& rule : rules_.rules) {
-    if (!rule.expires || *rule.expires <= now) continue;
-    if (!next || *rule.expires < *next) next = rule.expires;
+    if (rule.expires) consider(*rule.expires);
   }
+  for (const model::Exception& exception : exceptions_) consider(exception.expires);
   return next;
 }
 

@@ -11,6 +11,7 @@
 #include "policy/base/result.h"
 #include "policy/base/time.h"
 #include "policy/engine/condition.h"
+#include "policy/model/exception.h"
 #include "policy/model/lists/digest_lists.h"
 #include "policy/model/rules.h"
 #include "policy/model/sighting.h"
@@ -32,16 +33,20 @@ class Policy {
   // Checks lists and rules: unknown fields, operators that do not fit a field, depth, counts, ids
   // (present, different, and none of "blocked", "denied", "approved", "default", which name the
   // steps without rules). The error is INVALID_ARGUMENT and says which rule. `version` is the
-  // bundle's, or 0 for a local document. `lists` may be null: no lists.
+  // bundle's, or 0 for a local document. `lists` may be null: no lists. An exception that names a
+  // rule that is not there, or something else that is not, does nothing.
   static base::Result<std::shared_ptr<const Policy>> Make(
-      std::uint64_t version, model::RuleSet rules, std::shared_ptr<const ListsStorage> lists);
+      std::uint64_t version, model::RuleSet rules, std::shared_ptr<const ListsStorage> lists,
+      std::vector<model::Exception> exceptions = {});
 
   // The policy before any policy: everything is allowed by default, and the reason says that no
   // policy has been applied yet.
   static std::shared_ptr<const Policy> None();
 
-  // The fixed order of judgement: blocked, (exceptions), denied, `always` rules, approved when
-  // verified, the other rules from the top, the default. A claimed digest may deny, never approve.
+  // The fixed order of judgement: blocked, denied, `always` rules, approved when verified, the
+  // other rules from the top, the default. A claimed digest may deny, never approve. A step that
+  // warns or denies is passed over where an exception that names it is for this file: what is
+  // allowed then is allowed by the exception. Nothing overrides blocked.
   // A rule that has expired at `now` is not asked; one marked `audit` never decides and is named
   // beside the verdict where it applies.
   //
@@ -56,6 +61,7 @@ class Policy {
   std::uint64_t version() const { return version_; }
   const model::RuleSet& rules() const { return rules_; }
   const model::DigestListsView& lists() const { return lists_; }
+  const std::vector<model::Exception>& exceptions() const { return exceptions_; }
 
  private:
   struct CompiledRule {
@@ -64,7 +70,8 @@ class Policy {
   };
 
   Policy(std::uint64_t version, model::RuleSet rules, std::vector<CompiledRule> compiled,
-         std::shared_ptr<const ListsStorage> storage, model::DigestListsView lists);
+         std::shared_ptr<const ListsStorage> storage, model::DigestListsView lists,
+         std::vector<model::Exception> exceptions);
 
   // One judgement under way; engine/policy.cc.
   class Judgement;
@@ -74,6 +81,7 @@ class Policy {
   const std::vector<CompiledRule> compiled_;
   const std::shared_ptr<const ListsStorage> storage_;
   const model::DigestListsView lists_;
+  const std::vector<model::Exception> exceptions_;
 };
 
 // Whether a rule may have this id: 1 to limits::kMaxRuleIdBytes of a-z, 0-9, '.', '_', '-', the

@@ -8,6 +8,7 @@
 #include "policy/base/limits.h"
 #include "proto/wire/fields.h"
 #include "third_party/openssl/sha256.h"
+#include "weighmaster/v1/exceptions.pb.h"
 #include "weighmaster/v1/trust.pb.h"
 
 namespace weighmaster::wire {
@@ -218,6 +219,13 @@ void ToProto(const SignedDocument& document, v1::SignedBundle& out) {
   }
 }
 
+void ToProto(const SignedDocument& document, v1::SignedExceptions& out) {
+  out.set_exceptions(document.bytes);
+  for (const KeySignature& signature : document.signatures) {
+    AppendSignature(signature, *out.add_signatures());
+  }
+}
+
 void ToProto(const SignedDocument& document, v1::SignedAcknowledgement& out) {
   WM_CHECK(document.signatures.size() == 1);
   out.set_acknowledgement(document.bytes);
@@ -231,6 +239,10 @@ base::Result<SignedDocument> FromProto(const v1::SignedRoot& in) {
 
 base::Result<SignedDocument> FromProto(const v1::SignedBundle& in) {
   return ReadDocument(in.manifest(), in.signatures(), limits::kMaxManifestBytes);
+}
+
+base::Result<SignedDocument> FromProto(const v1::SignedExceptions& in) {
+  return ReadDocument(in.exceptions(), in.signatures(), limits::kMaxExceptionsBytes);
 }
 
 base::Result<SignedDocument> FromProto(const v1::SignedAcknowledgement& in) {

@@ -62,6 +62,7 @@ const openssl::PrivateKey& TestKey(int n) {
 const openssl::PrivateKey& RootKey() { return TestKey(1); }
 const openssl::PrivateKey& PolicyKey() { return TestKey(2); }
 const openssl::PrivateKey& ServerKey() { return TestKey(3); }
+const openssl::PrivateKey& ExceptionsKey() { return TestKey(5); }
 
 wire::Root MakeRoot(const std::vector<int>& root_keys, std::uint32_t root_threshold,
                     std::uint64_t version) {
@@ -89,6 +90,8 @@ wire::SignedDocument SignRoot(const wire::Root& root, const std::vector<int>& ke
 
 TestFleet MakeTestFleet() {
   wire::Root root = MakeRoot({1}, 1);
+  root.keys.emplace(ExceptionsKey().public_key().id(), ExceptionsKey().public_key());
+  root.roles[std::string(wire::kRoleExceptions)] = RoleOf({5}, 1);
   wire::SignedDocument signed_root = SignRoot(root, {1});
   return TestFleet{.root = std::move(root), .signed_root = std::move(signed_root)};
 }
@@ -117,6 +120,22 @@ wire::BundleManifest MakeManifest(std::uint64_t version, std::uint64_t floor) {
 wire::SignedDocument SignBundle(const wire::BundleManifest& manifest) {
   wire::SignedDocument document{.bytes = wire::SerialiseManifest(manifest), .signatures = {}};
   WM_CHECK(wire::Sign(document, wire::kDomainBundle, PolicyKey()).has_value());
+  return document;
+}
+
+model::ExceptionSet MakeExceptionSet(std::uint64_t version,
+                                     std::vector<model::Exception> exceptions) {
+  model::ExceptionSet set;
+  set.fleet_id = kFleetId;
+  set.version = version;
+  set.issued = kTestEpoch;
+  set.exceptions = std::move(exceptions);
+  return set;
+}
+
+wire::SignedDocument SignExceptions(const model::ExceptionSet& set) {
+  wire::SignedDocument document{.bytes = wire::SerialiseExceptions(set), .signatures = {}};
+  WM_CHECK(wire::Sign(document, wire::kDomainExceptions, ExceptionsKey()).has_value());
   return document;
 }
 

@@ -244,6 +244,119 @@ TEST_F(PolicyExpiryTest, APolicyThatComesMeanwhileIsJudgedByItsOwnExpiries) {
   EXPECT_EQ(Stored(), model::Outcome::kAllow);
 }
 
+// With a policy that denies everything, and exceptions from it for /m/good.
+class PolicyExceptionsTest : public PolicyInForceTest {
+ protected:
+  PolicyExceptionsTest() {
+    Apply(MakePolicy({.version = 1, .default_outcome = model::Outcome::kDeny}));
+    exception_.id.bytes.fill(7);
+    exception_.digest = openssl::Sha256Of(base::AsBytes("good"));
+    exception_.overrides = "default";
+    exception_.reason = "For the audit of this week.";
+    exception_.expires = rooms_.loop.Now() + std::chrono::hours(1);
+  }
+
+  wire::SignedDocument Set(std::uint64_t version, std::optional<model::Id> endpoint = {}) {
+    model::ExceptionSet set = tests::MakeExceptionSet(version, {exception_});
+    set.endpoint = endpoint;
+    set.issued = rooms_.loop.Now();
+    return tests::SignExceptions(set);
+  }
+  void Consider(const wire::SignedDocument& document) {
+    ASSERT_TRUE(policy().ConsiderExceptions(document, kEndpoint).has_value());
+    rooms_.loop.RunFor(std::chrono::seconds(1));
+  }
+  model::JudgementStep Told() {
+    model::JudgementStep step = model::JudgementStep::kDefault;
+    for (const auto& judged : rooms_.ToldOf<model::SightingJudged>()) {
+      if (judged.path.bytes == "/m/good") step = judged.verdict.step;
+    }
+    return step;
+  }
+  model::PolicyRefusal LastRefusal() {
+    const auto told = rooms_.ToldOf<model::PolicyRefused>();
+    return told.empty() ? model::PolicyRefusal::kNone : told.back().refusal;
+  }
+
+  static constexpr model::Id kEndpoint{{9}};
+  model::Exception exception_;
+};
+
+TEST_F(PolicyExceptionsTest, AreInForceAtOnceAndEndWithNobodyThere) {
+  Consider(Set(1, kEndpoint));
+  EXPECT_EQ(Told(), model::JudgementStep::kException);
+  EXPECT_EQ(Outcome("/m/good"), model::Outcome::kAllow);
+  EXPECT_EQ(Outcome("/m/bad"), model::Outcome::kDeny);
+  EXPECT_EQ(policy().exceptions().endpoint_version(), 1);
+  EXPECT_EQ(rooms_.ToldOf<model::PolicyApplied>().size(), 1) << "the policy is the same";
+  rooms_.loop.RunFor(std::chrono::hours(1));
+  EXPECT_EQ(Told(), model::JudgementStep::kDefault);
+  EXPECT_EQ(Outcome("/m/good"), model::Outcome::kDeny);
+}
+
+TEST_F(PolicyExceptionsTest, AreThereAfterARestartAndWithTheNextPolicy) {
+  Consider(Set(1));
+  Restart();
+  policy().Resume();
+  EXPECT_EQ(policy().exceptions().fleet_version(), 1);
+  EXPECT_EQ(Outcome("/m/good"), model::Outcome::kAllow);
+  Apply(MakePolicy({.version = 2, .default_outcome = model::Outcome::kDeny}));
+  EXPECT_EQ(Outcome("/m/good"), model::Outcome::kAllow);
+}
+
+TEST_F(PolicyExceptionsTest, AnOlderSetChangesNothing) {
+  Consider(Set(2));
+  exception_.overrides = "nothing";
+  Consider(Set(1));
+  Consider(Set(2));
+  EXPECT_EQ(Outcome("/m/good"), model::Outcome::kAllow);
+  EXPECT_EQ(LastRefusal(), model::PolicyRefusal::kNone);
+  Consider(Set(3));
+  EXPECT_EQ(Outcome("/m/good"), model::Outcome::kDeny) << "taken back";
+}
+
+TEST_F(PolicyExceptionsTest, OfFleetAndEndpointHoldBeside) {
+  Consider(Set(5));
+  exception_.digest = openssl::Sha256Of(base::AsBytes("bad"));
+  Consider(Set(1, kEndpoint));
+  EXPECT_EQ(Outcome("/m/good"), model::Outcome::kAllow);
+  EXPECT_EQ(Outcome("/m/bad"), model::Outcome::kAllow);
+}
+
+TEST_F(PolicyExceptionsTest, OfAnotherEndpointOrAnotherSignerAreRefusedAndTold) {
+  Consider(Set(1, model::Id{{8}}));
+  EXPECT_EQ(LastRefusal(), model::PolicyRefusal::kWrongLine);
+  wire::SignedDocument forged = Set(1, kEndpoint);
+  forged.signatures.clear();
+  ASSERT_TRUE(wire::Sign(forged, wire::kDomainExceptions, tests::PolicyKey()).has_value());
+  Consider(forged);
+  EXPECT_EQ(LastRefusal(), model::PolicyRefusal::kBadSignature);
+  EXPECT_EQ(Outcome("/m/good"), model::Outcome::kDeny);
+}
+
+TEST_F(PolicyExceptionsTest, GoWithTheKeyThatARootTakesAway) {
+  Consider(Set(1));
+  ASSERT_TRUE(policy().ConsiderRoot(tests::SignRoot(tests::MakeRoot({1}, 1, 2), {1})).has_value());
+  rooms_.loop.RunFor(std::chrono::seconds(1));
+  EXPECT_EQ(Outcome("/m/good"), model::Outcome::kDeny);
+  EXPECT_EQ(Told(), model::JudgementStep::kDefault);
+}
+
+TEST_F(PolicyExceptionsTest, ThatComeWhileAPolicyIsAppliedHoldAfterIt) {
+  const OfferedPolicy next = MakePolicy({.version = 2, .default_outcome = model::Outcome::kDeny});
+  PutParts(next);
+  rooms_.FillDisk();  // so that it can't be told yet
+  bool done = false;
+  static_cast<void>(policy().Apply(next.bundle, [&] { done = true; }));
+  ASSERT_TRUE(policy().applying());
+  ASSERT_TRUE(policy().ConsiderExceptions(Set(1), kEndpoint).has_value());
+  rooms_.FreeDisk();
+  ASSERT_TRUE(rooms_.loop.RunUntil([&] { return done; }, std::chrono::minutes(5)));
+  rooms_.loop.RunFor(std::chrono::seconds(1));
+  EXPECT_EQ(Outcome("/m/good"), model::Outcome::kAllow);
+  EXPECT_EQ(Told(), model::JudgementStep::kException);
+}
+
 TEST_F(PolicyInForceTest, FollowsARootThatTheOldKeysSign) {
   const wire::Root next = tests::MakeRoot({4}, 1, 2);
   ASSERT_TRUE(policy().ConsiderRoot(tests::SignRoot(next, {4})).has_value());

@@ -651,6 +651,30 @@ TEST_F(SessionTest, KeepsItsPolicyWhenAPartIsNotWhatItShouldBe) {
   }
 }
 
+TEST_F(SessionTest, TakesExceptionsAndSaysWhichItHas) {
+  RunFor(seconds(1));
+  for (const bool of_endpoint : {false, true}) {
+    model::ExceptionSet set = tests::MakeExceptionSet(of_endpoint ? 4 : 3, {});
+    if (of_endpoint) set.endpoint = model::Id{{5}};
+    v1::ServerFrame frame;
+    wire::ToProto(tests::SignExceptions(set), *frame.mutable_exceptions());
+    server_.Send(frame);
+  }
+  RunFor(seconds(1));
+  EXPECT_TRUE(session_->status().connected);
+  v1::Hello hello;
+  server_.intercept = [&hello](const v1::AgentFrame& frame) {
+    if (frame.has_hello()) {
+      EXPECT_TRUE(hello.ParseFromString(frame.hello().hello()));
+    }
+    return false;
+  };
+  server_.Cut(base::Unavailable("gone"));
+  RunFor(minutes(2));
+  EXPECT_EQ(hello.fleet_exceptions_version(), 3);
+  EXPECT_EQ(hello.endpoint_exceptions_version(), 4);
+}
+
 // One with lists in force, to which the server offers others.
 class ListsChangeTest : public SessionTest {
  protected:

@@ -205,6 +205,22 @@ model::Severity UsualSeverity(Outcome outcome) {
   return outcome == Outcome::kWarn ? model::Severity::kMedium : model::Severity::kHigh;
 }
 
+using Exceptions = std::vector<model::Exception>;
+
+Three NaiveApplies(const model::Exception& exception, const Sighting& sighting) {
+  const bool verified = sighting.digest.state == DigestState::kVerified;
+  const std::optional<model::Sha256> file = verified ? sighting.digest.sha256 : std::nullopt;
+  const auto digest = exception.of_weights ? sighting.weights_digest : file;
+  const Three subject = !digest ? 1 : *digest == exception.digest ? 2 : 0;
+  const std::string& user = exception.user;
+  const std::string& id = sighting.owner.id;
+  const std::string& name = sighting.owner.name;
+  const Three whose = user.empty() || user == id || user == name ? 2 : id + name == "" ? 1 : 0;
+  return std::min(subject, whose);
+}
+
+// The verdict without exceptions, of what is left of a policy when those that apply to this file
+// have taken away what they override.
 Judgement NaiveJudge(const model::RuleSet& rules, const model::DigestLists& lists,
                      const Sighting& sighting, base::WallTime now) {
   const Naive of{sighting, lists};
@@ -262,6 +278,55 @@ Judgement NaiveJudge(const model::RuleSet& rules, const model::DigestLists& list
   return made;
 }
 
+// By elimination: judge, and while the step that decided is overridden, take it away and judge
+// again.
+Judgement NaiveJudgeExcepted(model::RuleSet rules, model::DigestLists lists,
+                             const Exceptions& exceptions, const Sighting& sighting,
+                             base::WallTime now) {
+  bool open = false;  // something that a step taken away has asked for is not known for good
+  std::vector<model::Exception> used;
+  while (true) {
+    Judgement made = NaiveJudge(rules, lists, sighting, now);
+    std::optional<model::Exception> exception;
+    for (const model::Exception& one : exceptions) {
+      if (made.step == JudgementStep::kBlocked || made.outcome == Outcome::kAllow) break;
+      if (one.overrides != made.rule || one.expires <= now) continue;
+      const Three applies = NaiveApplies(one, sighting);
+      open = open || applies == 1;
+      const bool is_longer = !exception || exception->expires < one.expires;
+      if (applies == 2 && is_longer) exception = one;
+    }
+    if (!exception) {
+      if (open && made.basis == Basis::kVerified) made.basis = Basis::kPartial;
+      if (used.empty()) return made;
+      const auto first =
+          std::min_element(used.begin(), used.end(),
+                           [](const auto& a, const auto& b) { return a.expires < b.expires; });
+      if (!made.until || first->expires < *made.until) made.until = first->expires;
+      if (made.outcome != Outcome::kAllow) return made;
+      made.step = JudgementStep::kException;
+      made.rule = first->id.ToHex();
+      made.severity = model::Severity::kInfo;
+      made.link.clear();
+      return made;
+    }
+    used.push_back(*exception);
+    for (const Rule& rule : rules.rules) {
+      if (rule.id != made.rule) continue;
+      open = open || NaiveEvaluate(rule.when, Naive{sighting, lists}, true) == 1;
+    }
+    if (made.step == JudgementStep::kDenied) {
+      std::erase(lists.denied, *sighting.digest.sha256);
+      if (sighting.weights_digest) std::erase(lists.denied_weights, *sighting.weights_digest);
+    } else if (made.step == JudgementStep::kDefault) {
+      rules.default_outcome = Outcome::kAllow;
+      rules.default_severity = model::Severity::kInfo;
+    } else {
+      std::erase_if(rules.rules, [&](const Rule& rule) { return rule.id == made.rule; });
+    }
+  }
+}
+
 // --- Random policies and sightings
 // -----------------------------------------------------------------
 
@@ -304,6 +369,24 @@ class Generator {
       if (Chance(4)) lists.approved_weights.push_back(Digest(digest));
     }
     return lists;
+  }
+
+  // Those of one policy end at different times.
+  Exceptions MakeExceptions() {
+    Exceptions exceptions;
+    for (std::size_t i = random_.Below(2) * random_.Below(60); i > 0; --i) {
+      model::Exception exception;
+      exception.id.bytes[0] = static_cast<std::uint8_t>(i);
+      exception.digest = AnyDigest();
+      exception.of_weights = Chance(3);
+      exception.user = Pick({"", "", "", "ada", "1000"});
+      exception.overrides =
+          Pick({"denied", "default", "default", "blocked", "approved", "r0", "r1", "r2", "r3"});
+      exception.reason = "why";
+      exception.expires = base::WallTimeFromMicroseconds(static_cast<std::int64_t>(i));
+      exceptions.push_back(std::move(exception));
+    }
+    return exceptions;
   }
 
   Sighting MakeSighting() {
@@ -424,8 +507,9 @@ class Generator {
 };
 
 std::shared_ptr<const Policy> MakePolicy(const model::RuleSet& rules,
-                                         const model::DigestLists& lists) {
-  auto policy = Policy::Make(1, rules, ListsInMemory(model::EncodeDigestLists(lists)));
+                                         const model::DigestLists& lists,
+                                         const Exceptions& exceptions) {
+  auto policy = Policy::Make(1, rules, ListsInMemory(model::EncodeDigestLists(lists)), exceptions);
   EXPECT_TRUE(policy.has_value()) << policy.error().ToString();
   return *policy;
 }
@@ -441,12 +525,13 @@ TEST(JudgeProperty, EveryVerdictIsTheNaiveJudges) {
     Generator generator(static_cast<std::uint64_t>(seed));
     const model::RuleSet rules = generator.Rules(true);
     const model::DigestLists lists = generator.Lists();
-    const auto policy = MakePolicy(rules, lists);
+    const Exceptions exceptions = generator.MakeExceptions();
+    const auto policy = MakePolicy(rules, lists, exceptions);
     for (int i = 0; i < kSightings; ++i) {
       const Sighting sighting = generator.MakeSighting();
       const base::WallTime now = generator.AnyTime();
       const Verdict verdict = policy->Judge(sighting, now);
-      const Judgement expected = NaiveJudge(rules, lists, sighting, now);
+      const Judgement expected = NaiveJudgeExcepted(rules, lists, exceptions, sighting, now);
       ASSERT_TRUE(WithoutWords(verdict) == expected) << "seed " << seed << " sighting " << i << ": "
                                                      << verdict.rule << ", not " << expected.rule;
       audited += verdict.audits.empty() ? 0 : 1;
@@ -457,8 +542,9 @@ TEST(JudgeProperty, EveryVerdictIsTheNaiveJudges) {
   }
   // The generator reaches every step often enough to mean something.
   for (const JudgementStep step :
-       {JudgementStep::kBlocked, JudgementStep::kDenied, JudgementStep::kAlwaysRule,
-        JudgementStep::kApproved, JudgementStep::kRule, JudgementStep::kDefault}) {
+       {JudgementStep::kBlocked, JudgementStep::kException, JudgementStep::kDenied,
+        JudgementStep::kAlwaysRule, JudgementStep::kApproved, JudgementStep::kRule,
+        JudgementStep::kDefault}) {
     EXPECT_GT(by_step[static_cast<int>(step)], 300) << model::JudgementStepName(step);
   }
   EXPECT_GT(partial, 1'000);
@@ -472,7 +558,8 @@ TEST(JudgeProperty, AVerifiedVerdictOutlivesWhateverBecomesKnown) {
   int checked = 0;
   for (int seed = 0; seed < 6'000; ++seed) {
     Generator generator(static_cast<std::uint64_t>(seed) + 1'000'000);
-    const auto policy = MakePolicy(generator.Rules(false), generator.Lists());
+    const auto policy =
+        MakePolicy(generator.Rules(false), generator.Lists(), generator.MakeExceptions());
     for (int i = 0; i < 5; ++i) {
       const Sighting sighting = generator.MakeSighting();
       const Verdict verdict = policy->Judge(sighting, {});

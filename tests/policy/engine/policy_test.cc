@@ -192,6 +192,94 @@ TEST(Policy, AVerdictNamesAtMostSixteenAuditRules) {
   EXPECT_EQ(verdict.audits.back(), "r15");
 }
 
+model::Exception ExceptionFrom(std::string overrides, std::uint8_t digest, int expires_us) {
+  model::Exception exception;
+  exception.id.bytes[0] = digest;
+  exception.digest = Digest(digest);
+  exception.overrides = std::move(overrides);
+  exception.reason = "Legal has looked at it.";
+  exception.expires = base::WallTimeFromMicroseconds(expires_us);
+  return exception;
+}
+
+std::shared_ptr<const Policy> WithExceptions(std::vector<Rule> rules,
+                                             std::vector<model::Exception> exceptions,
+                                             const model::DigestLists& lists = {}) {
+  model::RuleSet set;
+  set.rules = std::move(rules);
+  set.default_outcome = Outcome::kDeny;
+  auto encoded = ListsInMemory(model::EncodeDigestLists(lists));
+  return Policy::Make(7, std::move(set), std::move(encoded), std::move(exceptions)).value();
+}
+
+TEST(PolicyException, TakesAFileOutOfTheReachOfWhatItNamesUntilItExpires) {
+  const auto policy = WithExceptions({}, {ExceptionFrom("default", 1, 10)});
+  const model::Sighting sighting = SightingWith(DigestState::kVerified);
+  const model::Verdict excepted = policy->Judge(sighting, {});
+  EXPECT_EQ(excepted.outcome, Outcome::kAllow);
+  EXPECT_EQ(excepted.step, JudgementStep::kException);
+  EXPECT_EQ(excepted.rule, policy->exceptions()[0].id.ToHex());
+  EXPECT_EQ(excepted.reason, "Legal has looked at it.");
+  EXPECT_EQ(excepted.until, policy->exceptions()[0].expires);
+  EXPECT_EQ(policy->NextExpiry({}), policy->exceptions()[0].expires);
+  EXPECT_EQ(policy->Judge(sighting, base::WallTimeFromMicroseconds(10)).rule, "default");
+  EXPECT_EQ(policy->Judge(SightingWith(DigestState::kVerified, 2), {}).rule, "default");
+  EXPECT_EQ(policy->Judge(SightingWith(DigestState::kClaimed), {}).rule, "default")
+      << "a name that claims a digest has no exception";
+}
+
+TEST(PolicyException, WhateverElseSpeaksAgainstTheFileStillDoes) {
+  Rule license = RuleWhen("no-licence", TestOf("license", Operator::kKnown, {}, 0), Outcome::kDeny);
+  Rule big = RuleWhen("big", TestOf("size", Operator::kAtLeast, {}, 1), Outcome::kWarn);
+  const model::Sighting sighting = SightingWith(DigestState::kVerified);
+  const auto one = WithExceptions({license, big}, {ExceptionFrom("no-licence", 1, 10)});
+  const model::Verdict warned = one->Judge(sighting, {});
+  EXPECT_EQ(warned.rule, "big");
+  EXPECT_EQ(warned.until, one->exceptions()[0].expires) << "for then the other rule is back";
+  const auto all =
+      WithExceptions({license, big}, {ExceptionFrom("no-licence", 1, 10),
+                                      ExceptionFrom("big", 1, 9), ExceptionFrom("default", 1, 11)});
+  const model::Verdict excepted = all->Judge(sighting, {});
+  EXPECT_EQ(excepted.step, JudgementStep::kException);
+  EXPECT_EQ(excepted.until, all->exceptions()[1].expires) << "the first that ends";
+}
+
+TEST(PolicyException, OverridesDeniedListsAndNeverBlocked) {
+  model::DigestLists lists;
+  lists.denied = {Digest(1)};
+  lists.denied_weights = {Digest(5)};
+  model::Sighting sighting = SightingWith(DigestState::kVerified);
+  sighting.weights_digest = Digest(5);
+  const std::vector<model::Exception> exceptions = {ExceptionFrom("denied", 1, 10),
+                                                    ExceptionFrom("default", 1, 10),
+                                                    ExceptionFrom("blocked", 1, 10)};
+  EXPECT_EQ(WithExceptions({}, exceptions, lists)->Judge(sighting, {}).outcome, Outcome::kAllow);
+  lists.blocked = {Digest(1)};
+  EXPECT_EQ(WithExceptions({}, exceptions, lists)->Judge(sighting, {}).rule, "blocked");
+}
+
+TEST(PolicyException, OfAUserIsForHisFilesAlone) {
+  model::Exception exception = ExceptionFrom("default", 1, 10);
+  exception.user = "ada";
+  const auto policy = WithExceptions({}, {exception});
+  model::Sighting sighting = SightingWith(DigestState::kVerified);
+  EXPECT_EQ(policy->Judge(sighting, {}).basis, Basis::kPartial) << "whose it is, is not known";
+  sighting.owner = {"1001", "bob"};
+  EXPECT_EQ(policy->Judge(sighting, {}).outcome, Outcome::kDeny);
+  sighting.owner = {"1000", "ada"};
+  EXPECT_EQ(policy->Judge(sighting, {}).outcome, Outcome::kAllow);
+}
+
+TEST(PolicyException, OfWeightsIsForEveryPackingOfThem) {
+  model::Exception exception = ExceptionFrom("default", 5, 10);
+  exception.of_weights = true;
+  const auto policy = WithExceptions({}, {exception});
+  model::Sighting sighting = SightingWith(DigestState::kVerified);
+  EXPECT_EQ(policy->Judge(sighting, {}).basis, Basis::kPartial);
+  sighting.weights_digest = Digest(5);
+  EXPECT_EQ(policy->Judge(sighting, {}).outcome, Outcome::kAllow);
+}
+
 TEST(Policy, SeverityModeAndLinkAreTheRulesOrThePolicys) {
   Rule rule = RuleWhen("mit", LicenseIs("mit"), Outcome::kWarn);
   rule.severity = model::Severity::kCritical;
