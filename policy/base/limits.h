@@ -306,6 +306,11 @@ inline constexpr std::chrono::seconds kEnrolmentTimeout{30};
 // ----------------------------------------------------------------------------- Connections at
 // once. One more is closed unanswered.
 inline constexpr std::size_t kMaxRestConnections = 256;
+// Of these, connections of one address, and how often it may open one: a burst, then one an
+// interval. One more is closed unanswered, before the handshake.
+inline constexpr std::size_t kMaxRestConnectionsOfAddress = 64;
+inline constexpr int kRestConnectionBurst = 200;
+inline constexpr std::chrono::milliseconds kRestConnectionInterval{20};
 // A request's line and headers (431), and the path with its query (414).
 inline constexpr std::size_t kMaxRestHeaderBytes = 16 * kKiB;
 inline constexpr std::size_t kMaxRestTargetBytes = 8 * kKiB;
@@ -313,10 +318,12 @@ inline constexpr std::size_t kMaxRestTargetBytes = 8 * kKiB;
 inline constexpr std::size_t kMaxQueryParameters = 64;
 // A body is kMaxAdminRequestBytes; a publication's, as JSON, is this (413). What is larger goes
 // over gRPC, where it travels in pieces.
-inline constexpr std::size_t kMaxRestPublicationBytes = 32 * kMiB;
+inline constexpr std::size_t kMaxRestPublicationBytes = 16 * kMiB;
+// How deep the JSON of a body nests; deeper is 400.
+inline constexpr int kMaxRestJsonDepth = 16;
 // An answer; a longer one is RESOURCE_EXHAUSTED (429): ask for less a page.
 inline constexpr std::size_t kMaxRestAnswerBytes = 32 * kMiB;
-// Requests that are being answered. One more is RESOURCE_EXHAUSTED (429).
+// Calls whose answer is being made or written. One more is RESOURCE_EXHAUSTED (429).
 inline constexpr std::size_t kMaxRestCallsWaiting = 64;
 // From the connection to the end of the handshake; from there, or from the answer before, to the
 // end of the next headers; from there to the end of the body; from the answer's first byte to its
@@ -325,6 +332,9 @@ inline constexpr std::chrono::seconds kRestHandshakeTimeout{10};
 inline constexpr std::chrono::seconds kRestHeaderTimeout{30};
 inline constexpr std::chrono::seconds kRestBodyTimeout{30};
 inline constexpr std::chrono::seconds kRestWriteTimeout{60};
+// How long a peer whose body is not wanted may go on sending it, so that it reads the answer before
+// it sees the connection closed.
+inline constexpr std::chrono::seconds kRestLingerTime{2};
 
 // --- Inside a program
 // ----------------------------------------------------------------------------- Tasks waiting for a

@@ -1,6 +1,8 @@
 #include "server/app/options.h"
 
 #include <cstdio>
+#include <map>
+#include <utility>
 
 #include "policy/base/bytes.h"
 #include "policy/base/result.h"
@@ -11,40 +13,50 @@ namespace {
 
 constexpr const char* kHelp =
     "Usage: weighmaster-server init --data FOLDER --address HOST:PORT\n"
-    "       weighmaster-server serve --data FOLDER [--listen HOST:PORT]\n"
+    "       weighmaster-server serve --data FOLDER [--listen HOST:PORT] [--rest IP:PORT]\n"
     "\n"
     "init   makes a fleet: its certificate authority, its root of trust, its policy key, and a "
     "first\n"
     "       administrator's token. --address is where agents and administrators reach it.\n"
     "serve  runs the server until SIGTERM or SIGINT. --listen is where it listens (the address).\n"
+    "       --rest opens the REST gateway there as well.\n"
     "\n"
     "  --version  print the version\n"
     "\n"
     "The manual: weighmaster-server(8). Exit codes: 0 done, 1 failed, 2 wrong usage.\n";
 
 base::Result<Options> Parse(const std::vector<std::string>& words) {
-  std::string data;
-  std::string address;
   const bool is_init = words[0] == "init";
   if (!is_init && words[0] != "serve") {
     return base::InvalidArgument("there is no command \"" + words[0] + "\"");
   }
-  const std::string address_option = is_init ? "--address" : "--listen";
+  InitOptions init;
+  ServeOptions serve;
+  std::map<std::string, std::string*> known = {{"--data", &serve.data_folder}};
+  if (is_init) {
+    known = {{"--data", &init.data_folder}, {"--address", &init.address}};
+  } else {
+    known.insert({{"--listen", &serve.listen}, {"--rest", &serve.rest}});
+  }
   for (std::size_t i = 1; i < words.size(); i += 2) {
-    const bool is_data = words[i] == "--data";
-    if (!is_data && words[i] != address_option) {
+    const auto option = known.find(words[i]);
+    if (option == known.end()) {
       return base::InvalidArgument("there is no option \"" + words[i] + "\" here");
     }
     if (i + 1 == words.size()) return base::InvalidArgument(words[i] + " needs a value");
-    (is_data ? data : address) = words[i + 1];
+    *option->second = words[i + 1];
   }
-  if (data.empty()) return base::InvalidArgument("--data FOLDER is missing");
-  if (is_init && address.empty()) return base::InvalidArgument("--address HOST:PORT is missing");
+  if ((is_init ? init.data_folder : serve.data_folder).empty()) {
+    return base::InvalidArgument("--data FOLDER is missing");
+  }
+  if (is_init && init.address.empty()) {
+    return base::InvalidArgument("--address HOST:PORT is missing");
+  }
   Options options;
   if (is_init) {
-    options.command = InitOptions{data, address};
+    options.command = std::move(init);
   } else {
-    options.command = ServeOptions{data, address};
+    options.command = std::move(serve);
   }
   return options;
 }

@@ -20,11 +20,13 @@ base::Result<std::unique_ptr<Server>> Server::Open(asio::AsioLoop& loop, const b
   WM_RETURN_IF_ERROR(server->OpenStore(options.data_folder, files));
   WM_RETURN_IF_ERROR(server->OpenRooms(std::move(files), address));
   WM_RETURN_IF_ERROR(server->Listen(options.listen.empty() ? address : options.listen));
+  if (!options.rest.empty()) WM_RETURN_IF_ERROR(server->ListenForRest(options.rest));
   return server;
 }
 
 // Streams end first, so that nothing new is asked of the rooms below.
 Server::~Server() {
+  rest_.reset();
   if (rpc_ != nullptr) rpc_->Stop();
 }
 
@@ -52,7 +54,8 @@ base::Status Server::OpenRooms(identity::FleetFiles files, std::string address) 
   administrators_ = std::make_unique<identity::Administrators>(loop_, clock_, random_, *writer_,
                                                                *store_, *reader_, *queries_);
   ingest_ = std::make_unique<ingest::Ingest>(
-      loop_, clock_, random_, *pool_, *writer_, *store_, [](const base::Status& status) {
+      loop_, clock_, random_, *pool_, *writer_, *store_, [this](const base::Status& status) {
+        store_writable_ = status.has_value();
         if (status.has_value()) {
           logging::Info("store", "the store can be written again");
         } else {
@@ -84,6 +87,19 @@ base::Status Server::Listen(const std::string& address) {
   logging::Info("server", "weighmaster-server " + std::string(base::kVersion) + " serves fleet " +
                               authority_->files().root.fleet_id + " on port " +
                               std::to_string(rpc_->port()));
+  return {};
+}
+
+base::Status Server::ListenForRest(const std::string& address) {
+  gateway_ = std::make_unique<rest::Gateway>(loop_, *pool_, *dispatch_,
+                                             [this] { return store_writable_; });
+  rest::Server::Options options;
+  options.address = address;
+  options.certificate_pem = authority_->files().tls_pem;
+  options.private_key_pem = authority_->files().tls_key_pem;
+  options.ca_pem = authority_->files().ca_pem;
+  WM_ASSIGN_OR_RETURN(rest_, rest::Server::Start(loop_, clock_, *gateway_, options));
+  logging::Info("server", "REST on port " + std::to_string(rest_->port()));
   return {};
 }
 

@@ -13,6 +13,8 @@
 #include "server/identity/administrators.h"
 #include "server/identity/authority.h"
 #include "server/ingest/ingest.h"
+#include "server/rest/gateway.h"
+#include "server/rest/server.h"
 #include "server/rollout/rollout.h"
 #include "server/rpc/calls.h"
 #include "server/rpc/server.h"
@@ -27,6 +29,7 @@ namespace weighmaster::server::app {
 struct ServeOptions {
   std::string data_folder;  // what `init` made
   std::string listen;       // "host:port"
+  std::string rest;         // "ip:port"; "": no REST gateway
 };
 
 // The server: every room, made in the order in which they stand on each other, and taken down in
@@ -47,6 +50,7 @@ class Server {
   base::Status OpenStore(const std::string& data_folder, const identity::FleetFiles& files);
   base::Status OpenRooms(identity::FleetFiles files, std::string address);
   base::Status Listen(const std::string& address);
+  base::Status ListenForRest(const std::string& address);
 
   // Constant after construction.
   asio::AsioLoop& loop_;
@@ -73,6 +77,11 @@ class Server {
   std::unique_ptr<api::Dispatch> dispatch_;
   std::unique_ptr<rpc::AgentCalls> agents_;
   std::unique_ptr<rpc::Server> rpc_;
+  std::unique_ptr<rest::Gateway> gateway_;
+  std::unique_ptr<rest::Server> rest_;
+
+  // Owned by the loop.
+  bool store_writable_ = true;
 };
 
 }  // namespace weighmaster::server::app

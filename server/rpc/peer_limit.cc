@@ -1,11 +1,6 @@
 #include "server/rpc/peer_limit.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-
-#include <cstdint>
-
-#include "policy/base/bytes.h"
+#include "server/identity/limit_key.h"
 
 namespace weighmaster::server::rpc {
 
@@ -28,17 +23,9 @@ std::string PeerAddress(std::string_view peer) {
   return std::string(rest);
 }
 
-std::string LimitKey(std::string_view address) {
-  const std::string text(address.substr(0, address.find('%')));  // a zone is the server's business
-  in6_addr v6{};
-  if (inet_pton(AF_INET6, text.c_str(), &v6) != 1 || IN6_IS_ADDR_V4MAPPED(&v6)) return text;
-  constexpr std::size_t kPrefixBytes = 8;
-  return base::HexEncode(base::ByteView(v6.s6_addr, kPrefixBytes)) + "/64";
-}
-
 bool PeerLimit::Take(std::string_view address) {
   const base::Duration now = clock_.SinceBoot().since_boot;
-  const std::string key = LimitKey(address);
+  const std::string key = identity::LimitKey(address);
   const std::lock_guard lock(mutex_);
   return limit_.Take(key, now) == base::Duration(0);
 }

@@ -14,10 +14,6 @@ namespace weighmaster::server::rpc {
 // brackets and port. What has another form is returned whole.
 std::string PeerAddress(std::string_view peer);
 
-// What counts as one caller: an IPv4 address, or the /64 of an IPv6 one, which is what one customer
-// can choose from at will.
-std::string LimitKey(std::string_view address);
-
 // How often one address may make a call that needs no certificate: limits::kEnrolmentBurst at once,
 // then one every limits::kEnrolmentInterval. Callable from any thread.
 class PeerLimit {
@@ -31,7 +27,7 @@ class PeerLimit {
   const base::Clock& clock_;
   std::mutex mutex_;  // gRPC's threads; held for a look-up
   base::RateLimit limit_{base::limits::kEnrolmentInterval, base::limits::kEnrolmentBurst,
-                         base::limits::kMaxLimitedPeers};  // by LimitKey
+                         base::limits::kMaxLimitedPeers};  // by identity::LimitKey
 };
 
 }  // namespace weighmaster::server::rpc

@@ -13,41 +13,19 @@
 
 #include "agent/sync/grpc/connector.h"
 #include "agent/sync/grpc/enrolment_client.h"
-#include "policy/base/check.h"
 #include "policy/base/limits.h"
-#include "server/api/admin_api.h"
-#include "server/api/audit_log.h"
-#include "server/api/dispatch.h"
-#include "server/fleet/fleet.h"
-#include "server/identity/administrators.h"
-#include "server/identity/authority.h"
-#include "server/ingest/ingest.h"
-#include "server/rollout/rollout.h"
 #include "server/rpc/server.h"
-#include "server/store/sqlite/sqlite_store.h"
+#include "tests/integration/served_api.h"
 #include "tests/support/live_loop.h"
-#include "tests/support/temp_folder.h"
-#include "third_party/asio/thread_pool.h"
 #include "third_party/openssl/certificate.h"
-#include "third_party/openssl/random.h"
 #include "weighmaster/v1/admin.grpc.pb.h"
 #include "weighmaster/v1/sync.pb.h"
 
 namespace weighmaster::tests {
 namespace {
 
-namespace api = server::api;
 namespace limits = base::limits;
-namespace identity = server::identity;
 namespace rpc = server::rpc;
-namespace store = server::store;
-
-template <typename T>
-T Must(base::Result<T> result) {
-  if (!result) ADD_FAILURE() << result.error().ToString();
-  WM_CHECK(result.has_value());
-  return std::move(result).value();
-}
 
 class NoFrames final : public wire::AgentListener {
  public:
@@ -60,32 +38,11 @@ class NoFrames final : public wire::AgentListener {
 class ServedFleetTest : public testing::Test {
  protected:
   ServedFleetTest() {
-    WM_CHECK(identity::CreateFleet(folder_ / "fleet", {{"localhost"}, {"127.0.0.1"}, clock_.Now()},
-                                   random_));
-    identity::FleetFiles files = Must(identity::LoadFleet(folder_ / "fleet"));
-    WM_CHECK(store_->AdoptFleet(files.root.fleet_id, model::Id{{1}}, 1, files.signed_root));
-    const auto token =
-        identity::MakeAdminToken("ada", store::AdminRole::kAdmin, clock_.Now(), {}, random_);
-    WM_CHECK(store_->AddAdminToken(token.record));
-    authorization_ = "Bearer " + token.text;
-    WM_CHECK(rollout_.Load(*queries_));
-    ca_pem_ = files.ca_pem;
-    const openssl::PrivateKey acknowledger = files.ack_key;
-    const rpc::Server::Options options{"127.0.0.1:0", files.tls_pem, files.tls_key_pem, ca_pem_};
-    // The port is known only once the server listens; Enrol puts it into the token.
-    authority_.emplace(loop_, clock_, random_, std::move(files), "127.0.0.1:1", writer_, *store_,
-                       reader_, *queries_);
-    acknowledger_.emplace(acknowledger);
-    fleet_.emplace(server::fleet::Services{loop_, clock_, random_, ingest_, rollout_, reader_,
-                                           *queries_, lists_deltas_, writer_, *store_,
-                                           *acknowledger_, model::Id{{1}}});
-    admin_.emplace(loop_, *authority_, administrators_, *fleet_, rollout_, reader_, *queries_,
-                   "test");
-    dispatch_.emplace(clock_, administrators_, audit_, *admin_);
-    agents_ = rpc::MakeAgentCalls(*authority_, *fleet_);
-    server_ = Must(rpc::Server::Start(options, loop_, clock_, *agents_, &*dispatch_));
+    const rpc::Server::Options options{"127.0.0.1:0", api_.tls_pem_, api_.tls_key_pem_,
+                                       api_.ca_pem_};
+    server_ = Must(rpc::Server::Start(options, loop_, clock_, *agents_, &*api_.dispatch_));
     grpc::SslCredentialsOptions tls;
-    tls.pem_root_certs = ca_pem_;
+    tls.pem_root_certs = api_.ca_pem_;
     stub_ = v1::AdminService::NewStub(grpc::CreateChannel(address(), grpc::SslCredentials(tls)));
   }
   ~ServedFleetTest() override { server_->Stop(); }
@@ -142,8 +99,8 @@ class ServedFleetTest : public testing::Test {
     return loop_.RunUntil([&] {
       bool answered = false;
       bool is_so = false;
-      const api::Method& method = dispatch_->MethodFor(*v1::Publication::descriptor());
-      dispatch_->Admit(method, authorization_, [&](const auto& admission) {
+      const server::api::Method& method = api_.dispatch_->MethodFor(*v1::Publication::descriptor());
+      api_.dispatch_->Admit(method, authorization_, [&](const auto& admission) {
         // Asked too often is neither.
         is_so = publishing ? !admission.has_value() && admission.error().message().starts_with(
                                                            "another policy is being published")
@@ -173,31 +130,13 @@ class ServedFleetTest : public testing::Test {
     return Must(*std::move(enrolment));
   }
 
-  TempFolder folder_;
   LiveLoop loop_;
   SystemClock clock_;
-  openssl::SystemRandom random_;
-  const std::unique_ptr<store::SqliteStore> store_ =
-      Must(store::SqliteStore::Open(folder_ / "store.db"));
-  const std::unique_ptr<store::Queries> queries_ = Must(store_->OpenQueries());
-  server::rollout::ListsDeltas lists_deltas_{*queries_};
+  ServedApi api_{loop_};
+  std::string authorization_ = api_.bearer_;
   ThreadExecutor diagnoses_;
-  asio::ThreadPool pool_{1, "verify"};
-  asio::ThreadPool writer_{1, "store"};
-  asio::ThreadPool reader_{1, "queries"};
-  server::ingest::Ingest ingest_{loop_, clock_, random_, pool_, writer_, *store_};
-  server::rollout::Rollout rollout_{loop_, clock_, pool_, writer_, *store_};
-  std::string ca_pem_;
-  std::string authorization_;
-  std::optional<identity::Authority> authority_;
-  std::optional<openssl::PrivateKey> acknowledger_;
-  std::optional<server::fleet::Fleet> fleet_;
-  identity::Administrators administrators_{loop_,   clock_,  random_,  writer_,
-                                           *store_, reader_, *queries_};
-  std::optional<api::AdminApi> admin_;
-  api::AuditLog audit_{loop_, clock_, writer_, *store_};
-  std::optional<api::Dispatch> dispatch_;
-  std::unique_ptr<rpc::AgentCalls> agents_;
+  const std::unique_ptr<rpc::AgentCalls> agents_ =
+      rpc::MakeAgentCalls(*api_.authority_, *api_.fleet_);
   std::unique_ptr<rpc::Server> server_;
   std::unique_ptr<v1::AdminService::Stub> stub_;
 };

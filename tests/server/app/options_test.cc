@@ -11,9 +11,10 @@ TEST(ServerOptions, AreACommandWithItsValues) {
   EXPECT_FALSE(init.exit_code.has_value());
   EXPECT_EQ(std::get<InitOptions>(init.command).data_folder, "/d");
   EXPECT_EQ(std::get<InitOptions>(init.command).address, "a:1");
-  const Options serve = ParseOptions({"serve", "--listen", "a:1", "--data", "/d"});
+  const Options serve = ParseOptions({"serve", "--listen", "a:1", "--data", "/d", "--rest", "b:2"});
   ASSERT_TRUE(std::holds_alternative<ServeOptions>(serve.command));
   EXPECT_EQ(std::get<ServeOptions>(serve.command).listen, "a:1");
+  EXPECT_EQ(std::get<ServeOptions>(serve.command).rest, "b:2");
   EXPECT_FALSE(ParseOptions({"serve", "--data", "/d"}).exit_code.has_value());
 }
 
@@ -25,7 +26,8 @@ TEST(ServerOptions, WrongUsageIsTwo) {
                                                 {"init", "--data", "/d"},
                                                 {"serve", "--data"},
                                                 {"serve", "--data", "/d", "--address", "a:1"},
-                                                {"init", "--data", "/d", "--listen", "a:1"}}) {
+                                                {"init", "--data", "/d", "--listen", "a:1"},
+                                                {"init", "--data", "/d", "--rest", "a:1"}}) {
     EXPECT_EQ(ParseOptions(words).exit_code, 2);
   }
   EXPECT_EQ(ParseOptions({"--help"}).exit_code, 0);

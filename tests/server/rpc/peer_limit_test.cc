@@ -19,12 +19,6 @@ TEST(PeerAddress, LeavesTheAddressWithoutSchemeBracketsAndPort) {
   EXPECT_EQ(PeerAddress("unix:/run/x"), "unix:/run/x");
 }
 
-TEST(LimitKey, TakesAllAddressesOfAnIpv6NetworkForOne) {
-  EXPECT_EQ(LimitKey("2001:db8::1"), LimitKey("2001:db8::ffff:1"));
-  EXPECT_NE(LimitKey("2001:db8::1"), LimitKey("2001:db8:0:1::1"));
-  EXPECT_NE(LimitKey("192.0.2.1"), LimitKey("192.0.2.2"));
-}
-
 int TakeAll(PeerLimit& limit, const std::string& address) {
   int taken = 0;
   while (taken < 10'000 && limit.Take(address)) ++taken;

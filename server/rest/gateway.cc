@@ -1,0 +1,203 @@
+#include "server/rest/gateway.h"
+
+#include <google/protobuf/descriptor.h>
+#include <google/protobuf/message.h>
+
+#include "policy/base/bytes.h"
+#include "policy/base/limits.h"
+#include "server/rest/openapi.h"
+#include "server/rest/transcode.h"
+#include "server/store/ask.h"
+
+namespace weighmaster::server::rest {
+namespace {
+
+using base::Result;
+using Message = api::Dispatch::Message;
+namespace limits = base::limits;
+
+constexpr std::string_view kGet = "GET";
+constexpr std::string_view kJson = "application/json";
+
+// "application/json; charset=utf-8" is JSON as well.
+bool IsJson(std::string_view content_type) {
+  const std::string_view type = content_type.substr(0, content_type.find(';'));
+  const std::size_t end = type.find_last_not_of(" \t");
+  if (end == std::string_view::npos) return false;
+  const std::string_view trimmed = type.substr(0, end + 1);
+  return std::equal(trimmed.begin(), trimmed.end(), kJson.begin(), kJson.end(),
+                    [](char a, char b) { return (a >= 'A' && a <= 'Z' ? a + 32 : a) == b; });
+}
+
+// Whatever can be got has a head.
+std::string Allowed(const std::string& http_method) {
+  return http_method == kGet ? "GET, HEAD" : http_method;
+}
+
+Answer NotAllowed(const std::string& allow) {
+  Answer answer =
+      ErrorAnswer(405, {base::ErrorCode::kUnimplemented, "this path has only " + allow});
+  answer.headers.emplace_back("Allow", allow);
+  return answer;
+}
+
+Result<Answer> JsonAnswer(const google::protobuf::Message& message) {
+  Answer answer;
+  WM_ASSIGN_OR_RETURN(answer.body, ToJson(message));
+  if (answer.body.size() > limits::kMaxRestAnswerBytes) {
+    return base::ResourceExhausted("the answer is longer than " +
+                                   std::to_string(limits::kMaxRestAnswerBytes / limits::kMiB) +
+                                   " MiB; ask for a smaller page");
+  }
+  return answer;
+}
+
+}  // namespace
+
+Answer ErrorAnswer(int status, const base::Error& error) {
+  Answer answer;
+  answer.status = status;
+  answer.body = ErrorJson(error);
+  if (status == 401) answer.headers.emplace_back("WWW-Authenticate", "Bearer");
+  if (status == 429 || status == 503) answer.headers.emplace_back("Retry-After", "1");
+  return answer;
+}
+
+Answer ErrorAnswer(const base::Error& error) {
+  return ErrorAnswer(HttpStatusOf(error.code()), error);
+}
+
+const std::vector<std::pair<std::string, std::string>>& SecurityHeaders() {
+  static const std::vector<std::pair<std::string, std::string>> kHeaders = {
+      {"X-Content-Type-Options", "nosniff"},
+      {"Cache-Control", "no-store"},
+      {"Strict-Transport-Security", "max-age=31536000"},
+      {"Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"}};
+  return kHeaders;
+}
+
+Gateway::Gateway(base::Loop& loop, base::Executor& pool, api::Dispatch& dispatch,
+                 std::function<bool()> store_writable)
+    : loop_(loop),
+      pool_(pool),
+      dispatch_(dispatch),
+      store_writable_(std::move(store_writable)),
+      openapi_(OpenApiJson(dispatch.methods())) {
+  for (const api::Method& method : dispatch.methods()) {
+    routes_.push_back({&method, PathTemplate(method.path)});
+  }
+}
+
+Gateway::Found Gateway::Find(std::string_view method, std::string_view path) const {
+  Found found;
+  for (const Route& route : routes_) {
+    auto variables = route.path.Match(path);
+    if (!variables.has_value()) continue;
+    if (route.method->http_method == method) {
+      found.route = &route;
+      found.path = *std::move(variables);
+      return found;
+    }
+    found.allow += (found.allow.empty() ? "" : ", ") + Allowed(route.method->http_method);
+  }
+  return found;
+}
+
+bool Gateway::AnswerOwn(std::string_view method, std::string_view path,
+                        const std::function<void(Opening)>& reply) const {
+  const bool is_health = path == "/healthz";
+  if (!is_health && path != "/v1/openapi.json") return false;
+  if (method != kGet) {
+    reply(NotAllowed(Allowed("GET")));
+    return true;
+  }
+  Answer answer;
+  if (!is_health) {
+    answer.body = openapi_;
+  } else if (store_writable_()) {
+    answer.body = R"({"status":"ok"})";
+  } else {
+    answer.status = 503;
+    answer.body = R"({"status":"store_unwritable"})";
+  }
+  reply(std::move(answer));
+  return true;
+}
+
+void Gateway::Open(const RequestHead& head, std::function<void(Opening)> reply) {
+  if (head.target.size() > limits::kMaxRestTargetBytes) {
+    return reply(ErrorAnswer(414, base::InvalidArgument("the path is longer than 8 KiB")));
+  }
+  const std::string_view target = head.target;
+  const std::size_t question = target.find('?');
+  const std::string_view path = target.substr(0, question);
+  const std::string_view http_method = head.method == "HEAD" ? kGet : head.method;
+  if (AnswerOwn(http_method, path, reply)) return;
+  Found found = Find(http_method, path);
+  if (found.route == nullptr) {
+    if (!found.allow.empty()) return reply(NotAllowed(found.allow));
+    return reply(ErrorAnswer(base::NotFound("there is no such path")));
+  }
+  const api::Method& method = *found.route->method;
+  if (head.has_body && method.has_body && !IsJson(head.content_type)) {
+    return reply(ErrorAnswer(415, base::InvalidArgument("the body must be application/json")));
+  }
+  Admitted admitted;
+  admitted.path = std::move(found.path);
+  if (question != std::string_view::npos) admitted.query = target.substr(question + 1);
+  admitted.body_limit_bytes = method.descriptor->client_streaming()
+                                  ? limits::kMaxRestPublicationBytes
+                                  : limits::kMaxAdminRequestBytes;
+  dispatch_.Admit(method, head.authorization,
+                  [alive = std::weak_ptr<const void>(alive_), admitted = std::move(admitted),
+                   reply = std::move(reply)](Result<api::Dispatch::Admission> admission) mutable {
+                    if (alive.lock() == nullptr) return;
+                    if (!admission.has_value()) return reply(ErrorAnswer(admission.error()));
+                    admitted.admission = *std::move(admission);
+                    reply(std::move(admitted));
+                  });
+}
+
+std::shared_ptr<const void> Gateway::TakePermit() {
+  if (*waiting_ >= limits::kMaxRestCallsWaiting) return nullptr;
+  ++*waiting_;
+  return {waiting_.get(), [waiting = waiting_](const void*) { --*waiting; }};
+}
+
+void Gateway::Call(Admitted admitted, std::string body, std::function<void(Answer)> reply) {
+  const auto permit = TakePermit();
+  if (permit == nullptr) {
+    return reply(ErrorAnswer(
+        base::ResourceExhausted("the server is busy with other calls; try again in a second")));
+  }
+  const auto answer = [permit, reply = std::move(reply)](Result<Answer> result) {
+    Answer made = result.has_value() ? *std::move(result) : ErrorAnswer(result.error());
+    made.permit = permit;
+    reply(std::move(made));
+  };
+  const auto write = [this, answer](Result<Message> result) {
+    if (!result.has_value()) return answer(std::move(result).error());
+    store::Ask(
+        pool_, loop_, alive_, [message = *std::move(result)] { return JsonAnswer(*message); },
+        answer);
+  };
+  const auto admission = std::make_shared<api::Dispatch::Admission>(std::move(admitted.admission));
+  // The pool may still be reading when the Dispatch, whose the method is, has gone.
+  store::Ask(
+      pool_, loop_, alive_,
+      [method = *admission->method, path = std::move(admitted.path),
+       query = std::move(admitted.query),
+       body = std::move(body)] { return ReadRequest(method, path, query, body); },
+      [this, admission, answer, write](Result<Message> request) {
+        if (!request.has_value()) {
+          admission->permit.reset();  // who publishes again on this answer is not to be in the way
+          return answer(std::move(request).error());
+        }
+        dispatch_.Call(std::move(*admission), *std::move(request),
+                       [alive = std::weak_ptr<const void>(alive_), write](Result<Message> result) {
+                         if (alive.lock() != nullptr) write(std::move(result));
+                       });
+      });
+}
+
+}  // namespace weighmaster::server::rest

@@ -1,0 +1,195 @@
+#include "server/rest/gateway.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "policy/base/limits.h"
+#include "tests/server/api/api_world.h"
+
+namespace weighmaster::server::rest {
+namespace {
+
+namespace limits = base::limits;
+using Json = nlohmann::json;
+
+class GatewayTest : public ::testing::Test {
+ protected:
+  GatewayTest() {
+    gateway_ = std::make_unique<Gateway>(world_.world_.loop_, world_.world_.executor_,
+                                         world_.dispatch_, [this] { return writable_; });
+  }
+
+  RequestHead Head(std::string method, std::string target, bool has_body = false) const {
+    return {std::move(method), std::move(target), authorization_, has_body ? content_type_ : "",
+            has_body};
+  }
+  Gateway::Opening Open(const RequestHead& head) {
+    std::optional<Gateway::Opening> opening;
+    gateway_->Open(head, [&](Gateway::Opening made) { opening.emplace(std::move(made)); });
+    world_.world_.loop_.RunReady();
+    EXPECT_TRUE(opening.has_value());
+    return *std::move(opening);
+  }
+  // Both steps, as a connection makes them.
+  Answer Ask(const std::string& method, const std::string& target, const std::string& body = "") {
+    Gateway::Opening opening = Open(Head(method, target, !body.empty()));
+    if (auto* const answer = std::get_if<Answer>(&opening)) return std::move(*answer);
+    std::optional<Answer> answer;
+    gateway_->Call(std::get<Gateway::Admitted>(std::move(opening)), body,
+                   [&](Answer made) { answer.emplace(std::move(made)); });
+    world_.world_.loop_.RunReady();
+    EXPECT_TRUE(answer.has_value());
+    return *std::move(answer);
+  }
+  // An error's code, once it is held to be a google.rpc.Status.
+  static int CodeOf(const Answer& answer) {
+    const Json json = Json::parse(answer.body);
+    EXPECT_EQ(answer.content_type, "application/json");
+    EXPECT_EQ(json.size(), 3U);
+    EXPECT_FALSE(json.at("message").get<std::string>().empty());
+    EXPECT_EQ(json.at("details"), Json::array());
+    return json.at("code");
+  }
+  static std::string Header(const Answer& answer, std::string_view name) {
+    const auto found =
+        std::ranges::find(answer.headers, name, &std::pair<std::string, std::string>::first);
+    return found == answer.headers.end() ? "" : found->second;
+  }
+
+  tests::ApiWorld world_;
+  std::string authorization_ = world_.bearer_;
+  std::string content_type_ = "application/json";
+  bool writable_ = true;
+  std::unique_ptr<Gateway> gateway_;
+};
+
+TEST_F(GatewayTest, AnswersACallAsJson) {
+  const Answer answer = Ask("GET", "/v1/whoami");
+  EXPECT_EQ(answer.status, 200);
+  EXPECT_EQ(Json::parse(answer.body).at("admin_token").at("name"), "ada");
+}
+
+TEST_F(GatewayTest, TakesFieldsFromPathQueryAndBody) {
+  world_.world_.Enrol(1);
+  const std::string id = tests::TestId(1).ToHex();
+  EXPECT_EQ(Json::parse(Ask("GET", "/v1/endpoints?page.page_size=1").body).at("total"), "1");
+  EXPECT_EQ(Json::parse(Ask("GET", "/v1/endpoints/" + id).body).at("endpoint_id"), id);
+  const Answer revoked = Ask("POST", "/v1/endpoints/" + id + ":revoke", R"({"reason": "lost"})");
+  EXPECT_EQ(revoked.status, 200) << revoked.body;
+  EXPECT_EQ(Json::parse(Ask("GET", "/v1/endpoints/" + id).body).at("state"),
+            "ENDPOINT_STATE_REVOKED");
+}
+
+TEST_F(GatewayTest, AnswersAHeadLikeAGet) {
+  EXPECT_EQ(Ask("HEAD", "/v1/whoami").body, Ask("GET", "/v1/whoami").body);
+  EXPECT_EQ(Ask("HEAD", "/healthz").status, 200);
+}
+
+TEST_F(GatewayTest, SaysWhatIsWrongWithARequest) {
+  EXPECT_EQ(CodeOf(Ask("GET", "/v1/nothing")), 5);
+  EXPECT_EQ(Ask("GET", "/v1/nothing").status, 404);
+  EXPECT_EQ(Ask("GET", "*").status, 404);
+  EXPECT_EQ(Ask("GET", "/v1/whoami?x=1").status, 400);
+  EXPECT_EQ(CodeOf(Ask("POST", "/v1/enrolment_tokens", "nonsense")), 3);
+  EXPECT_EQ(Ask("GET", "/v1/policies/7").status, 404);
+  EXPECT_EQ(Ask("GET", "/v1/" + std::string(limits::kMaxRestTargetBytes, 'x')).status, 414);
+  content_type_ = "text/plain";
+  EXPECT_EQ(Ask("POST", "/v1/enrolment_tokens", "{}").status, 415);
+  content_type_ = "Application/JSON ; charset=utf-8";
+  EXPECT_EQ(Ask("POST", "/v1/enrolment_tokens", "{}").status, 400) << "it has no uses";
+}
+
+TEST_F(GatewayTest, SaysWhatElseAPathHas) {
+  const Answer answer = Ask("DELETE", "/v1/admin_tokens");
+  EXPECT_EQ(answer.status, 405);
+  EXPECT_EQ(CodeOf(answer), 12);
+  const std::string allow = Header(answer, "Allow");
+  EXPECT_NE(allow.find("GET, HEAD"), std::string::npos) << allow;
+  EXPECT_NE(allow.find("POST"), std::string::npos) << allow;
+  EXPECT_EQ(Header(Ask("HEAD", "/v1/enrolment_tokens"), "Allow"), "POST");
+  EXPECT_EQ(Header(Ask("POST", "/healthz"), "Allow"), "GET, HEAD");
+}
+
+TEST_F(GatewayTest, WantsNoBodyOfWhomItDoesNotKnow) {
+  const std::string path = "/v1/policies";
+  for (const std::string& other : {std::string(), std::string("Bearer wma1.AAAA"),
+                                   authorization_.substr(0, authorization_.size() - 1)}) {
+    authorization_ = other;
+    const Gateway::Opening opening = Open(Head("POST", path, true));
+    ASSERT_TRUE(std::holds_alternative<Answer>(opening)) << other;
+    const Answer& answer = std::get<Answer>(opening);
+    EXPECT_EQ(answer.status, 401);
+    EXPECT_EQ(CodeOf(answer), 16);
+    EXPECT_EQ(Header(answer, "WWW-Authenticate"), "Bearer");
+  }
+  authorization_ = world_.MakeBearer(store::AdminRole::kViewer);
+  const Gateway::Opening opening = Open(Head("POST", path, true));
+  ASSERT_TRUE(std::holds_alternative<Answer>(opening));
+  EXPECT_EQ(std::get<Answer>(opening).status, 403);
+  EXPECT_EQ(CodeOf(std::get<Answer>(opening)), 7);
+}
+
+TEST_F(GatewayTest, LimitsABodyByItsMethod) {
+  const auto limit_of = [this](const std::string& target) {
+    return std::get<Gateway::Admitted>(Open(Head("POST", target, true))).body_limit_bytes;
+  };
+  EXPECT_EQ(limit_of("/v1/enrolment_tokens"), limits::kMaxAdminRequestBytes);
+  EXPECT_EQ(limit_of("/v1/policies"), limits::kMaxRestPublicationBytes);
+}
+
+TEST_F(GatewayTest, TellsEverybodyOfItsHealthAndItsPage) {
+  authorization_.clear();
+  EXPECT_EQ(Ask("GET", "/healthz").body, R"({"status":"ok"})");
+  writable_ = false;
+  EXPECT_EQ(Ask("GET", "/healthz").status, 503);
+  EXPECT_EQ(Ask("GET", "/healthz").body, R"({"status":"store_unwritable"})");
+  EXPECT_EQ(Json::parse(Ask("GET", "/v1/openapi.json").body).at("info").at("title"), "Weighmaster");
+}
+
+TEST_F(GatewayTest, MakesSoManyAnswersAtATimeAndNoMore) {
+  std::vector<Answer> being_written;
+  for (std::size_t i = 0; i < limits::kMaxRestCallsWaiting; ++i) {
+    being_written.push_back(Ask("GET", "/v1/whoami"));
+    ASSERT_EQ(being_written.back().status, 200) << i;
+  }
+  const Answer refused = Ask("GET", "/v1/whoami");
+  EXPECT_EQ(refused.status, 429);
+  EXPECT_EQ(Header(refused, "Retry-After"), "1");
+  being_written.pop_back();
+  EXPECT_EQ(Ask("GET", "/v1/whoami").status, 200);
+}
+
+TEST_F(GatewayTest, MakesRoomForAPublicationOnceOneIsRefused) {
+  for (const char* const bad : {"nonsense", "{}"}) {
+    EXPECT_EQ(Ask("POST", "/v1/policies", bad).status, 400) << bad;
+  }
+}
+
+TEST_F(GatewayTest, RepliesToNobodyOnceItIsGone) {
+  bool replied = false;
+  gateway_->Open(Head("GET", "/v1/whoami"), [&](const auto&) { replied = true; });
+  Gateway::Opening opening = Open(Head("GET", "/v1/endpoints"));
+  gateway_->Call(std::get<Gateway::Admitted>(std::move(opening)), "",
+                 [&](const auto&) { replied = true; });
+  replied = false;
+  gateway_.reset();
+  world_.world_.loop_.RunReady();
+  EXPECT_FALSE(replied);
+}
+
+TEST_F(GatewayTest, TellsBrowsersWhatTheyMayNot) {
+  std::vector<std::string> names;
+  for (const auto& [name, value] : SecurityHeaders()) names.push_back(name);
+  EXPECT_NE(std::ranges::find(names, "Cache-Control"), names.end());
+  EXPECT_NE(std::ranges::find(names, "X-Content-Type-Options"), names.end());
+}
+
+}  // namespace
+}  // namespace weighmaster::server::rest

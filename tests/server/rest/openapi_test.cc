@@ -1,0 +1,108 @@
+#include "server/rest/openapi.h"
+
+#include <google/protobuf/descriptor.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <string>
+
+namespace weighmaster::server::rest {
+namespace {
+
+using Json = nlohmann::json;
+
+class OpenApiTest : public ::testing::Test {
+ protected:
+  const Json& Operation(const api::Method& method) const {
+    std::string verb = method.http_method;
+    std::ranges::transform(verb, verb.begin(), [](unsigned char c) { return std::tolower(c); });
+    return page_.at("paths").at(method.path).at(verb);
+  }
+  const Json& Operation(std::string_view name) const {
+    return Operation(*std::ranges::find(methods_, name, &api::Method::name));
+  }
+  // By name.
+  static Json Parameter(const Json& operation, std::string_view name) {
+    for (const Json& parameter : operation.at("parameters")) {
+      if (parameter.at("name") == name) return parameter;
+    }
+    return {};
+  }
+
+  const std::vector<api::Method> methods_ = api::AdminMethods();
+  const Json page_ = Json::parse(OpenApiJson(methods_));
+};
+
+TEST_F(OpenApiTest, HasEveryMethodWithItsCommentPermissionAndErrors) {
+  for (const api::Method& method : methods_) {
+    const Json& operation = Operation(method);
+    EXPECT_EQ(operation.at("operationId"), method.name);
+    const std::string description = operation.at("description");
+    EXPECT_GT(description.find("Needs the permission "), 10U) << method.name << ": no comment";
+    EXPECT_FALSE(operation.contains("security")) << "the page's own holds: " << method.name;
+    for (const char* const status :
+         {"200", "400", "401", "403", "404", "405", "413", "414", "429", "431", "500", "503"}) {
+      EXPECT_TRUE(operation.at("responses").contains(status)) << method.name << " " << status;
+    }
+    EXPECT_EQ(operation.contains("requestBody"), method.has_body) << method.name;
+  }
+  EXPECT_EQ(page_.at("security"), Json::parse(R"([{"token": []}])"));
+}
+
+TEST_F(OpenApiTest, SaysWhichParametersThereAreAndTheirLimits) {
+  const Json& list = Operation("ListSightings");
+  EXPECT_EQ(Parameter(list, "page.page_size").at("schema").at("maximum"), 1000);
+  EXPECT_EQ(Parameter(list, "include_gone").at("schema").at("type"), "boolean");
+  EXPECT_FALSE(Parameter(list, "endpoint_id").at("required"));
+  const Json id = Parameter(Operation("GetEndpoint"), "endpoint_id");
+  EXPECT_EQ(id.at("in"), "path");
+  EXPECT_TRUE(id.at("required"));
+  EXPECT_EQ(id.at("schema").at("pattern"), "^[0-9a-fA-F]{32}$");
+  EXPECT_NE(id.at("description").get<std::string>().find("32 hexadecimal digits"),
+            std::string::npos);
+}
+
+TEST_F(OpenApiTest, LeavesWhatIsInThePathOutOfTheBody) {
+  const Json schema = Operation("RevokeEndpoint")
+                          .at("requestBody")
+                          .at("content")
+                          .at("application/json")
+                          .at("schema");
+  EXPECT_TRUE(schema.at("properties").contains("reason"));
+  EXPECT_FALSE(schema.at("properties").contains("endpoint_id"));
+}
+
+TEST_F(OpenApiTest, DescribesEveryFieldOfTheAdministrativeApi) {
+  for (const api::Method& method : methods_) {
+    const auto& file = *method.descriptor->file();
+    for (int i = 0; i < file.message_type_count(); ++i) {
+      const auto& message = *file.message_type(i);
+      if (!page_.at("components").at("schemas").contains(message.name())) continue;
+      const Json& schema = page_.at("components").at("schemas").at(message.name());
+      EXPECT_TRUE(schema.contains("description")) << message.name();
+      for (const auto& [name, property] : schema.at("properties").items()) {
+        EXPECT_TRUE(property.contains("description")) << message.name() << "." << name;
+      }
+    }
+  }
+}
+
+TEST_F(OpenApiTest, NamesOnlySchemasThatItHas) {
+  const std::string text = page_.dump();
+  const std::string start = "#/components/";
+  for (std::size_t at = text.find(start); at != std::string::npos; at = text.find(start, at + 1)) {
+    const std::size_t end = text.find('"', at);
+    const std::string pointer = text.substr(at + 1, end - at - 1);
+    EXPECT_TRUE(page_.contains(Json::json_pointer(pointer))) << pointer;
+  }
+}
+
+TEST_F(OpenApiTest, LetsEverybodyAskForHealthAndForThePage) {
+  for (const char* const path : {"/healthz", "/v1/openapi.json"}) {
+    EXPECT_EQ(page_.at("paths").at(path).at("get").at("security"), Json::array()) << path;
+  }
+}
+
+}  // namespace
+}  // namespace weighmaster::server::rest
