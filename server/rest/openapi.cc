@@ -101,6 +101,10 @@ Json Scalar(const FieldDescriptor& field) {
   return Json::object();
 }
 
+bool IsRequired(const FieldDescriptor& field) {
+  return field.options().GetExtension(v1::limits).required();
+}
+
 // What the field's option says beyond its type.
 void AddLimits(Json& schema, const FieldDescriptor& field) {
   const v1::Limits& limits = field.options().GetExtension(v1::limits);
@@ -114,6 +118,8 @@ void AddLimits(Json& schema, const FieldDescriptor& field) {
 class Page {
  public:
   explicit Page(const std::vector<api::Method>& methods) {
+    AddStatus();
+    for (const api::Method& method : methods) Ask(*method.request);
     for (const api::Method& method : methods) AddMethod(method);
     AddOwn();
   }
@@ -140,17 +146,29 @@ class Page {
   }
 
  private:
+  void Ask(const Descriptor& message) {
+    if (!asked_.insert(&message).second) return;
+    for (int i = 0; i < message.field_count(); ++i) {
+      if (message.field(i)->message_type() != nullptr) Ask(*message.field(i)->message_type());
+    }
+  }
   static Json Content(Json schema) {
     return {{"application/json", {{"schema", std::move(schema)}}}};
   }
+  // Under a name, so that a client made of the page has one type for it.
+  void AddStatus() {
+    schemas_["Status"] = {
+        {"type", "object"},
+        {"description", "A google.rpc.Status."},
+        {"required", {"code", "message", "details"}},
+        {"properties",
+         {{"code", {{"type", "integer"}, {"description", "A google.rpc.Code."}}},
+          {"message", {{"type", "string"}, {"description", "What is wrong, for people."}}},
+          {"details", {{"type", "array"}, {"items", {{"type", "object"}}}}}}}};
+  }
   static Json ErrorResponse() {
-    Json schema = {{"type", "object"},
-                   {"required", {"code", "message", "details"}},
-                   {"properties",
-                    {{"code", {{"type", "integer"}, {"description", "A google.rpc.Code."}}},
-                     {"message", {{"type", "string"}}},
-                     {"details", {{"type", "array"}, {"items", {{"type", "object"}}}}}}}};
-    return {{"description", "A google.rpc.Status."}, {"content", Content(std::move(schema))}};
+    return {{"description", "What is wrong."},
+            {"content", Content({{"$ref", "#/components/schemas/Status"}})}};
   }
 
   // A reference to the message's or enum's schema, which is added when it is new.
@@ -167,13 +185,25 @@ class Page {
   }
   void AddSchema(const Descriptor& message) {
     schemas_[message.name()] = Json::object();  // a message may hold itself
+    Json schema = Object(message, {});
+    schemas_[message.name()] = std::move(schema);
+  }
+  // In an answer everything is there that can't be absent.
+  Json Object(const Descriptor& message, const std::set<std::string>& left_out) {
     Json schema = {{"type", "object"}, {"additionalProperties", false}};
     Describe(schema, comments_.Of(message));
     schema["properties"] = Json::object();
+    Json required = Json::array();
     for (int i = 0; i < message.field_count(); ++i) {
-      schema["properties"][message.field(i)->name()] = Property(*message.field(i));
+      const FieldDescriptor& field = *message.field(i);
+      if (left_out.contains(field.name())) continue;
+      schema["properties"][field.name()] = Property(field);
+      if (asked_.contains(&message) ? IsRequired(field) : !field.has_presence()) {
+        required.push_back(field.name());
+      }
     }
-    schemas_[message.name()] = std::move(schema);
+    if (!required.empty()) schema["required"] = std::move(required);
+    return schema;
   }
   Json Value(const FieldDescriptor& field) {
     if (field.message_type() != nullptr) return Reference(*field.message_type());
@@ -196,8 +226,10 @@ class Page {
     Json schema = Value(field);
     if (in == "path" && !schema.contains("pattern")) schema["minLength"] = 1;
     if (field.is_repeated()) schema = {{"type", "array"}, {"items", std::move(schema)}};
-    Json parameter = {
-        {"name", name}, {"in", in}, {"required", in == "path"}, {"schema", std::move(schema)}};
+    Json parameter = {{"name", name},
+                      {"in", in},
+                      {"required", in == "path" || IsRequired(field)},
+                      {"schema", std::move(schema)}};
     Describe(parameter, comments_.Of(field));
     parameters.push_back(std::move(parameter));
   }
@@ -234,14 +266,7 @@ class Page {
   // The fields of a body that are not in the path.
   Json BodySchema(const api::Method& method, const std::set<std::string>& in_path) {
     if (in_path.empty()) return Reference(*method.request);
-    Json schema = {
-        {"type", "object"}, {"additionalProperties", false}, {"properties", Json::object()}};
-    Describe(schema, comments_.Of(*method.request));
-    for (int i = 0; i < method.request->field_count(); ++i) {
-      const FieldDescriptor& field = *method.request->field(i);
-      if (!in_path.contains(field.name())) schema["properties"][field.name()] = Property(field);
-    }
-    return schema;
+    return Object(*method.request, in_path);
   }
 
   void AddMethod(const api::Method& method) {
@@ -287,6 +312,7 @@ class Page {
   }
 
   const Comments comments_;
+  std::set<const Descriptor*> asked_;  // what requests are made of
   Json paths_ = Json::object();
   Json schemas_ = Json::object();
 };

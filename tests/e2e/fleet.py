@@ -13,11 +13,14 @@ import random
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
 import time
 import unittest
+import urllib.error
+import urllib.request
 
 PROGRAMS = os.environ["WEIGHMASTER_PROGRAMS"]
 CHECKOUT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -49,12 +52,17 @@ def run(words, environment=None, prefix=(), stdin=b""):
         input=stdin, capture_output=True, timeout=COMMAND_TIMEOUT_S, check=False)
 
 
-def own_address():
-    """An address of the loopback network with a free port, as far as the kernel can tell."""
-    host = ".".join(["127", *(str(random.SystemRandom().randint(2, 250)) for _ in range(3))])
+def free_port(host):
+    """As far as the kernel can tell."""
     with socket.socket() as listener:
         listener.bind((host, 0))
-        return f"{host}:{listener.getsockname()[1]}"
+        return listener.getsockname()[1]
+
+
+def own_address():
+    """An address of the loopback network with a free port."""
+    host = ".".join(["127", *(str(random.SystemRandom().randint(2, 250)) for _ in range(3))])
+    return f"{host}:{free_port(host)}"
 
 
 class Process:
@@ -162,9 +170,9 @@ class Agent(Process):
 
 
 class Fleet:
-    """A server in `folder`, made by `init`, and its administrator."""
+    """A server in `folder`, made by `init`, and its administrator. With `rest` it has a REST port as well."""
 
-    def __init__(self, folder, data=None, prefix=()):
+    def __init__(self, folder, data=None, prefix=(), rest=False):
         self.folder = folder
         self.data = data or os.path.join(folder, "server")
         self.address = own_address()
@@ -174,7 +182,10 @@ class Fleet:
                    prefix=prefix)
         if made.returncode != 0:
             raise AssertionError(made.stderr.decode())
-        self.server = Process(["weighmaster-server", "serve", "--data", self.data],
+        host = self.address.rpartition(":")[0]
+        self.rest_address = f"{host}:{free_port(host)}" if rest else None
+        self.server = Process(["weighmaster-server", "serve", "--data", self.data,
+                               *(["--rest", self.rest_address] if rest else [])],
                               os.path.join(folder, "server.log"), prefix)
         self.agents = []
 
@@ -205,6 +216,30 @@ class Fleet:
         if done.returncode != 0:
             raise AssertionError(f"weighctl {' '.join(words)}: {done.stderr.decode()}")
         return done.stdout.decode()
+
+    @property
+    def ca_file(self):
+        return os.path.join(self.data, "ca.pem")
+
+    @property
+    def admin_token(self):
+        with open(os.path.join(self.data, "admin.token"), encoding="utf-8") as file:
+            return file.read().strip()
+
+    def rest(self, path, method="GET", body=None, token=None):
+        """The status of a REST call and what it answered."""
+        request = urllib.request.Request(
+            f"https://{self.rest_address}{path}", method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Authorization": f"Bearer {token or self.admin_token}",
+                     "Content-Type": "application/json"})
+        context = ssl.create_default_context(cafile=self.ca_file)
+        try:
+            with urllib.request.urlopen(request, context=context, timeout=COMMAND_TIMEOUT_S) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, json.load(error)
 
     def token(self, uses=1, valid_for="1h"):
         return self.ask("tokens", "create", "--uses", str(uses), "--valid-for", valid_for).strip()
@@ -311,6 +346,11 @@ def write_file(path, content):
 
 def json_lines(output):
     return [json.loads(line) for line in output.splitlines()]
+
+
+def hex_of(text):
+    """Of bytes as REST has them."""
+    return base64.b64decode(text).hex()
 
 
 def decode_base64url(text):

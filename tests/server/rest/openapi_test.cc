@@ -73,6 +73,19 @@ TEST_F(OpenApiTest, LeavesWhatIsInThePathOutOfTheBody) {
   EXPECT_FALSE(schema.at("properties").contains("endpoint_id"));
 }
 
+TEST_F(OpenApiTest, SaysWhatMustBeGivenAndWhatIsAlwaysThere) {
+  const Json& schemas = page_.at("components").at("schemas");
+  EXPECT_EQ(schemas.at("CreateTokenRequest").at("required"), Json({"uses", "valid_for_ms"}));
+  EXPECT_TRUE(Parameter(Operation("Where"), "sha256").at("required"));
+  EXPECT_FALSE(Parameter(Operation("Where"), "include_gone").at("required"));
+  EXPECT_EQ(schemas.at("ListEndpointsResponse").at("required"),
+            Json({"endpoints", "next_page_token", "total"}));
+  const Json facts = schemas.at("Facts").at("required");
+  EXPECT_NE(std::ranges::find(facts, "license"), facts.end());
+  EXPECT_EQ(std::ranges::find(facts, "parameters"), facts.end()) << "a file may not say it";
+  EXPECT_FALSE(schemas.at("Publication").contains("required"));
+}
+
 TEST_F(OpenApiTest, DescribesEveryFieldOfTheAdministrativeApi) {
   for (const api::Method& method : methods_) {
     const auto& file = *method.descriptor->file();
