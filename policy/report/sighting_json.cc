@@ -15,6 +15,17 @@ Json TextOrNull(std::string_view text) {
   return base::IsUtf8(text) ? std::string(text) : base::EscapeForDisplay(text);
 }
 
+// JSON itself escapes no C1 control, DEL, line separator or bidirectional override, and terminals
+// obey those; a line that holds one is all ASCII.
+std::string Line(const Json& json) {
+  constexpr auto kReplace = Json::error_handler_t::replace;
+  std::string line = json.dump(-1, ' ', false, kReplace);
+  std::string plain = line;
+  std::erase(plain, '\\');
+  if (base::EscapeForDisplay(plain) == plain) return line;
+  return json.dump(-1, ' ', true, kReplace);
+}
+
 void AddPath(Json& out, const model::Path& path) {
   out["path"] = path.ToDisplay();
   if (!path.IsDisplayable()) {
@@ -86,7 +97,7 @@ std::string SightingToJson(const model::Sighting& sighting,
       sighting.weights_digest ? Json(sighting.weights_digest->ToHex()) : Json(nullptr);
   AddFacts(out, sighting.facts);
   AddVerdict(out, verdict);
-  return out.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return Line(out);
 }
 
 }  // namespace weighmaster::report

@@ -1,6 +1,8 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
+#include <string>
 
 #include "policy/report/sighting_json.h"
 #include "policy/report/table.h"
@@ -50,6 +52,21 @@ TEST(SightingToJson, ShowsAHostilePathEscapedWithItsBytesBesideIt) {
   const auto json = nlohmann::json::parse(SightingToJson(HostileSighting(), std::nullopt));
   EXPECT_EQ(json["path"], "/models/\\x1b[31m<b>\\x0a\\xff.gguf");
   EXPECT_EQ(json["path_base64"], "L21vZGVscy8bWzMxbTxiPgr_LmdndWY");
+}
+
+TEST(SightingToJson, HoldsNothingThatATerminalWouldObey) {
+  for (const char* const text : {"\u009b31m", "\u202egpj.exe", "a\u2028b", "\x7f"}) {
+    model::Sighting sighting = HostileSighting();
+    sighting.facts.name = text;
+    sighting.facts.license = "größer";
+    const std::string json = SightingToJson(sighting, std::nullopt);
+    EXPECT_TRUE(std::ranges::all_of(json, [](char c) { return c >= ' ' && c < '\x7f'; })) << json;
+    EXPECT_EQ(nlohmann::json::parse(json)["name"], text);
+    EXPECT_EQ(nlohmann::json::parse(json)["license"], "größer");
+  }
+  model::Sighting harmless = HostileSighting();
+  harmless.facts.name = "größer-模型";
+  EXPECT_NE(SightingToJson(harmless, std::nullopt).find("größer-模型"), std::string::npos);
 }
 
 TEST(SightingToJson, SaysNullForWhatIsNotKnown) {
