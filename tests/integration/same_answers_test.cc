@@ -7,27 +7,21 @@
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
-#include <functional>
 #include <future>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "policy/base/bytes.h"
 #include "proto/wire/convert.h"
-#include "server/rest/gateway.h"
-#include "server/rest/server.h"
+#include "server/rest/path_template.h"
 #include "server/rest/transcode.h"
-#include "server/rpc/calls.h"
-#include "server/rpc/server.h"
-#include "tests/integration/served_api.h"
+#include "tests/integration/both_ports.h"
 #include "tests/integration/tls_client.h"
 #include "tests/support/endpoint_script.h"
 #include "tests/support/keys.h"
-#include "third_party/asio/asio_loop.h"
 #include "third_party/openssl/key.h"
 #include "third_party/openssl/sha256.h"
 #include "weighmaster/v1/admin.pb.h"
@@ -36,7 +30,6 @@ namespace weighmaster::tests {
 namespace {
 
 namespace rest = server::rest;
-namespace rpc = server::rpc;
 using google::protobuf::Message;
 using Json = nlohmann::ordered_json;
 using server::api::Method;
@@ -113,43 +106,22 @@ std::string HttpRequest(const Method& method, Json fields, const std::string& be
 class SameAnswersTest : public testing::Test {
  protected:
   SameAnswersTest() {
-    rpc_ = Must(rpc::Server::Start({"127.0.0.1:0", api_.tls_pem_, api_.tls_key_pem_, api_.ca_pem_},
-                                   loop_, clock_, *agents_, &*api_.dispatch_));
-    rest::Server::Options options;
-    options.address = "127.0.0.1:0";
-    options.certificate_pem = api_.tls_pem_;
-    options.private_key_pem = api_.tls_key_pem_;
-    options.ca_pem = api_.ca_pem_;
-    rest_ = Must(rest::Server::Start(loop_, clock_, gateway_, options));
     grpc::SslCredentialsOptions tls;
     tls.pem_root_certs = api_.ca_pem_;
-    stub_ = std::make_unique<grpc::GenericStub>(grpc::CreateChannel(
-        "127.0.0.1:" + std::to_string(rpc_->port()), grpc::SslCredentials(tls)));
+    stub_ = std::make_unique<grpc::GenericStub>(
+        grpc::CreateChannel(ports_.rpc_address(), grpc::SslCredentials(tls)));
     SeeModels();
-  }
-  ~SameAnswersTest() override {
-    rest_.reset();
-    rpc_->Stop();
-  }
-
-  void Beside(const std::function<void()>& client) {
-    std::thread thread([&] {
-      client();
-      loop_.Post([&] { loop_.Stop(); });
-    });
-    loop_.Run();
-    thread.join();
   }
 
   // An endpoint with two models, one of them denied, with hostile names.
   void SeeModels() {
     server::store::EnrolmentTokenRecord token;
     token.secret_sha256 = TestDigest(1);
-    token.expires = clock_.Now() + std::chrono::hours(1);
+    token.expires = ports_.clock_.Now() + std::chrono::hours(1);
     WM_CHECK(api_.store_->AddToken(token));
     const openssl::PrivateKey& key = TestKey(10);
     WM_CHECK(
-        api_.store_->Enrol(token.secret_sha256, clock_.Now(),
+        api_.store_->Enrol(token.secret_sha256, ports_.clock_.Now(),
                            {TestId(1), key.public_key(), {"<b>host\n", "linux", "", "1", {}}}));
     EndpointScript script(key, TestId(1));
     std::vector<wire::SealedBatch> batches = {script.Start()};
@@ -163,8 +135,8 @@ class SameAnswersTest : public testing::Test {
     }
     for (wire::SealedBatch& batch : batches) {
       WM_CHECK(api_.ingest_.Submit({TestId(1), key.public_key(), {}}, std::move(batch),
-                                   [&](const auto&) { loop_.Stop(); }));
-      loop_.Run();
+                                   [&](const auto&) { ports_.loop_.Stop(); }));
+      ports_.loop_.Run();
     }
     WM_CHECK(Must(api_.queries_->ListSightings({})).total == 2);
   }
@@ -202,7 +174,7 @@ class SameAnswersTest : public testing::Test {
   }
 
   Outcome AskRest(const Method& method, const Json& fields, const std::string& bearer) {
-    TlsClient client(rest_->port(), api_.ca_pem_);
+    TlsClient client(ports_.rest_->port(), api_.ca_pem_);
     const HttpAnswer answer = client.Ask(HttpRequest(method, fields, bearer));
     const Json json = Json::parse(answer.body, nullptr, false);
     EXPECT_TRUE(json.is_object()) << answer.status << " " << answer.body;
@@ -234,7 +206,7 @@ class SameAnswersTest : public testing::Test {
     const std::string text = "policy: none\n";
     wire::BundleManifest manifest = MakeManifest(1);
     manifest.fleet_id = fleet.fleet_id;
-    manifest.issued = clock_.Now();
+    manifest.issued = ports_.clock_.Now();
     manifest.expires = manifest.issued + std::chrono::hours(1);
     manifest.document = openssl::Sha256Of(base::AsBytes(text));
     manifest.parts = {PartOf(wire::PartKind::kContent, "content", {})};
@@ -251,14 +223,8 @@ class SameAnswersTest : public testing::Test {
     return AsJson(publication);
   }
 
-  asio::AsioLoop loop_;
-  SystemClock clock_;
-  ServedApi api_{loop_};
-  const std::unique_ptr<rpc::AgentCalls> agents_ =
-      rpc::MakeAgentCalls(*api_.authority_, *api_.fleet_);
-  rest::Gateway gateway_{loop_, api_.pool_, *api_.dispatch_, [] { return true; }};
-  std::unique_ptr<rpc::Server> rpc_;
-  std::unique_ptr<rest::Server> rest_;
+  BothPorts ports_;
+  ServedApi& api_ = ports_.api_;
   std::unique_ptr<grpc::GenericStub> stub_;
 };
 
@@ -311,7 +277,7 @@ std::map<std::string, std::vector<Json>> Samples(const Json& publication,
 
 TEST_F(SameAnswersTest, OfEveryMethodForEveryRole) {
   const auto spare = server::identity::MakeAdminToken("spare", server::store::AdminRole::kViewer,
-                                                      clock_.Now(), {}, api_.random_);
+                                                      ports_.clock_.Now(), {}, api_.random_);
   ASSERT_TRUE(api_.store_->AddAdminToken(spare.record).has_value());
   const auto samples = Samples(Publication(), spare.record.id.ToHex());
   std::vector<std::pair<std::string, server::store::AdminRole>> callers = {
@@ -322,7 +288,7 @@ TEST_F(SameAnswersTest, OfEveryMethodForEveryRole) {
     callers.emplace_back(api_.MakeBearer(role, std::string(server::store::AdminRoleName(role))),
                          role);
   }
-  Beside([&] {
+  ports_.Beside([&] {
     for (const auto& [bearer, role] : callers) {
       for (const Method& method : api_.dispatch_->methods()) {
         ASSERT_TRUE(samples.contains(method.name)) << method.name << " has no sample";
@@ -343,7 +309,7 @@ TEST_F(SameAnswersTest, OfEveryMethodForNobody) {
   const auto samples = Samples(Json::object(), std::string(32, '1'));
   std::string guessed = api_.bearer_;
   guessed[20] = guessed[20] == 'A' ? 'B' : 'A';
-  Beside([&] {
+  ports_.Beside([&] {
     for (const Method& method : api_.dispatch_->methods()) {
       for (const std::string& bearer : {std::string(), guessed, std::string("Basic YTpi")}) {
         EXPECT_EQ(Compare(method, samples.at(method.name).front(), bearer), 16) << method.name;

@@ -48,20 +48,27 @@ EndpointScript::EndpointScript(const openssl::PrivateKey& key, model::Id chain, 
 }
 
 wire::SealedBatch EndpointScript::Seal(std::vector<model::EventBody> events) {
-  wire::SealContext context;
-  context.priority = model::PriorityOf(events.at(0));
-  context.boot_id = TestId(0xb0);
-  context.wall = kTestEpoch;
+  const model::PriorityClass priority = model::PriorityOf(events.at(0));
   std::vector<std::string> bodies;
   for (model::EventBody& body : events) {
     bodies.push_back(
-        wire::SerialiseEvent({kTestEpoch, base::BootTime{}, context.boot_id, std::move(body)}));
+        wire::SerialiseEvent({kTestEpoch, base::BootTime{}, TestId(0xb0), std::move(body)}));
   }
+  return SealBodies(priority, std::move(bodies));
+}
+
+wire::SealedBatch EndpointScript::SealBodies(model::PriorityClass priority,
+                                             std::vector<std::string> bodies) {
+  wire::SealContext context;
+  context.priority = priority;
+  context.boot_id = TestId(0xb0);
+  context.wall = kTestEpoch;
+  const std::size_t events = bodies.size();
   auto sealed = wire::Seal(position_, context, std::move(bodies), key_, random_);
   WM_CHECK(sealed.has_value());
   position_.previous = wire::HeaderDigest(sealed->header);
   position_.next_number += 1;
-  position_.next_event += events.size();
+  position_.next_event += events;
   return *std::move(sealed);
 }
 

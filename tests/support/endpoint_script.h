@@ -28,6 +28,8 @@ class EndpointScript {
 
   // The next batch of the chain. Its class is the first event's.
   wire::SealedBatch Seal(std::vector<model::EventBody> events);
+  // The same of serialised events, whatever they are.
+  wire::SealedBatch SealBodies(model::PriorityClass priority, std::vector<std::string> bodies);
   // The first batch of the chain.
   wire::SealedBatch Start(model::ChainReason reason = model::ChainReason::kEnrolled,
                           model::Id old_chain = {});
