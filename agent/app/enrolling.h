@@ -10,7 +10,7 @@
 #include "agent/sync/enrolment_client.h"
 #include "policy/base/loop.h"
 #include "policy/base/random.h"
-#include "proto/wire/backoff.h"
+#include "proto/wire/stream/backoff.h"
 
 namespace weighmaster::agent::app {
 

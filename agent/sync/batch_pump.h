@@ -8,7 +8,7 @@
 #include "policy/base/result.h"
 #include "policy/base/time.h"
 #include "policy/model/event.h"
-#include "proto/wire/channel.h"
+#include "proto/wire/stream/channel.h"
 #include "proto/wire/trust.h"
 
 namespace weighmaster::v1 {

@@ -10,7 +10,7 @@
 
 #include "agent/decide/policy_in_force.h"
 #include "policy/base/result.h"
-#include "proto/wire/channel.h"
+#include "proto/wire/stream/channel.h"
 #include "proto/wire/trust.h"
 
 namespace weighmaster::v1 {

@@ -78,6 +78,7 @@ Session::Session(Rooms rooms, Endpoint endpoint)
       retry_(rooms.loop),
       handshake_(rooms.loop),
       silence_(rooms.loop),
+      slow_(rooms.loop),
       unblock_(rooms.loop),
       resume_(rooms.loop) {}
 
@@ -116,7 +117,8 @@ void Session::Connect() {
 }
 
 void Session::DropStream() {
-  for (base::Timer* const timer : {&handshake_, &silence_, &unblock_, &resume_}) timer->Stop();
+  for (base::Timer* const timer : {&handshake_, &silence_, &slow_, &unblock_, &resume_})
+    timer->Stop();
   pump_.End();
   fetch_.End();
   if (stream_ == nullptr) return;
@@ -344,6 +346,13 @@ void Session::Send() {
 }
 
 void Session::WatchForSilence() {
+  if (!fetch_.waiting()) {
+    slow_.Stop();
+  } else if (!slow_.armed()) {
+    slow_.Start(base::limits::kMaxBundleFetchTime, [this] {
+      End("the server hands out a policy so slowly that it never arrives; it is fetched on");
+    });
+  }
   if (silence_.armed() || !(pump_.waiting() || fetch_.waiting())) return;
   silence_.Start(base::limits::kAnswerTimeout,
                  [this] { End("the server does not answer; the stream is opened again"); });

@@ -16,8 +16,8 @@
 #include "policy/base/result.h"
 #include "policy/base/time.h"
 #include "policy/model/digest.h"
-#include "proto/wire/backoff.h"
-#include "proto/wire/channel.h"
+#include "proto/wire/stream/backoff.h"
+#include "proto/wire/stream/channel.h"
 #include "third_party/openssl/key.h"
 
 namespace weighmaster::v1 {
@@ -139,6 +139,7 @@ class Session {
   base::Timer retry_;      // while waiting
   base::Timer handshake_;  // until Welcome
   base::Timer silence_;    // while the server owes an answer
+  base::Timer slow_;       // while a policy is being fetched
   base::Timer unblock_;    // while the transport is busy
   base::Timer resume_;     // after a refused batch
 };

@@ -65,6 +65,9 @@ inline constexpr std::chrono::seconds kKeepaliveInterval{60};
 inline constexpr std::chrono::seconds kKeepaliveTimeout{20};
 // One chunk of a bundle part.
 inline constexpr std::size_t kPartChunkBytes = 256 * kKiB;
+// A policy whose parts take longer than this ends the stream, with a line that says so, and is gone
+// on with on the next.
+inline constexpr std::chrono::hours kMaxBundleFetchTime{1};
 // A delta of the lists, in place of the part: one chunk. A longer one is not made, and the part
 // travels.
 inline constexpr std::size_t kMaxListsDeltaBytes = kPartChunkBytes;
@@ -97,7 +100,7 @@ inline constexpr std::size_t kMaxAuditsInVerdict = 16;
 // they travel. A set past any is refused.
 inline constexpr std::size_t kMaxExceptions = 1'000;
 inline constexpr std::chrono::hours kMaxExceptionValidity{30 * 24};
-inline constexpr std::size_t kMaxExceptionsBytes = 1 * kMiB;
+inline constexpr std::size_t kMaxExceptionsBytes = 40 * kKiB;
 // How late an expiry may be noticed when the clock was set.
 inline constexpr std::chrono::minutes kExpiryCheckInterval{1};
 // Diagnostics kept of each severity. Further ones are counted and the count is printed.

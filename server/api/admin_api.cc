@@ -8,6 +8,7 @@
 #include "server/identity/administrators.h"
 #include "server/identity/authority.h"
 #include "server/identity/permissions.h"
+#include "server/rollout/exception_rollout.h"
 #include "server/rollout/rollout.h"
 #include "server/store/ask.h"
 #include "weighmaster/v1/admin.pb.h"
@@ -16,6 +17,9 @@ namespace weighmaster::server::api {
 namespace {
 
 using base::Result;
+
+// Of exceptions that are no endpoint's.
+constexpr std::string_view kFleetScope = "fleet";
 
 // Takes the contents along.
 base::Result<rollout::Publication> ReadPublication(v1::Publication& request) {
@@ -40,13 +44,14 @@ base::Result<rollout::Publication> ReadPublication(v1::Publication& request) {
 
 AdminApi::AdminApi(base::Loop& loop, identity::Authority& authority,
                    identity::Administrators& administrators, fleet::Fleet& fleet,
-                   rollout::Rollout& rollout, base::Executor& reader, store::Queries& queries,
-                   std::string server_version)
+                   rollout::Rollout& rollout, rollout::ExceptionRollout& exceptions,
+                   base::Executor& reader, store::Queries& queries, std::string server_version)
     : loop_(loop),
       authority_(authority),
       administrators_(administrators),
       fleet_(fleet),
       rollout_(rollout),
+      exceptions_(exceptions),
       reader_(reader),
       queries_(queries),
       server_version_(std::move(server_version)) {}
@@ -200,6 +205,54 @@ void AdminApi::GetPolicy(const identity::Caller&, const v1::GetPolicyRequest& re
         response.set_endpoints_in_force(bundle.endpoints_in_force);
         response.set_endpoints_total(bundle.endpoints_total);
         return response;
+      });
+}
+
+void AdminApi::ListExceptions(const identity::Caller&, const v1::ListExceptionsRequest& request,
+                              Reply<v1::ListExceptionsResponse> reply) {
+  using Sets = store::Page<store::ExceptionSetRecord>;
+  Answer<v1::ListExceptionsResponse>(
+      std::move(reply), [request](store::Queries& queries) -> Result<v1::ListExceptionsResponse> {
+        Sets sets;
+        if (request.scope().empty()) {
+          WM_ASSIGN_OR_RETURN(const store::PageQuery page,
+                              ParsePage(request.page_size(), request.page_token()));
+          WM_ASSIGN_OR_RETURN(sets, queries.ListExceptionSets(page));
+        } else {
+          std::optional<model::Id> endpoint;
+          if (request.scope() != kFleetScope) {
+            WM_ASSIGN_OR_RETURN(endpoint, model::ParseId(request.scope()));
+          }
+          auto set = queries.FindExceptions(endpoint);
+          const bool is_none = !set.has_value() && set.error().code() == base::ErrorCode::kNotFound;
+          if (!set.has_value() && !is_none) return std::move(set).error();
+          if (!is_none) sets.rows.push_back(*std::move(set));
+          sets.total = sets.rows.size();
+        }
+        v1::ListExceptionsResponse response;
+        for (const store::ExceptionSetRecord& set : sets.rows) ToProto(set, *response.add_sets());
+        response.set_next_page_token(PageToken(sets.next));
+        response.set_total(sets.total);
+        return response;
+      });
+}
+
+void AdminApi::PublishExceptions(const identity::Caller&,
+                                 const v1::PublishExceptionsRequest& request,
+                                 Reply<v1::PublishExceptionsResponse> reply) {
+  auto document = wire::FromProto(request.signed_exceptions());
+  if (!document.has_value()) return reply(std::move(document).error());
+  exceptions_.Publish(
+      *std::move(document),
+      [this, reply = std::move(reply)](Result<rollout::ExceptionRollout::Published> published) {
+        if (!published.has_value()) return reply(std::move(published).error());
+        const model::ExceptionSet& set = (*published)->set;
+        v1::PublishExceptionsResponse response;
+        response.set_version(set.version);
+        response.set_endpoints_offered(!set.endpoint                       ? fleet_.connected()
+                                       : fleet_.IsConnected(*set.endpoint) ? 1
+                                                                           : 0);
+        reply(std::move(response));
       });
 }
 

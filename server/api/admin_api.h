@@ -24,12 +24,16 @@ class ListAdminTokensResponse;
 class ListAuditEntriesRequest;
 class ListAuditEntriesResponse;
 class ListEndpointsRequest;
+class ListExceptionsRequest;
+class ListExceptionsResponse;
 class ListEndpointsResponse;
 class ListFindingsRequest;
 class ListFindingsResponse;
 class ListSightingsRequest;
 class ListSightingsResponse;
 class Publication;
+class PublishExceptionsRequest;
+class PublishExceptionsResponse;
 class PublishPolicyResponse;
 class RevokeAdminTokenRequest;
 class RevokeAdminTokenResponse;
@@ -50,8 +54,9 @@ class Authority;
 struct Caller;
 }  // namespace weighmaster::server::identity
 namespace weighmaster::server::rollout {
+class ExceptionRollout;
 class Rollout;
-}
+}  // namespace weighmaster::server::rollout
 
 namespace weighmaster::server::api {
 
@@ -68,7 +73,8 @@ class AdminApi {
 
   AdminApi(base::Loop& loop, identity::Authority& authority,
            identity::Administrators& administrators, fleet::Fleet& fleet, rollout::Rollout& rollout,
-           base::Executor& reader, store::Queries& queries, std::string server_version);
+           rollout::ExceptionRollout& exceptions, base::Executor& reader, store::Queries& queries,
+           std::string server_version);
   ~AdminApi() = default;
   AdminApi(const AdminApi&) = delete;
   AdminApi& operator=(const AdminApi&) = delete;
@@ -90,6 +96,11 @@ class AdminApi {
                      Reply<v1::PublishPolicyResponse> reply);
   void GetPolicy(const identity::Caller& caller, const v1::GetPolicyRequest& request,
                  Reply<v1::GetPolicyResponse> reply);
+  void ListExceptions(const identity::Caller& caller, const v1::ListExceptionsRequest& request,
+                      Reply<v1::ListExceptionsResponse> reply);
+  void PublishExceptions(const identity::Caller& caller,
+                         const v1::PublishExceptionsRequest& request,
+                         Reply<v1::PublishExceptionsResponse> reply);
   void ListFindings(const identity::Caller& caller, const v1::ListFindingsRequest& request,
                     Reply<v1::ListFindingsResponse> reply);
   void RevokeEndpoint(const identity::Caller& caller, const v1::RevokeEndpointRequest& request,
@@ -116,6 +127,7 @@ class AdminApi {
   identity::Administrators& administrators_;
   fleet::Fleet& fleet_;
   rollout::Rollout& rollout_;
+  rollout::ExceptionRollout& exceptions_;
   base::Executor& reader_;
   store::Queries& queries_;
   const std::string server_version_;

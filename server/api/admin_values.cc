@@ -113,6 +113,27 @@ void ToProto(const store::AuditEntry& entry, v1::AuditEntry& out) {
   out.set_sha256(entry.digest.ToHex());
 }
 
+void ToProto(const store::ExceptionSetRecord& record, v1::PublishedExceptions& out) {
+  if (record.set.endpoint) out.set_endpoint_id(record.set.endpoint->ToHex());
+  out.set_version(record.set.version);
+  out.set_published_time_us(base::ToMicroseconds(record.published));
+  for (const model::Exception& exception : record.set.exceptions) {
+    v1::GrantedException& row = *out.add_exceptions();
+    row.set_exception_id(exception.id.ToHex());
+    const std::string digest = exception.digest.ToHex();
+    if (exception.of_weights) {
+      row.set_weights_digest(digest);
+    } else {
+      row.set_sha256(digest);
+    }
+    row.set_user(exception.user);
+    row.set_overrides(exception.overrides);
+    row.set_reason(exception.reason);
+    row.set_expires_time_us(base::ToMicroseconds(exception.expires));
+  }
+  wire::ToProto(record.document, *out.mutable_signed_exceptions());
+}
+
 void ToProto(const store::FleetCoverage& coverage, v1::FleetCoverage& out) {
   out.set_endpoints(coverage.endpoints);
   out.set_endpoints_looked(coverage.looked);

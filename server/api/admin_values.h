@@ -14,6 +14,7 @@ class Endpoint;
 class Finding;
 class FleetCoverage;
 class PageRequest;
+class PublishedExceptions;
 class StoredSighting;
 }  // namespace weighmaster::v1
 
@@ -31,6 +32,7 @@ void ToProto(const store::SightingRow& row, v1::StoredSighting& out);
 void ToProto(const store::FindingRow& row, v1::Finding& out);
 void ToProto(const store::AdminTokenRecord& row, v1::AdminToken& out);
 void ToProto(const store::AuditEntry& entry, v1::AuditEntry& out);
+void ToProto(const store::ExceptionSetRecord& record, v1::PublishedExceptions& out);
 void ToProto(const store::FleetCoverage& coverage, v1::FleetCoverage& out);
 
 }  // namespace weighmaster::server::api

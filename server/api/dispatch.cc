@@ -53,6 +53,8 @@ Dispatch::Dispatch(const base::Clock& clock, identity::Administrators& administr
   Bind(&AdminApi::CreateToken);
   Bind(&AdminApi::PublishPolicy);
   Bind(&AdminApi::GetPolicy);
+  Bind(&AdminApi::ListExceptions);
+  Bind(&AdminApi::PublishExceptions);
   Bind(&AdminApi::ListFindings);
   Bind(&AdminApi::RevokeEndpoint);
   Bind(&AdminApi::CreateAdminToken);

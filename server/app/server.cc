@@ -65,12 +65,16 @@ base::Status Server::OpenRooms(identity::FleetFiles files, std::string address) 
       });
   rollout_ = std::make_unique<rollout::Rollout>(loop_, clock_, *pool_, *writer_, *store_);
   WM_RETURN_IF_ERROR(rollout_->Load(*queries_));
+  exceptions_ = std::make_unique<rollout::ExceptionRollout>(loop_, clock_, *pool_, *writer_,
+                                                            *store_, *rollout_);
+  WM_RETURN_IF_ERROR(exceptions_->Load(*queries_));
   lists_deltas_ = std::make_unique<rollout::ListsDeltas>(*queries_);
-  fleet_ = std::make_unique<fleet::Fleet>(
-      fleet::Services{loop_, clock_, random_, *ingest_, *rollout_, *reader_, *queries_,
-                      *lists_deltas_, *writer_, *store_, authority_->files().ack_key, lineage_});
+  fleet_ = std::make_unique<fleet::Fleet>(fleet::Services{
+      loop_, clock_, random_, *ingest_, *rollout_, *exceptions_, *reader_, *queries_,
+      *lists_deltas_, *writer_, *store_, authority_->files().ack_key, lineage_});
   api_ = std::make_unique<api::AdminApi>(loop_, *authority_, *administrators_, *fleet_, *rollout_,
-                                         *reader_, *queries_, std::string(base::kVersion));
+                                         *exceptions_, *reader_, *queries_,
+                                         std::string(base::kVersion));
   audit_ = std::make_unique<api::AuditLog>(loop_, clock_, *writer_, *store_);
   dispatch_ = std::make_unique<api::Dispatch>(clock_, *administrators_, *audit_, *api_);
   return {};

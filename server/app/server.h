@@ -71,6 +71,7 @@ class Server {
   std::unique_ptr<identity::Administrators> administrators_;
   std::unique_ptr<ingest::Ingest> ingest_;
   std::unique_ptr<rollout::Rollout> rollout_;
+  std::unique_ptr<rollout::ExceptionRollout> exceptions_;
   std::unique_ptr<fleet::Fleet> fleet_;
   std::unique_ptr<api::AdminApi> api_;
   std::unique_ptr<api::AuditLog> audit_;

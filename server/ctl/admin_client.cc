@@ -125,6 +125,14 @@ base::Status AdminClient::PublishPolicy(const v1::Publication& in, v1::PublishPo
 base::Status AdminClient::GetPolicy(const v1::GetPolicyRequest& in, v1::GetPolicyResponse& out) {
   return Call(&Stub::GetPolicy, in, out);
 }
+base::Status AdminClient::ListExceptions(const v1::ListExceptionsRequest& in,
+                                         v1::ListExceptionsResponse& out) {
+  return Call(&Stub::ListExceptions, in, out);
+}
+base::Status AdminClient::PublishExceptions(const v1::PublishExceptionsRequest& in,
+                                            v1::PublishExceptionsResponse& out) {
+  return Call(&Stub::PublishExceptions, in, out);
+}
 base::Status AdminClient::ListFindings(const v1::ListFindingsRequest& in,
                                        v1::ListFindingsResponse& out) {
   return Call(&Stub::ListFindings, in, out);

@@ -20,11 +20,15 @@ class ListAuditEntriesRequest;
 class ListAuditEntriesResponse;
 class ListEndpointsRequest;
 class ListEndpointsResponse;
+class ListExceptionsRequest;
+class ListExceptionsResponse;
 class ListFindingsRequest;
 class ListFindingsResponse;
 class ListSightingsRequest;
 class ListSightingsResponse;
 class Publication;
+class PublishExceptionsRequest;
+class PublishExceptionsResponse;
 class PublishPolicyResponse;
 class RevokeAdminTokenRequest;
 class RevokeAdminTokenResponse;
@@ -55,6 +59,9 @@ class AdminClient {
   base::Status CreateToken(const v1::CreateTokenRequest& in, v1::CreateTokenResponse& out);
   base::Status PublishPolicy(const v1::Publication& in, v1::PublishPolicyResponse& out);
   base::Status GetPolicy(const v1::GetPolicyRequest& in, v1::GetPolicyResponse& out);
+  base::Status ListExceptions(const v1::ListExceptionsRequest& in, v1::ListExceptionsResponse& out);
+  base::Status PublishExceptions(const v1::PublishExceptionsRequest& in,
+                                 v1::PublishExceptionsResponse& out);
   base::Status ListFindings(const v1::ListFindingsRequest& in, v1::ListFindingsResponse& out);
   base::Status RevokeEndpoint(const v1::RevokeEndpointRequest& in, v1::RevokeEndpointResponse& out);
   base::Status CreateAdminToken(const v1::CreateAdminTokenRequest& in,

@@ -6,7 +6,6 @@
 #include "policy/report/table.h"
 #include "proto/wire/audit.h"
 #include "server/ctl/command.h"
-#include "server/ctl/time_cell.h"
 #include "weighmaster/v1/admin.pb.h"
 
 namespace weighmaster::server::ctl {

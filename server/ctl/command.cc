@@ -93,4 +93,9 @@ base::Result<base::Duration> Arguments::Duration(std::string_view option,
   return duration;
 }
 
+std::string TimeCell(std::int64_t time_us) {
+  if (time_us == 0) return "never";
+  return base::FormatWallTime(base::WallTimeFromMicroseconds(time_us)).substr(0, 19) + "Z";
+}
+
 }  // namespace weighmaster::server::ctl

@@ -51,6 +51,9 @@ struct Context {
   const base::Clock& clock;
 };
 
+// A time of the API in a table, to the second: "2026-03-01T12:00:00Z"; 0 is "never".
+std::string TimeCell(std::int64_t time_us);
+
 struct Command {
   std::string_view name;  // "tokens create"
   std::string_view summary;
@@ -60,10 +63,11 @@ struct Command {
   std::function<base::Result<ExitCode>(Context&, const Arguments&)> run;
 };
 
-std::vector<Command> AdminCommands();      // whoami, admin-tokens create, list, revoke
-std::vector<Command> AuditCommands();      // audit list, verify
-std::vector<Command> FleetCommands();      // login, endpoints, tokens create, revoke, findings
-std::vector<Command> InventoryCommands();  // inventory, where
-std::vector<Command> PolicyCommands();     // policy lint, fields, schema, sign, …
+std::vector<Command> AdminCommands();       // whoami, admin-tokens create, list, revoke
+std::vector<Command> AuditCommands();       // audit list, verify
+std::vector<Command> ExceptionsCommands();  // exceptions grant, list, revoke
+std::vector<Command> FleetCommands();       // login, endpoints, tokens create, revoke, findings
+std::vector<Command> InventoryCommands();   // inventory, where
+std::vector<Command> PolicyCommands();      // policy lint, fields, schema, sign, …
 
 }  // namespace weighmaster::server::ctl

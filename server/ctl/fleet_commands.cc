@@ -5,7 +5,6 @@
 #include "policy/model/artifact.h"
 #include "policy/report/table.h"
 #include "server/ctl/command.h"
-#include "server/ctl/time_cell.h"
 #include "third_party/posix/files.h"
 #include "weighmaster/v1/admin.pb.h"
 

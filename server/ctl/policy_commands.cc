@@ -9,6 +9,7 @@
 #include "policy/lang/diff.h"
 #include "policy/lang/document.h"
 #include "policy/lang/schema.h"
+#include "policy/lang/suggest.h"
 #include "policy/model/lists/digest_lists.h"
 #include "proto/wire/convert.h"
 #include "proto/wire/trust.h"
@@ -197,6 +198,48 @@ base::Result<ExitCode> Show(Context& context, const Arguments& arguments) {
   return ExitCode::kOk;
 }
 
+// Adds the models that are there now, and could be read, of every endpoint.
+base::Status AddInventory(Context& context, lang::Suggestion& suggestion) {
+  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile_path));
+  AdminClient client(std::move(profile));
+  v1::ListSightingsRequest request;
+  request.mutable_page()->set_page_size(limits::kMaxPageSize);
+  v1::ListSightingsResponse response;
+  do {
+    response.Clear();
+    WM_RETURN_IF_ERROR(client.ListSightings(request, response));
+    for (const v1::StoredSighting& row : response.sightings()) {
+      WM_ASSIGN_OR_RETURN(const model::Sighting sighting, wire::FromProto(row.sighting()));
+      suggestion.Add(sighting);
+    }
+    request.mutable_page()->set_page_token(response.next_page_token());
+  } while (!response.next_page_token().empty());
+  return {};
+}
+
+base::Result<ExitCode> Suggest(Context& context, const Arguments& arguments) {
+  if (!arguments.Has("from-inventory")) {
+    return base::InvalidArgument("say what from: --from-inventory");
+  }
+  const std::filesystem::path out(arguments.Value("out", "policy.yaml"));
+  const std::string list = out.stem().string() + "-approved.txt";
+  lang::Suggestion suggestion(arguments.Value("name", "suggested"), list);
+  WM_RETURN_IF_ERROR(AddInventory(context, suggestion));
+  const std::string list_path = (out.parent_path() / list).string();
+  constexpr int kMode = 0644;
+  WM_RETURN_IF_ERROR(posix::WriteNewFile(out.string(), suggestion.document(), kMode));
+  if (suggestion.approved_files() > 0) {
+    WM_RETURN_IF_ERROR(posix::WriteNewFile(list_path, suggestion.approved(), kMode));
+  }
+  context.out << "Wrote " << out.string() << " and approved " << suggestion.approved_files()
+              << " different files of " << suggestion.files() << " that are there";
+  if (suggestion.approved_files() > 0) context.out << " (" << list_path << ")";
+  context.out << ".\nNot approved: " << suggestion.dangerous() << " dangerous, "
+              << suggestion.unread() << " not read yet.\nRead it, change it, and try it: weighctl "
+              << "policy lint " << out.string() << "\n";
+  return ExitCode::kOk;
+}
+
 base::Result<ExitCode> Diff(Context& context, const Arguments& arguments) {
   const base::WallTime now = context.clock.Now();
   WM_ASSIGN_OR_RETURN(const DocumentFile before, ReadDocumentFile(arguments.Positional(0), now));
@@ -288,6 +331,13 @@ std::vector<Command> PolicyCommands() {
        {"FILE"},
        {{"cases", "FILE", "the cases (FILE with .test before its ending)"}},
        Test},
+      {"policy suggest",
+       "writes a first policy document from what is there",
+       {},
+       {{"from-inventory", "", "from the models that the server knows"},
+        {"out", "FILE", "the document; its list goes beside it (policy.yaml)"},
+        {"name", "NAME", "the policy's name (suggested)"}},
+       Suggest},
       {"policy sign",
        "compiles a policy document into a bundle and signs it",
        {"FILE"},

@@ -12,7 +12,8 @@ namespace {
 
 std::vector<Command> AllCommands() {
   std::vector<Command> commands = FleetCommands();
-  for (auto& more : {InventoryCommands(), PolicyCommands(), AdminCommands(), AuditCommands()}) {
+  for (auto& more : {InventoryCommands(), PolicyCommands(), ExceptionsCommands(), AdminCommands(),
+                     AuditCommands()}) {
     commands.insert(commands.end(), more.begin(), more.end());
   }
   return commands;

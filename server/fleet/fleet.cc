@@ -15,9 +15,17 @@ namespace limits = base::limits;
 Fleet::Fleet(const Services& services)
     : services_(services), contacts_timer_(services.loop), offers_timer_(services.loop) {
   services_.rollout.Subscribe([this] { OfferToAll(); });
+  services_.exceptions.Subscribe([this](const auto& published) {
+    if (!published->set.endpoint.has_value()) return OfferToAll();
+    const auto session = ready_.find(*published->set.endpoint);
+    if (session != ready_.end()) session->second->SendExceptions(*published);
+  });
 }
 
-Fleet::~Fleet() { services_.rollout.Subscribe(nullptr); }
+Fleet::~Fleet() {
+  services_.rollout.Subscribe(nullptr);
+  services_.exceptions.Subscribe(nullptr);
+}
 
 wire::ServerListener* Fleet::Accept(std::unique_ptr<wire::ServerChannel> channel,
                                     std::optional<model::Id> tls_identity) {

@@ -181,6 +181,8 @@ Result<Session::Claim> Session::ReadHello(const v1::SignedHello& frame) const {
   claim.wall = base::WallTimeFromMicroseconds(hello.wall_time_us());
   claim.policy_line = hello.policy_line();
   claim.root_version = hello.root_version();
+  claim.fleet_exceptions_version = hello.fleet_exceptions_version();
+  claim.endpoint_exceptions_version = hello.endpoint_exceptions_version();
   claim.machine = MachineOf(hello.machine());
   return claim;
 }
@@ -251,6 +253,37 @@ void Session::Welcome(const Lookup& lookup) {
   services_.ingest.Record(findings::OfClock(endpoint_, offset, heard_at_));
   owner_.OnContact({endpoint_, heard_at_, offset, claim_.machine});
   Offer();
+  OfferOwnExceptions();
+}
+
+// Asked for only now, when whatever is published meanwhile is sent to this stream as well.
+void Session::OfferOwnExceptions() {
+  store::Ask(
+      services_.reader, services_.loop, alive_,
+      [&queries = services_.queries, endpoint = endpoint_] {
+        return queries.FindExceptions(endpoint);
+      },
+      [this](const Result<store::ExceptionSetRecord>& exceptions) {
+        if (!exceptions.has_value()) return;  // none, or the next stream asks again
+        if (exceptions->set.version > claim_.endpoint_exceptions_version)
+          SendExceptions(*exceptions);
+      });
+}
+
+bool Session::OfferFleetExceptions() {
+  const auto& exceptions = services_.exceptions.fleet();
+  if (exceptions == nullptr) return false;
+  if (exceptions->set.version <= claim_.fleet_exceptions_version) return false;
+  claim_.fleet_exceptions_version = exceptions->set.version;
+  SendExceptions(*exceptions);
+  return true;
+}
+
+void Session::SendExceptions(const store::ExceptionSetRecord& exceptions) {
+  if (state_ != State::kReady) return;
+  v1::ServerFrame frame;
+  wire::ToProto(exceptions.document, *frame.mutable_exceptions());
+  channel_->Send(frame);
 }
 
 // A root is accepted only after the one before it, and a bundle may be signed by keys that only the
@@ -269,10 +302,11 @@ void Session::OfferRoots() {
 bool Session::Offer() {
   if (state_ != State::kReady) return false;
   OfferRoots();
+  const bool offered = OfferFleetExceptions();
   const auto& policy = services_.rollout.current();
-  if (policy == nullptr || policy->manifest.version <= offered_version_) return false;
-  if (!claim_.policy_line.empty() && claim_.policy_line != policy->manifest.line) return false;
-  if (claim_.manifest == policy->manifest_sha256) return false;
+  if (policy == nullptr || policy->manifest.version <= offered_version_) return offered;
+  if (!claim_.policy_line.empty() && claim_.policy_line != policy->manifest.line) return offered;
+  if (claim_.manifest == policy->manifest_sha256) return offered;
   offered_version_ = policy->manifest.version;
   v1::ServerFrame frame;
   wire::ToProto(policy->document, *frame.mutable_offer()->mutable_bundle());

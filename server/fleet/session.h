@@ -11,8 +11,9 @@
 
 #include "policy/base/loop.h"
 #include "policy/base/random.h"
-#include "proto/wire/channel.h"
+#include "proto/wire/stream/channel.h"
 #include "server/ingest/ingest.h"
+#include "server/rollout/exception_rollout.h"
 #include "server/rollout/lists_deltas.h"
 #include "server/rollout/rollout.h"
 #include "server/store/store.h"
@@ -44,6 +45,7 @@ struct Services {
   base::Random& random;
   ingest::Ingest& ingest;
   rollout::Rollout& rollout;
+  rollout::ExceptionRollout& exceptions;
   base::Executor& reader;  // runs `queries`
   store::Queries& queries;
   rollout::ListsDeltas& lists_deltas;  // on `reader`, as `queries`
@@ -85,9 +87,11 @@ class Session final : public wire::ServerListener {
   // Sends the challenge.
   void Start();
 
-  // Offers the roots after the agent's own, then the current policy unless the agent has it. Only
-  // when ready; true when the policy was sent.
+  // Offers the roots after the agent's own, then exceptions of the fleet and the current policy
+  // unless the agent has them. Only when ready; true when exceptions or policy were sent.
   bool Offer();
+  // Sends a set of exceptions of this endpoint, when ready.
+  void SendExceptions(const store::ExceptionSetRecord& exceptions);
 
   // Says why, ignores the peer from now on, and closes soon.
   void Refuse(RefusalReason reason, const std::string& message);
@@ -112,6 +116,8 @@ class Session final : public wire::ServerListener {
     std::optional<model::Sha256> manifest;
     std::string policy_line;
     std::uint64_t root_version = 0;
+    std::uint64_t fleet_exceptions_version = 0;
+    std::uint64_t endpoint_exceptions_version = 0;
     store::MachineFacts machine;
   };
   // A piece of a part, or what leads from a part that the agent has to it.
@@ -137,6 +143,8 @@ class Session final : public wire::ServerListener {
   void OnLookedUp(base::Result<Lookup> lookup);
   void Welcome(const Lookup& lookup);
   void OfferRoots();
+  bool OfferFleetExceptions();
+  void OfferOwnExceptions();
 
   void OnBatch(const v1::SealedBatch& frame);
   void OnOutcome(const ingest::Outcome& outcome);

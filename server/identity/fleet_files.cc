@@ -7,6 +7,7 @@
 
 #include "policy/base/bytes.h"
 #include "policy/base/limits.h"
+#include "proto/wire/exceptions.h"
 #include "third_party/openssl/certificate.h"
 #include "third_party/posix/files.h"
 #include "weighmaster/v1/trust.pb.h"
@@ -38,6 +39,7 @@ struct NewKeys {
   PrivateKey ack;
   PrivateKey root;
   PrivateKey policy;
+  PrivateKey exceptions;
 };
 
 Result<NewKeys> MakeKeys() {
@@ -46,7 +48,9 @@ Result<NewKeys> MakeKeys() {
   WM_ASSIGN_OR_RETURN(PrivateKey ack, PrivateKey::Generate());
   WM_ASSIGN_OR_RETURN(PrivateKey root, PrivateKey::Generate());
   WM_ASSIGN_OR_RETURN(PrivateKey policy, PrivateKey::Generate());
-  return NewKeys{std::move(ca), std::move(tls), std::move(ack), std::move(root), std::move(policy)};
+  WM_ASSIGN_OR_RETURN(PrivateKey exceptions, PrivateKey::Generate());
+  return NewKeys{std::move(ca),   std::move(tls),    std::move(ack),
+                 std::move(root), std::move(policy), std::move(exceptions)};
 }
 
 Result<std::string> MakeSignedRoot(const NewKeys& keys, const std::string& fleet_id,
@@ -61,6 +65,7 @@ Result<std::string> MakeSignedRoot(const NewKeys& keys, const std::string& fleet
   };
   add(wire::kRoleRoot, keys.root);
   add(wire::kRolePolicy, keys.policy);
+  add(wire::kRoleExceptions, keys.exceptions);
   add(wire::kRoleServer, keys.ack);
   wire::SignedDocument document;
   document.bytes = wire::SerialiseRoot(root);
@@ -110,6 +115,7 @@ Status CreateFleet(const std::string& folder, const NewFleet& fleet, base::Rando
       {"/ack.key", keys.ack.ToPem()},
       {"/offline-keys/root.key", keys.root.ToPem()},
       {"/offline-keys/policy.key", keys.policy.ToPem()},
+      {"/offline-keys/exceptions.key", keys.exceptions.ToPem()},
       {kLastFile, signed_root},
   };
   for (const auto& [name, content] : files) {

@@ -19,8 +19,9 @@ namespace weighmaster::server::identity {
 //   root.signed                the root document
 //   offline-keys/root.key      signs the next root document
 //   offline-keys/policy.key    signs policy; weighctl needs it, the server never does
+//   offline-keys/exceptions.key  signs exceptions, likewise
 //
-// The two in offline-keys/ are meant to be moved away from the server.
+// Those in offline-keys/ are meant to be moved away from the server.
 struct FleetFiles {
   openssl::PrivateKey ca_key;
   std::string ca_pem;

@@ -17,7 +17,8 @@ constexpr model::Named<Permission> kNames[] = {
     {Permission::kCreateEnrolmentTokens, "create_enrolment_tokens"},
     {Permission::kPublishPolicy, "publish_policy"},
     {Permission::kManageAdminTokens, "manage_admin_tokens"},
-    {Permission::kReadAudit, "read_audit"}};
+    {Permission::kReadAudit, "read_audit"},
+    {Permission::kGrantExceptions, "grant_exceptions"}};
 
 struct Row {
   Permission permission;
@@ -35,6 +36,7 @@ constexpr Row kTable[] = {
     {Permission::kPublishPolicy, false, false, true, true},
     {Permission::kManageAdminTokens, false, false, false, true},
     {Permission::kReadAudit, false, false, false, true},
+    {Permission::kGrantExceptions, false, true, true, true},
 };
 static_assert(std::size(kTable) == kPermissions && std::size(kNames) == kPermissions);
 

@@ -18,8 +18,9 @@ enum class Permission : std::uint8_t {
   kPublishPolicy,
   kManageAdminTokens,
   kReadAudit,
+  kGrantExceptions,
 };
-inline constexpr int kPermissions = 8;
+inline constexpr int kPermissions = 9;
 
 // "read_inventory"
 std::string_view PermissionName(Permission permission);

@@ -198,6 +198,17 @@ Reactor* AdminService::GetPolicy(Context* context, const v1::GetPolicyRequest* r
   return Carry(*context, *request, *response);
 }
 
+Reactor* AdminService::ListExceptions(Context* context, const v1::ListExceptionsRequest* request,
+                                      v1::ListExceptionsResponse* response) {
+  return Carry(*context, *request, *response);
+}
+
+Reactor* AdminService::PublishExceptions(Context* context,
+                                         const v1::PublishExceptionsRequest* request,
+                                         v1::PublishExceptionsResponse* response) {
+  return Carry(*context, *request, *response);
+}
+
 Reactor* AdminService::ListFindings(Context* context, const v1::ListFindingsRequest* request,
                                     v1::ListFindingsResponse* response) {
   return Carry(*context, *request, *response);

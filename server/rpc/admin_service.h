@@ -37,6 +37,10 @@ class AdminService final : public v1::AdminService::CallbackService {
       Context* context, v1::PublishPolicyResponse* response) override;
   Reactor* GetPolicy(Context* context, const v1::GetPolicyRequest* request,
                      v1::GetPolicyResponse* response) override;
+  Reactor* ListExceptions(Context* context, const v1::ListExceptionsRequest* request,
+                          v1::ListExceptionsResponse* response) override;
+  Reactor* PublishExceptions(Context* context, const v1::PublishExceptionsRequest* request,
+                             v1::PublishExceptionsResponse* response) override;
   Reactor* ListFindings(Context* context, const v1::ListFindingsRequest* request,
                         v1::ListFindingsResponse* response) override;
   Reactor* RevokeEndpoint(Context* context, const v1::RevokeEndpointRequest* request,

@@ -13,7 +13,7 @@
 
 #include "policy/base/loop.h"
 #include "policy/base/time.h"
-#include "proto/wire/pipe.h"
+#include "proto/wire/stream/pipe.h"
 #include "server/rpc/calls.h"
 #include "server/rpc/peer_limit.h"
 #include "server/rpc/waiting_calls.h"

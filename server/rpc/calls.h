@@ -7,7 +7,7 @@
 
 #include "policy/base/result.h"
 #include "policy/model/digest.h"
-#include "proto/wire/channel.h"
+#include "proto/wire/stream/channel.h"
 #include "server/identity/peer.h"
 
 namespace weighmaster::v1 {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -36,6 +37,12 @@ class Queries {
   virtual base::Result<bool> HasPart(const model::Sha256& sha256) = 0;
   // NOT_FOUND when there is no such part; OUT_OF_RANGE past its end.
   virtual base::Result<PartPiece> ReadPart(const model::Sha256& sha256, std::uint64_t offset) = 0;
+
+  // The newest set of the endpoint, or of the fleet. NOT_FOUND when there is none.
+  virtual base::Result<ExceptionSetRecord> FindExceptions(
+      const std::optional<model::Id>& endpoint) = 0;
+  // The newest set of each scope, in the order in which they were published.
+  virtual base::Result<Page<ExceptionSetRecord>> ListExceptionSets(const PageQuery& page) = 0;
 
   virtual base::Result<Page<EndpointRow>> ListEndpoints(const PageQuery& page) = 0;
   // NOT_FOUND when there is no such endpoint.
@@ -98,6 +105,9 @@ class Store {
   // FAILED_PRECONDITION: the version is not above the newest, the floor would sink, or a part is
   // missing. The same bundle again is fine. That it is signed is the caller's to know.
   virtual base::Status Publish(const NewBundle& bundle) = 0;
+  // ABORTED: the version is not the one after the newest of its scope, since somebody else has
+  // published one meanwhile. NOT_FOUND: there is no such endpoint. The same set again is fine.
+  virtual base::Status PublishExceptions(const ExceptionSetRecord& exceptions) = 0;
 };
 
 }  // namespace weighmaster::server::store

@@ -12,6 +12,7 @@
 #include "policy/base/time.h"
 #include "policy/model/artifact.h"
 #include "policy/model/event.h"
+#include "policy/model/exception.h"
 #include "policy/model/path.h"
 #include "policy/model/sighting.h"
 #include "policy/model/verdict.h"
@@ -220,6 +221,13 @@ struct StoredBundle {
   base::WallTime published;
   std::uint64_t endpoints_in_force = 0;
   std::uint64_t endpoints_total = 0;  // not revoked
+};
+
+// A set of exceptions as it was published.
+struct ExceptionSetRecord {
+  wire::SignedDocument document;
+  model::ExceptionSet set;  // of the document
+  base::WallTime published;
 };
 
 // A piece of a part, at most limits::kPartChunkBytes.

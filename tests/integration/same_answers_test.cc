@@ -223,13 +223,26 @@ class SameAnswersTest : public testing::Test {
     return AsJson(publication);
   }
 
+  Json Exceptions() {
+    const auto key =
+        Must(openssl::PrivateKey::FromFile(api_.folder_ / "fleet/offline-keys/exceptions.key"));
+    model::ExceptionSet set = MakeExceptionSet(1, {});
+    set.fleet_id = Must(api_.queries_->Fleet()).fleet_id;
+    set.endpoint = TestId(1);
+    wire::SignedDocument document{wire::SerialiseExceptions(set), {}};
+    WM_CHECK(wire::Sign(document, wire::kDomainExceptions, key));
+    v1::PublishExceptionsRequest request;
+    wire::ToProto(document, *request.mutable_signed_exceptions());
+    return AsJson(request);
+  }
+
   BothPorts ports_;
   ServedApi& api_ = ports_.api_;
   std::unique_ptr<grpc::GenericStub> stub_;
 };
 
 // The first of each method goes well for whoever may call it; the others are refused.
-std::map<std::string, std::vector<Json>> Samples(const Json& publication,
+std::map<std::string, std::vector<Json>> Samples(const Json& publication, const Json& exceptions,
                                                  const std::string& token_id) {
   const std::string nobody(32, '0');
   const std::string endpoint = TestId(1).ToHex();
@@ -255,6 +268,9 @@ std::map<std::string, std::vector<Json>> Samples(const Json& publication,
         {{"uses", 1}, {"valid_for_ms", "9223372036854775807"}}}},
       {"PublishPolicy", {publication, no_policy, no_signature, Json::object()}},
       {"GetPolicy", {{{"version", "1"}}, {{"version", "18446744073709551615"}}}},
+      {"ListExceptions",
+       {{{"page_size", 1}}, {{"scope", "x"}}, {{"page_token", "p1.0"}}, {{"page_size", 1001}}}},
+      {"PublishExceptions", {exceptions, Json::object()}},
       {"ListFindings", {{{"include_resolved", true}}, no_token}},
       {"RevokeEndpoint",
        {{{"endpoint_id", endpoint}, {"reason", "lost"}},
@@ -279,7 +295,7 @@ TEST_F(SameAnswersTest, OfEveryMethodForEveryRole) {
   const auto spare = server::identity::MakeAdminToken("spare", server::store::AdminRole::kViewer,
                                                       ports_.clock_.Now(), {}, api_.random_);
   ASSERT_TRUE(api_.store_->AddAdminToken(spare.record).has_value());
-  const auto samples = Samples(Publication(), spare.record.id.ToHex());
+  const auto samples = Samples(Publication(), Exceptions(), spare.record.id.ToHex());
   std::vector<std::pair<std::string, server::store::AdminRole>> callers = {
       {api_.bearer_, server::store::AdminRole::kAdmin}};
   for (const auto role :
@@ -306,7 +322,7 @@ TEST_F(SameAnswersTest, OfEveryMethodForEveryRole) {
 }
 
 TEST_F(SameAnswersTest, OfEveryMethodForNobody) {
-  const auto samples = Samples(Json::object(), std::string(32, '1'));
+  const auto samples = Samples(Json::object(), Json::object(), std::string(32, '1'));
   std::string guessed = api_.bearer_;
   guessed[20] = guessed[20] == 'A' ? 'B' : 'A';
   ports_.Beside([&] {

@@ -49,11 +49,11 @@ class ServedApi {
     // The port is known only once a server listens.
     authority_.emplace(loop_, clock_, random_, std::move(files), "127.0.0.1:1", writer_, *store_,
                        reader_, *queries_);
-    fleet_.emplace(server::fleet::Services{loop_, clock_, random_, ingest_, rollout_, reader_,
-                                           *queries_, lists_deltas_, writer_, *store_,
+    fleet_.emplace(server::fleet::Services{loop_, clock_, random_, ingest_, rollout_, exceptions_,
+                                           reader_, *queries_, lists_deltas_, writer_, *store_,
                                            *acknowledger_, model::Id{{1}}});
-    admin_.emplace(loop_, *authority_, administrators_, *fleet_, rollout_, reader_, *queries_,
-                   "test");
+    admin_.emplace(loop_, *authority_, administrators_, *fleet_, rollout_, exceptions_, reader_,
+                   *queries_, "test");
     dispatch_.emplace(clock_, administrators_, audit_, *admin_);
   }
 
@@ -81,6 +81,7 @@ class ServedApi {
   asio::ThreadPool reader_{1, "queries"};
   server::ingest::Ingest ingest_{loop_, clock_, random_, pool_, writer_, *store_};
   server::rollout::Rollout rollout_{loop_, clock_, pool_, writer_, *store_};
+  server::rollout::ExceptionRollout exceptions_{loop_, clock_, pool_, writer_, *store_, rollout_};
   std::optional<server::identity::Authority> authority_;
   std::optional<openssl::PrivateKey> acknowledger_;
   std::optional<server::fleet::Fleet> fleet_;

@@ -79,6 +79,9 @@ class FailingStore final : public server::store::Store {
   base::Status RecordContacts(std::span<const server::store::Contact> contacts) override {
     return real_.RecordContacts(contacts);
   }
+  base::Status PublishExceptions(const server::store::ExceptionSetRecord& exceptions) override {
+    return real_.PublishExceptions(exceptions);
+  }
   base::Status Publish(const server::store::NewBundle& bundle) override {
     return real_.Publish(bundle);
   }

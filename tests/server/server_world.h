@@ -84,10 +84,12 @@ class ServerWorld {
   std::unique_ptr<server::store::Queries> queries_ = std::move(sqlite_->OpenQueries()).value();
   server::ingest::Ingest ingest_{loop_, loop_, random_, executor_, executor_, *store_};
   server::rollout::Rollout rollout_{loop_, loop_, executor_, executor_, *store_};
+  server::rollout::ExceptionRollout exceptions_{loop_,     loop_,   executor_,
+                                                executor_, *store_, rollout_};
   server::rollout::ListsDeltas lists_deltas_{*queries_};
-  server::fleet::Fleet fleet_{
-      server::fleet::Services{loop_, loop_, random_, ingest_, rollout_, executor_, *queries_,
-                              lists_deltas_, executor_, *store_, ServerKey(), TestId(0x11)}};
+  server::fleet::Fleet fleet_{server::fleet::Services{
+      loop_, loop_, random_, ingest_, rollout_, exceptions_, executor_, *queries_, lists_deltas_,
+      executor_, *store_, ServerKey(), TestId(0x11)}};
 };
 
 }  // namespace weighmaster::tests

@@ -7,7 +7,7 @@
 
 #include "policy/base/loop.h"
 #include "policy/base/random.h"
-#include "proto/wire/channel.h"
+#include "proto/wire/stream/channel.h"
 
 namespace weighmaster::sim {
 

@@ -16,7 +16,7 @@
 #include "agent/sensors/observation.h"
 #include "agent/sync/session.h"
 #include "policy/base/random.h"
-#include "proto/wire/channel.h"
+#include "proto/wire/stream/channel.h"
 #include "proto/wire/trust.h"
 #include "tests/support/sim_loop.h"
 #include "third_party/openssl/key.h"

@@ -43,14 +43,18 @@ void SimServer::Start() {
       std::make_unique<server::ingest::Ingest>(loop_, loop_, random_, *pool_, *writer_, *store_);
   rollout_ = std::make_unique<server::rollout::Rollout>(loop_, loop_, *pool_, *writer_, *store_);
   Must(rollout_->Load(*queries_));
+  exceptions_ = std::make_unique<server::rollout::ExceptionRollout>(loop_, loop_, *pool_, *writer_,
+                                                                    *store_, *rollout_);
+  Must(exceptions_->Load(*queries_));
   lists_deltas_ = std::make_unique<server::rollout::ListsDeltas>(*queries_);
   fleet_ = std::make_unique<server::fleet::Fleet>(server::fleet::Services{
-      loop_, loop_, random_, *ingest_, *rollout_, *reader_, *queries_, *lists_deltas_, *writer_,
-      *store_, tests::ServerKey(), Must(queries_->Fleet()).lineage});
+      loop_, loop_, random_, *ingest_, *rollout_, *exceptions_, *reader_, *queries_, *lists_deltas_,
+      *writer_, *store_, tests::ServerKey(), Must(queries_->Fleet()).lineage});
 }
 
 void SimServer::Kill() {
   fleet_.reset();
+  exceptions_.reset();
   rollout_.reset();
   ingest_.reset();
   pool_.reset();

@@ -57,6 +57,7 @@ class SimServer {
   std::unique_ptr<ProcessExecutor> pool_;
   std::unique_ptr<server::ingest::Ingest> ingest_;
   std::unique_ptr<server::rollout::Rollout> rollout_;
+  std::unique_ptr<server::rollout::ExceptionRollout> exceptions_;
   std::unique_ptr<server::fleet::Fleet> fleet_;
 };
 

@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "policy/model/digest.h"
-#include "proto/wire/channel.h"
 #include "proto/wire/seal.h"
+#include "proto/wire/stream/channel.h"
 #include "proto/wire/trust.h"
 #include "tests/support/sim_loop.h"
 #include "third_party/openssl/key.h"

@@ -10,7 +10,7 @@
 #include "agent/sync/grpc/connect_failure.h"
 #include "agent/sync/grpc/grpc_channel.h"
 #include "policy/base/check.h"
-#include "proto/wire/pipe.h"
+#include "proto/wire/stream/pipe.h"
 #include "weighmaster/v1/sync.grpc.pb.h"
 
 namespace weighmaster::agent::sync {

@@ -6,7 +6,7 @@
 #include "agent/sync/enrolment_client.h"
 #include "policy/base/loop.h"
 #include "policy/base/time.h"
-#include "proto/wire/channel.h"
+#include "proto/wire/stream/channel.h"
 
 namespace weighmaster::agent::sync {
 

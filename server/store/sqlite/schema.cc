@@ -245,7 +245,19 @@ CREATE TABLE audit (
 ) STRICT;
 )sql";
 
-constexpr std::string_view kSteps[] = {kVersion1, kVersion2, kVersion3};
+// `scope` is the endpoint's id, or nothing for the fleet.
+constexpr std::string_view kVersion4 = R"sql(
+CREATE TABLE exception_sets (
+  id INTEGER PRIMARY KEY,
+  scope BLOB NOT NULL,
+  version INTEGER NOT NULL,
+  signed_exceptions BLOB NOT NULL,
+  published_us INTEGER NOT NULL,
+  UNIQUE (scope, version)
+) STRICT;
+)sql";
+
+constexpr std::string_view kSteps[] = {kVersion1, kVersion2, kVersion3, kVersion4};
 
 }  // namespace
 

@@ -6,7 +6,9 @@
 
 #include "policy/base/limits.h"
 #include "proto/wire/convert.h"
+#include "proto/wire/exceptions.h"
 #include "server/store/sqlite/rows.h"
+#include "weighmaster/v1/exceptions.pb.h"
 #include "weighmaster/v1/trust.pb.h"
 #include "weighmaster/v1/values.pb.h"
 
@@ -158,6 +160,16 @@ Result<AuditEntry> ReadAuditEntry(const Statement& row) {
   entry.row.summary = row.Text(8);
   WM_ASSIGN_OR_RETURN(entry.digest, Stored(model::Sha256FromBytes(row.Blob(9)), "digest"));
   return entry;
+}
+
+Result<ExceptionSetRecord> ReadExceptionSet(const Statement& row) {
+  ExceptionSetRecord record;
+  WM_ASSIGN_OR_RETURN(const auto message, ParseColumn<v1::SignedExceptions>(row, 1, "exceptions"));
+  WM_ASSIGN_OR_RETURN(record.document, Stored(wire::FromProto(message), "exceptions"));
+  WM_ASSIGN_OR_RETURN(record.set,
+                      Stored(wire::ParseExceptions(record.document.bytes), "exceptions"));
+  record.published = Time(row, 2);
+  return record;
 }
 
 // The rows of a statement whose first column is the key and whose parameters are the key before and
@@ -320,6 +332,29 @@ Result<StoredBundle> SqliteQueries::FindBundle(std::uint64_t version) {
   bundle.endpoints_total = Number(count, 0);
   bundle.endpoints_in_force = Number(count, 1);
   return bundle;
+}
+
+Result<ExceptionSetRecord> SqliteQueries::FindExceptions(const std::optional<model::Id>& endpoint) {
+  WM_ASSIGN_OR_RETURN(
+      Statement find,
+      database_.Prepare("SELECT id, signed_exceptions, published_us FROM exception_sets "
+                        "WHERE scope = ? ORDER BY version DESC LIMIT 1"));
+  const base::ByteView scope = endpoint ? endpoint->view() : base::ByteView();
+  WM_ASSIGN_OR_RETURN(const bool found, find.Bind(scope).Step());
+  if (!found) return base::NotFound("there are no exceptions");
+  return ReadExceptionSet(find);
+}
+
+Result<Page<ExceptionSetRecord>> SqliteQueries::ListExceptionSets(const PageQuery& page) {
+  WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_));
+  WM_ASSIGN_OR_RETURN(
+      Statement rows,
+      database_.Prepare("SELECT id, signed_exceptions, published_us FROM exception_sets s "
+                        "WHERE id > ? AND version = (SELECT max(version) FROM exception_sets n "
+                        "WHERE n.scope = s.scope) ORDER BY id LIMIT ?"));
+  WM_ASSIGN_OR_RETURN(auto sets, ReadPage(rows, page, ReadExceptionSet));
+  WM_ASSIGN_OR_RETURN(sets.total, Count("SELECT count(DISTINCT scope) FROM exception_sets"));
+  return sets;
 }
 
 Result<bool> SqliteQueries::HasPart(const model::Sha256& sha256) {

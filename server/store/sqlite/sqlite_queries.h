@@ -30,6 +30,9 @@ class SqliteQueries final : public Queries {
   base::Result<StoredBundle> FindBundle(std::uint64_t version) override;
   base::Result<bool> HasPart(const model::Sha256& sha256) override;
   base::Result<PartPiece> ReadPart(const model::Sha256& sha256, std::uint64_t offset) override;
+  base::Result<ExceptionSetRecord> FindExceptions(
+      const std::optional<model::Id>& endpoint) override;
+  base::Result<Page<ExceptionSetRecord>> ListExceptionSets(const PageQuery& page) override;
   base::Result<Page<EndpointRow>> ListEndpoints(const PageQuery& page) override;
   base::Result<EndpointRow> GetEndpoint(const model::Id& id) override;
   base::Result<SightingPage> ListSightings(const SightingQuery& query) override;

@@ -8,6 +8,7 @@
 #include "server/store/sqlite/rows.h"
 #include "server/store/sqlite/schema.h"
 #include "server/store/sqlite/sqlite_queries.h"
+#include "weighmaster/v1/exceptions.pb.h"
 #include "weighmaster/v1/trust.pb.h"
 
 namespace weighmaster::server::store {
@@ -439,6 +440,47 @@ Status SqliteStore::Publish(const NewBundle& bundle) {
                         database_->Prepare("UPDATE fleet SET newest_policy = ?, floor = ?"));
     WM_RETURN_IF_ERROR(
         advance.Bind(Column(bundle.manifest.version)).Bind(Column(bundle.manifest.floor)).Run());
+  }
+  return transaction.Commit();
+}
+
+Status SqliteStore::PublishExceptions(const ExceptionSetRecord& exceptions) {
+  WM_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(*database_));
+  const model::ExceptionSet& set = exceptions.set;
+  v1::SignedExceptions message;
+  wire::ToProto(exceptions.document, message);
+  const std::string bytes = message.SerializeAsString();
+  const base::ByteView scope = set.endpoint ? set.endpoint->view() : base::ByteView();
+  if (set.endpoint) {
+    WM_ASSIGN_OR_RETURN(Statement find,
+                        database_->Prepare("SELECT 1 FROM endpoints WHERE endpoint_id = ?"));
+    WM_ASSIGN_OR_RETURN(const bool found, find.Bind(scope).Step());
+    if (!found) return base::NotFound("there is no endpoint " + set.endpoint->ToHex());
+  }
+  {
+    WM_ASSIGN_OR_RETURN(Statement find,
+                        database_->Prepare("SELECT version, signed_exceptions FROM exception_sets "
+                                           "WHERE scope = ? ORDER BY version DESC LIMIT 1"));
+    WM_ASSIGN_OR_RETURN(const bool found, find.Bind(scope).Step());
+    const std::uint64_t newest = found ? Number(find, 0) : 0;
+    if (found && newest == set.version && base::AsText(find.Blob(1)) == bytes) return {};
+    if (set.version != newest + 1) {
+      return base::Error(base::ErrorCode::kAborted,
+                         "the newest exceptions have version " + std::to_string(newest) +
+                             ", and these would be version " + std::to_string(set.version) +
+                             "; read them again and sign what comes after them");
+    }
+  }
+  {
+    WM_ASSIGN_OR_RETURN(
+        Statement add,
+        database_->Prepare("INSERT INTO exception_sets (scope, version, signed_exceptions, "
+                           "published_us) VALUES (?, ?, ?, ?)"));
+    WM_RETURN_IF_ERROR(add.Bind(scope)
+                           .Bind(Column(set.version))
+                           .Bind(base::AsBytes(bytes))
+                           .Bind(Column(exceptions.published))
+                           .Run());
   }
   return transaction.Commit();
 }

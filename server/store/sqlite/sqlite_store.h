@@ -41,6 +41,7 @@ class SqliteStore final : public Store {
   base::Status RecordFindings(std::span<const FindingChange> changes) override;
   base::Status RecordContacts(std::span<const Contact> contacts) override;
   base::Status Publish(const NewBundle& bundle) override;
+  base::Status PublishExceptions(const ExceptionSetRecord& exceptions) override;
 
  private:
   SqliteStore(std::string path, std::unique_ptr<sqlite::Database> database)

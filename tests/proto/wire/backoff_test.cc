@@ -1,4 +1,4 @@
-#include "proto/wire/backoff.h"
+#include "proto/wire/stream/backoff.h"
 
 #include <gtest/gtest.h>
 

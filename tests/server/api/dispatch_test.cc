@@ -35,6 +35,8 @@ const std::map<std::string, May> kTable = {
     {"CreateToken", {false, false, false, true}},
     {"PublishPolicy", {false, false, true, true}},
     {"GetPolicy", {true, true, true, true}},
+    {"ListExceptions", {true, true, true, true}},
+    {"PublishExceptions", {false, true, true, true}},
     {"ListFindings", {true, true, true, true}},
     {"RevokeEndpoint", {false, true, false, true}},
     {"CreateAdminToken", {false, false, false, true}},

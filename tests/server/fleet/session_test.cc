@@ -486,6 +486,45 @@ TEST_F(SessionTest, SendsWhatChangedOfTheListsToWhoHasOthers) {
   EXPECT_EQ(agent.refused(), v1::REFUSAL_REASON_PROTOCOL);
 }
 
+TEST_F(SessionTest, SendsExceptionsToWhomTheyAreForAndNewTo) {
+  world_.Enrol(2);
+  const auto publish = [&](std::uint64_t version, std::optional<model::Id> endpoint) {
+    model::ExceptionSet set = tests::MakeExceptionSet(version, {});
+    set.endpoint = endpoint;
+    bool published = false;
+    world_.exceptions_.Publish(tests::SignExceptions(set),
+                               [&](const auto& result) { published = result.has_value(); });
+    world_.loop_.RunReady();
+    EXPECT_TRUE(published);
+  };
+  constexpr auto kExceptions = ServerFrame::kExceptions;
+  ScriptedAgent one(world_, 1);
+  ScriptedAgent two(world_, 2);
+  one.SayHello();
+  two.SayHello();
+  world_.loop_.RunReady();
+  publish(1, tests::TestId(1));
+  EXPECT_EQ(one.Count(kExceptions), 1U);
+  EXPECT_EQ(two.Count(kExceptions), 0U);
+  publish(1, std::nullopt);
+  EXPECT_EQ(one.Count(kExceptions), 2U);
+  EXPECT_EQ(two.Count(kExceptions), 1U);
+
+  ScriptedAgent again(world_, 1);
+  again.SayHello();
+  world_.loop_.RunReady();
+  EXPECT_EQ(again.Count(kExceptions), 2U) << "it says that it has none";
+  ScriptedAgent knows(world_, 1);
+  v1::Hello hello = knows.Hello();
+  hello.set_fleet_exceptions_version(1);
+  hello.set_endpoint_exceptions_version(1);
+  knows.Say(hello, 11);
+  world_.loop_.RunReady();
+  EXPECT_EQ(knows.Count(kExceptions), 0U);
+  publish(2, tests::TestId(1));
+  EXPECT_EQ(knows.Count(kExceptions), 1U);
+}
+
 TEST_F(SessionTest, ABusyServerSaysSoInsteadOfLosingBatches) {
   ScriptedAgent agent(world_, 1);
   agent.SayHello();

@@ -58,7 +58,7 @@ TEST(FleetFiles, AreTheOwnersAloneAndNeverOverwritten) {
     EXPECT_EQ(status.st_mode & 0777U, entry.is_directory() ? 0700U : 0600U) << entry.path();
     files += entry.is_regular_file() ? 1 : 0;
   }
-  EXPECT_EQ(files, 8);
+  EXPECT_EQ(files, 9);
   EXPECT_TRUE(std::filesystem::exists(folder.folder() + "/offline-keys/policy.key"));
   base::SeededRandom random(2);
   const base::Status again = CreateFleet(folder.folder(), {{"localhost"}, {}, {}}, random);

@@ -1,4 +1,4 @@
-#include "proto/wire/pipe.h"
+#include "proto/wire/stream/pipe.h"
 
 #include <gtest/gtest.h>
 

@@ -708,6 +708,52 @@ TEST_P(StoreConformance, PublishesUpwardsOnlyAndNeverWithAPartMissing) {
   EXPECT_EQ(queries_->Fleet()->floor, 2U);
 }
 
+TEST_P(StoreConformance, KeepsTheExceptionsOfEachScopeOneAfterTheOther) {
+  const model::Id endpoint = Enrol(1);
+  const auto record = [](std::uint64_t version, std::optional<model::Id> scope,
+                         const std::string& reason) {
+    model::Exception exception;
+    exception.overrides = "default";
+    exception.reason = reason;
+    exception.expires = tests::kTestEpoch + std::chrono::hours(1);
+    ExceptionSetRecord made;
+    made.set = tests::MakeExceptionSet(version, {exception});
+    made.set.endpoint = scope;
+    made.document = tests::SignExceptions(made.set);
+    made.published = tests::kTestEpoch;
+    return made;
+  };
+  EXPECT_EQ(queries_->FindExceptions(endpoint).error().code(), base::ErrorCode::kNotFound);
+  EXPECT_TRUE(store_->PublishExceptions(record(1, endpoint, "a")).has_value());
+  EXPECT_TRUE(store_->PublishExceptions(record(1, std::nullopt, "fleet")).has_value());
+  const ExceptionSetRecord second = record(2, endpoint, "b");
+  EXPECT_TRUE(store_->PublishExceptions(second).has_value());
+  EXPECT_TRUE(store_->PublishExceptions(second).has_value()) << "the same once more";
+  for (const std::uint64_t version : {1, 2, 4}) {
+    EXPECT_EQ(store_->PublishExceptions(record(version, endpoint, "c")).error().code(),
+              base::ErrorCode::kAborted)
+        << version;
+  }
+  EXPECT_EQ(store_->PublishExceptions(record(1, tests::TestId(77), "d")).error().code(),
+            base::ErrorCode::kNotFound);
+  Reopen();
+  const auto found = queries_->FindExceptions(endpoint);
+  ASSERT_TRUE(found.has_value());
+  EXPECT_EQ(found->set, second.set);
+  EXPECT_EQ(found->document.bytes, second.document.bytes);
+  EXPECT_EQ(queries_->FindExceptions(std::nullopt)->set.exceptions[0].reason, "fleet");
+  PageQuery page{0, 1};
+  const auto first = queries_->ListExceptionSets(page);
+  ASSERT_EQ(first->rows.size(), 1U);
+  EXPECT_EQ(first->total, 2U);
+  EXPECT_EQ(first->rows[0].set.endpoint, std::nullopt);
+  page.after = first->next;
+  const auto last = queries_->ListExceptionSets(page);
+  ASSERT_EQ(last->rows.size(), 1U);
+  EXPECT_EQ(last->rows[0].set.version, 2U);
+  EXPECT_EQ(last->next, 0U);
+}
+
 TEST_P(StoreConformance, HandsOutAPartInPieces) {
   std::string part;
   for (int i = 0; part.size() < 600'000; ++i) part += std::to_string(i);

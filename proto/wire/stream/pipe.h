@@ -10,7 +10,7 @@
 #include "policy/base/check.h"
 #include "policy/base/limits.h"
 #include "policy/base/loop.h"
-#include "proto/wire/channel.h"
+#include "proto/wire/stream/channel.h"
 
 namespace weighmaster::wire {
 

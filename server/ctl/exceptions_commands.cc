@@ -1,0 +1,247 @@
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "policy/base/limits.h"
+#include "policy/report/table.h"
+#include "proto/wire/exceptions.h"
+#include "server/ctl/command.h"
+#include "third_party/openssl/key.h"
+#include "third_party/openssl/random.h"
+#include "third_party/posix/files.h"
+#include "weighmaster/v1/admin.pb.h"
+#include "weighmaster/v1/exceptions.pb.h"
+
+namespace weighmaster::server::ctl {
+namespace {
+
+constexpr std::string_view kFleetScope = "fleet";
+// Of a digest in a table.
+constexpr std::size_t kShownDigits = 12;
+
+// The set that is to be published next: what holds now, of the scope that was asked for.
+struct NextSet {
+  Profile profile;
+  model::ExceptionSet set;
+};
+
+// Whoever signs answers for all of the set, so nothing is carried over that only the server vouches
+// for: it must be signed by this very key, or trusted by a root that the person has.
+base::Status CheckCarriedOver(const wire::SignedDocument& document, const openssl::PrivateKey& key,
+                              const std::string& root_path) {
+  if (!root_path.empty()) {
+    WM_ASSIGN_OR_RETURN(const std::string bytes,
+                        posix::ReadFile(root_path, base::limits::kMaxRootBytes));
+    v1::SignedRoot message;
+    if (!message.ParseFromString(bytes)) {
+      return base::InvalidArgument(root_path + " is no signed root document");
+    }
+    WM_ASSIGN_OR_RETURN(const wire::SignedDocument signed_root, wire::FromProto(message));
+    WM_ASSIGN_OR_RETURN(const wire::Root root, wire::VerifyRoot(signed_root));
+    WM_RETURN_IF_ERROR(wire::VerifyExceptions(document, root));
+    return {};
+  }
+  const model::Sha256 digest = wire::DomainDigest(wire::kDomainExceptions, document.bytes);
+  const openssl::PublicKey& own = key.public_key();
+  const bool is_ours = std::ranges::any_of(document.signatures, [&](const auto& signature) {
+    return signature.key_id == own.id() && own.Verify(digest, signature.signature);
+  });
+  if (is_ours) return {};
+  return base::FailedPrecondition(
+      "the exceptions that hold now were not signed by this key; look at them with \"exceptions "
+      "list\" and give the root document that you trust: --root FILE");
+}
+
+base::Result<NextSet> ReadNext(Context& context, const std::string& scope,
+                               const openssl::PrivateKey& key, const std::string& root_path) {
+  NextSet next;
+  if (scope != kFleetScope) {
+    WM_ASSIGN_OR_RETURN(next.set.endpoint, model::ParseId(scope));
+  }
+  WM_ASSIGN_OR_RETURN(next.profile, LoadProfile(context.profile_path));
+  AdminClient client(next.profile);
+  v1::GetFleetResponse fleet;
+  WM_RETURN_IF_ERROR(client.GetFleet({}, fleet));
+  v1::ListExceptionsRequest request;
+  request.set_scope(scope);
+  v1::ListExceptionsResponse response;
+  WM_RETURN_IF_ERROR(client.ListExceptions(request, response));
+  if (response.sets_size() > 0) {
+    WM_ASSIGN_OR_RETURN(const wire::SignedDocument document,
+                        wire::FromProto(response.sets(0).signed_exceptions()));
+    WM_RETURN_IF_ERROR(CheckCarriedOver(document, key, root_path));
+    const auto endpoint = next.set.endpoint;
+    WM_ASSIGN_OR_RETURN(next.set, wire::ParseExceptions(document.bytes));
+    if (next.set.endpoint != endpoint) {
+      return base::DataLoss("the server answered with the exceptions of another scope");
+    }
+  }
+  next.set.fleet_id = fleet.fleet_id();
+  next.set.issued = context.clock.Now();
+  ++next.set.version;
+  std::erase_if(next.set.exceptions, [&](const model::Exception& exception) {
+    return exception.expires <= next.set.issued;
+  });
+  return next;
+}
+
+base::Result<v1::PublishExceptionsResponse> SignAndPublish(NextSet next,
+                                                           const openssl::PrivateKey& key) {
+  wire::SignedDocument document;
+  document.bytes = wire::SerialiseExceptions(next.set);
+  WM_RETURN_IF_ERROR(wire::ParseExceptions(document.bytes));
+  WM_RETURN_IF_ERROR(wire::Sign(document, wire::kDomainExceptions, key));
+  v1::PublishExceptionsRequest request;
+  wire::ToProto(document, *request.mutable_signed_exceptions());
+  v1::PublishExceptionsResponse response;
+  WM_RETURN_IF_ERROR(AdminClient(std::move(next.profile)).PublishExceptions(request, response));
+  return response;
+}
+
+base::Result<model::Exception> ReadException(const Arguments& arguments, base::WallTime now) {
+  model::Exception exception;
+  exception.of_weights = arguments.Has("weights");
+  if (arguments.Has("sha256") == exception.of_weights) {
+    return base::InvalidArgument("name one file by --sha256, or its weights by --weights");
+  }
+  WM_ASSIGN_OR_RETURN(
+      exception.digest,
+      model::ParseSha256(arguments.Value(exception.of_weights ? "weights" : "sha256")));
+  exception.user = arguments.Value("user");
+  exception.overrides = arguments.Value("overrides");
+  exception.reason = arguments.Value("reason");
+  if (exception.overrides.empty() || exception.reason.empty()) {
+    return base::InvalidArgument(
+        "say with --overrides what is overridden (the rule that \"why\" or the inventory names, "
+        "denied or default), and with --reason why");
+  }
+  if (exception.overrides == "blocked") {
+    return base::InvalidArgument("nothing overrides the blocked list; publish a policy without it");
+  }
+  WM_ASSIGN_OR_RETURN(const base::Duration valid_for,
+                      arguments.Duration("for", std::chrono::hours(24)));
+  exception.expires = now + valid_for;
+  openssl::SystemRandom random;
+  random.Fill(exception.id.bytes);
+  return exception;
+}
+
+// Whose exceptions: an endpoint's, or the fleet's, which are for one user.
+base::Result<std::string> ReadScope(const Arguments& arguments) {
+  if (arguments.Has("endpoint")) return arguments.Value("endpoint");
+  if (arguments.Has("user")) return std::string(kFleetScope);
+  return base::InvalidArgument("say who may: --endpoint ID, or --user NAME on every endpoint");
+}
+
+base::Result<openssl::PrivateKey> ReadKey(const Arguments& arguments) {
+  if (!arguments.Has("key")) {
+    return base::InvalidArgument("--key FILE is missing: a private key of the role \"exceptions\"");
+  }
+  return openssl::PrivateKey::FromFile(arguments.Value("key"));
+}
+
+base::Result<ExitCode> Grant(Context& context, const Arguments& arguments) {
+  WM_ASSIGN_OR_RETURN(const std::string scope, ReadScope(arguments));
+  WM_ASSIGN_OR_RETURN(model::Exception exception, ReadException(arguments, context.clock.Now()));
+  WM_ASSIGN_OR_RETURN(const openssl::PrivateKey key, ReadKey(arguments));
+  WM_ASSIGN_OR_RETURN(NextSet next, ReadNext(context, scope, key, arguments.Value("root")));
+  next.set.exceptions.push_back(exception);
+  WM_ASSIGN_OR_RETURN(const v1::PublishExceptionsResponse published,
+                      SignAndPublish(std::move(next), key));
+  context.out << exception.id.ToHex() << "\n";
+  context.err << "Granted until " << TimeCell(base::ToMicroseconds(exception.expires))
+              << "; sent to " << published.endpoints_offered() << " connected endpoints.\n";
+  return ExitCode::kOk;
+}
+
+base::Result<ExitCode> Revoke(Context& context, const Arguments& arguments) {
+  const std::string scope = arguments.Value("endpoint", kFleetScope);
+  WM_ASSIGN_OR_RETURN(const model::Id id, model::ParseId(arguments.Positional(0)));
+  WM_ASSIGN_OR_RETURN(const openssl::PrivateKey key, ReadKey(arguments));
+  WM_ASSIGN_OR_RETURN(NextSet next, ReadNext(context, scope, key, arguments.Value("root")));
+  const auto taken = std::erase_if(
+      next.set.exceptions, [&](const model::Exception& exception) { return exception.id == id; });
+  if (taken == 0) {
+    return base::NotFound(
+        "there is no such exception, or it has ended; an endpoint's are asked "
+        "for with --endpoint");
+  }
+  WM_ASSIGN_OR_RETURN(const v1::PublishExceptionsResponse published,
+                      SignAndPublish(std::move(next), key));
+  context.out << "Taken back; sent to " << published.endpoints_offered()
+              << " connected endpoints.\n";
+  return ExitCode::kOk;
+}
+
+void AddRow(const v1::PublishedExceptions& set, const v1::GrantedException& exception,
+            report::Table& table) {
+  const bool by_weights = !exception.weights_digest().empty();
+  const std::string digest =
+      (by_weights ? exception.weights_digest() : exception.sha256()).substr(0, kShownDigits);
+  table.AddRow({set.endpoint_id().empty() ? std::string(kFleetScope) : set.endpoint_id(),
+                exception.exception_id(), by_weights ? "weights:" + digest : digest,
+                exception.user(), exception.overrides(), TimeCell(exception.expires_time_us()),
+                exception.reason()});
+}
+
+base::Result<ExitCode> List(Context& context, const Arguments& arguments) {
+  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile_path));
+  AdminClient client(std::move(profile));
+  report::Table table(
+      {{"ENDPOINT"}, {"EXCEPTION"}, {"DIGEST"}, {"USER"}, {"OVERRIDES"}, {"UNTIL"}, {"REASON"}});
+  const std::int64_t now = base::ToMicroseconds(context.clock.Now());
+  std::size_t rows = 0;
+  v1::ListExceptionsRequest request;
+  request.set_scope(arguments.Value("endpoint"));
+  v1::ListExceptionsResponse response;
+  do {
+    response.Clear();
+    WM_RETURN_IF_ERROR(client.ListExceptions(request, response));
+    for (const v1::PublishedExceptions& set : response.sets()) {
+      for (const v1::GrantedException& exception : set.exceptions()) {
+        if (exception.expires_time_us() <= now && !arguments.Has("all")) continue;
+        AddRow(set, exception, table);
+        ++rows;
+      }
+    }
+    request.set_page_token(response.next_page_token());
+  } while (!response.next_page_token().empty());
+  if (!table.empty()) context.out << table.ToString() << "\n";
+  context.out << rows << " exceptions.\n";
+  return ExitCode::kOk;
+}
+
+}  // namespace
+
+std::vector<Command> ExceptionsCommands() {
+  return {
+      {"exceptions grant",
+       "takes one file out of the reach of what it names, on an endpoint or for a user",
+       {},
+       {{"endpoint", "ID", "on this endpoint"},
+        {"user", "NAME", "only files of this user; without --endpoint, on every endpoint"},
+        {"sha256", "DIGEST", "the file"},
+        {"weights", "DIGEST", "every packing of these weights, instead of --sha256"},
+        {"overrides", "RULE", "the rule, denied or default"},
+        {"for", "TIME", "how long, at most 30d (24h)"},
+        {"reason", "TEXT", "why; the person at the endpoint reads it"},
+        {"key", "FILE", "a private key of the role \"exceptions\", PEM"},
+        {"root", "FILE", "the root that vouches for exceptions which another key signed"}},
+       Grant},
+      {"exceptions list",
+       "prints the exceptions that hold",
+       {},
+       {{"endpoint", "ID", "only this endpoint's; \"fleet\" for those of the fleet"},
+        {"all", "", "also those that have ended and were not replaced"}},
+       List},
+      {"exceptions revoke",
+       "takes an exception back",
+       {"EXCEPTION"},
+       {{"endpoint", "ID", "whose it is (the fleet's)"},
+        {"key", "FILE", "a private key of the role \"exceptions\", PEM"},
+        {"root", "FILE", "the root that vouches for exceptions which another key signed"}},
+       Revoke},
+  };
+}
+
+}  // namespace weighmaster::server::ctl

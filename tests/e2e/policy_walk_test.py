@@ -1,0 +1,126 @@
+"""A policy over its life: suggested, wrong, mended, tested, signed away from the server, in force, changed by one digest,
+excepted from, and taken back."""
+
+import os
+import re
+import shutil
+import unittest
+
+import fleet
+import signed_events
+
+
+class PolicyWalk(fleet.EndToEnd):
+    def setUp(self):
+        super().setUp()
+        self.models = self.make_samples()
+        self.fleet = self.make_fleet()
+        self.agent = self.fleet.add_agent([self.models])
+        fleet.wait_for(self.all_verified, "the inventory of the samples")
+        # The machine that signs: it has the keys, and never speaks to the server.
+        self.offline = self.make_folder("offline")
+        shutil.move(os.path.join(self.fleet.data, "offline-keys"), os.path.join(self.offline, "keys"))
+        self.fleet_id = re.search("fleet ([0-9a-f]{32})", self.login()).group(1)
+        self.document = self.path("policy.yaml")
+
+    def login(self):
+        done = self.fleet.weighctl("login", "--server", self.fleet.address, "--ca-file", self.fleet.ca_file,
+                                   "--token-file", os.path.join(self.fleet.data, "admin.token"))
+        return (done.stdout + done.stderr).decode()
+
+    def all_verified(self):
+        rows = self.fleet.inventory()
+        return len(rows) == 7 and all(row["digest_state"] == "verified" for row in rows)
+
+    def edit(self, old, new):
+        with open(self.document, encoding="utf-8") as file:
+            text = file.read()
+        self.assertIn(old, text)
+        with open(self.document, "w", encoding="utf-8") as out:
+            out.write(text.replace(old, new, 1))
+
+    def sign_and_publish(self, version, floor):
+        bundle = self.path("bundle")
+        done = fleet.run(["weighctl", "policy", "sign", self.document, "--out", bundle, "--fleet", self.fleet_id,
+                          "--version", str(version), "--floor", str(floor),
+                          "--key", os.path.join(self.offline, "keys", "policy.key")],
+                         {"WEIGHCTL_PROFILE": os.path.join(self.offline, "no-profile")})
+        self.assertEqual(0, done.returncode, done.stderr)
+        self.fleet.ask("policy", "publish", bundle)
+        fleet.wait_for(lambda: signed_events.applied_versions(self.fleet.data)[-1:] == [version],
+                       f"the endpoint's signed word that version {version} is in force")
+
+    def verdicts(self):
+        return {name: row["verdict"] for name, row in self.fleet.by_name().items()}
+
+    def wait_for_verdict(self, name, verdict):
+        fleet.wait_for(lambda: self.verdicts()[name] == verdict, f"{verdict} of {name}")
+
+    def test_a_policy_lives(self):
+        self.fleet.ask("policy", "suggest", "--from-inventory", "--out", self.document)
+        self.edit("then: warn\n    message: This file can run", "then: denied\n    message: This file can run")
+        done = self.fleet.weighctl("policy", "lint", self.document)
+        self.assertEqual(1, done.returncode)
+        self.assertIn(b'known values: allow, warn, deny', done.stderr)
+        self.edit("then: denied", "then: deny")
+        self.assertIn("0 errors, 0 warnings", self.fleet.ask("policy", "lint", self.document))
+
+        with open(self.path("policy.test.yaml"), "w", encoding="utf-8") as out:
+            out.write("cases:\n"
+                      "- {name: danger, given: {risk: malformed}, expect: {verdict: allow, rule: dangerous}}\n")
+        done = self.fleet.weighctl("policy", "test", self.document)
+        self.assertEqual(1, done.returncode)
+        self.assertIn(b"the verdict is deny, not allow", done.stdout)
+        with open(self.path("policy.test.yaml"), "w", encoding="utf-8") as out:
+            out.write("cases:\n"
+                      "- {name: danger, given: {risk: malformed}, expect: {verdict: deny, rule: dangerous}}\n")
+        self.assertIn("1 of 1 cases pass", self.fleet.ask("policy", "test", self.document))
+
+        self.sign_and_publish(1, floor=0)
+        self.wait_for_verdict("downloaded-from-a-forum.bin", "deny")
+        allowed = [name for name, verdict in self.verdicts().items() if verdict == "allow"]
+        self.assertIn("novelist-nc.gguf", allowed)
+
+        # One digest less on the approved list.
+        before = self.path("before.yaml")
+        shutil.copy(self.document, before)
+        approved = self.path("policy-approved.txt")
+        shutil.copy(approved, self.path("before-approved.txt"))
+        with open(before, encoding="utf-8") as file:
+            text = file.read().replace("policy-approved.txt", "before-approved.txt")
+        with open(before, "w", encoding="utf-8") as out:
+            out.write(text)
+        digest = self.fleet.by_name()["novelist-nc.gguf"]["sha256"]
+        with open(approved, encoding="utf-8") as file:
+            lines = [line for line in file if not line.startswith(digest)]
+        with open(approved, "w", encoding="utf-8") as out:
+            out.writelines(lines)
+        self.edit("cc-by-nc-4.0", "mit")
+        changes = self.fleet.ask("policy", "diff", before, self.document)
+        self.assertIn("approved: 0 added, 1 removed", changes)
+        self.assertIn(digest, changes)
+        self.sign_and_publish(2, floor=1)
+        self.wait_for_verdict("novelist-nc.gguf", "warn")
+
+        # An exception, which ends with nobody there.
+        row = self.fleet.by_name()["novelist-nc.gguf"]
+        self.fleet.ask("exceptions", "grant", "--endpoint", row["endpoint_id"], "--sha256", digest, "--overrides",
+                       row["rule"], "--reason", "For the review of this week.", "--for", "12s", "--key",
+                       os.path.join(self.offline, "keys", "exceptions.key"))
+        self.wait_for_verdict("novelist-nc.gguf", "allow")
+        self.fleet.server.stop()
+        path = os.path.join(self.models, "novelist-nc.gguf")
+        fleet.wait_for(lambda: b"verdict       warn" in self.agent.weighmaster("why", path).stdout,
+                       "the end of the exception, offline")
+        self.fleet.start()
+        self.wait_for_verdict("novelist-nc.gguf", "warn")
+
+        # Back to what version 1 said: its text, under a higher number.
+        shutil.copy(before, self.document)
+        self.sign_and_publish(3, floor=2)
+        self.wait_for_verdict("novelist-nc.gguf", "allow")
+        self.assertEqual([1, 2, 3], signed_events.applied_versions(self.fleet.data))
+
+
+if __name__ == "__main__":
+    unittest.main()
