@@ -309,8 +309,8 @@ inline constexpr std::chrono::seconds kEnrolmentTimeout{30};
 // ----------------------------------------------------------------------------- Connections at
 // once. One more is closed unanswered.
 inline constexpr std::size_t kMaxRestConnections = 256;
-// Of these, connections of one address, and how often it may open one: a burst, then one an
-// interval. One more is closed unanswered, before the handshake.
+// Of these, connections of one address, and how often it may open one, or ask without a token that
+// is good: a burst, then one an interval. Past it a connection is closed.
 inline constexpr std::size_t kMaxRestConnectionsOfAddress = 64;
 inline constexpr int kRestConnectionBurst = 200;
 inline constexpr std::chrono::milliseconds kRestConnectionInterval{20};

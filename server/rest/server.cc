@@ -106,6 +106,10 @@ class Server::State : public std::enable_shared_from_this<State> {
   void Accept();
   void Stop();
   void Forget(Connection& connection);
+  // Whether this address may go on, whom nobody knows: it opens a connection, or asked something.
+  bool Admits(const std::string& peer) {
+    return strangers_.Take(peer, clock_.SinceBoot().since_boot) == base::Duration(0);
+  }
   std::size_t open_count() const { return open_.size(); }
 
   asio::AsioLoop& loop_;
@@ -123,7 +127,7 @@ class Server::State : public std::enable_shared_from_this<State> {
 
   std::map<Connection*, std::shared_ptr<Connection>> open_;
   std::map<std::string, std::size_t> open_of_;  // by LimitKey
-  base::RateLimit newcomers_{limits::kRestConnectionInterval, limits::kRestConnectionBurst,
+  base::RateLimit strangers_{limits::kRestConnectionInterval, limits::kRestConnectionBurst,
                              limits::kMaxLimitedPeers};  // by LimitKey
 };
 
@@ -157,6 +161,7 @@ class Server::State::Connection : public std::enable_shared_from_this<Connection
 
   void ReadHeader() {
     parser_.emplace();
+    known_ = false;
     parser_->header_limit(limits::kMaxRestHeaderBytes);
     parser_->body_limit(boost::none);  // known once the header is
     Limit(state_->options_.header_timeout);
@@ -189,6 +194,7 @@ class Server::State::Connection : public std::enable_shared_from_this<Connection
   }
 
   void ReadBody(Gateway::Admitted admitted) {
+    known_ = true;
     const std::size_t limit = admitted.body_limit_bytes;
     if (parser_->content_length().value_or(0) > limit) return Refuse(http::error::body_limit);
     parser_->body_limit(limit);
@@ -236,7 +242,8 @@ class Server::State::Connection : public std::enable_shared_from_this<Connection
 
   // `whole`: all of the request was read. Otherwise nothing that follows can be told apart from it.
   void Write(Answer answer, bool whole) {
-    const bool keep = whole && answer.status != 401 && parser_->get().keep_alive();
+    const bool keep = whole && answer.status != 401 && parser_->get().keep_alive() &&
+                      (known_ || state_->Admits(peer_));
     permit_ = std::move(answer.permit);
     response_.emplace();
     response_->version(11);
@@ -297,6 +304,7 @@ class Server::State::Connection : public std::enable_shared_from_this<Connection
   std::optional<http::request_parser<http::string_body>> parser_;
   std::optional<http::response<http::empty_body>> continue_;
   std::optional<Response> response_;
+  bool known_ = false;                  // whose request it is
   std::shared_ptr<const void> permit_;  // of the answer that is being written
 };
 
@@ -340,7 +348,7 @@ void Server::State::Take(Tcp::socket socket) {
   std::string key = identity::LimitKey(peer.address().to_string());
   std::size_t& open_of = open_of_[key];
   if (open_.size() >= options_.max_connections || open_of >= options_.max_connections_of_address ||
-      newcomers_.Take(key, clock_.SinceBoot().since_boot) > base::Duration(0)) {
+      !Admits(key)) {
     ++counts_.refused;
     if (open_of == 0) open_of_.erase(key);
     return;

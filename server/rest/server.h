@@ -16,8 +16,8 @@ class Gateway;
 
 // HTTP/1.1 over TLS 1.2 or newer, on a port of its own, in front of a Gateway. Whoever connects
 // costs at most a connection and a header until the Gateway knows who it is; every step has a time
-// limit, past which the connection is cut (limits::kRest…). Who is not known is answered, and then
-// cut off, so that guessing tokens costs connections, which are limited for each address.
+// limit, past which the connection is cut (limits::kRest…). Who is not known is answered, but only
+// so often from one address, and after a token that is not good the connection is closed.
 //
 // Loop-owned; loop, clock and gateway must outlive it. Going out of scope cuts all connections.
 class Server {

@@ -67,9 +67,8 @@ std::vector<std::string> Paths() {
   for (const std::string& text : Texts()) paths.push_back("/m/" + text);
   std::erase_if(paths,
                 [](const std::string& path) { return path.find('\0') != std::string::npos; });
-  for (const char* const bytes : {"\xff\xfe", "\xed\xa0\x80", "\xc0\xaf", "\xf4\x90\x80\x80",
-                                  "\x9b"
-                                  "31m"}) {
+  for (const char* const bytes :
+       {"\xff\xfe", "\xed\xa0\x80", "\xc0\xaf", "\xf4\x90\x80\x80", "\x9b[31m"}) {
     paths.push_back(std::string("/m/") + bytes);
   }
   paths.push_back("/m/" + std::string(limits::kMaxPathBytes - 3, '\x1b'));
