@@ -229,6 +229,14 @@ inline constexpr std::size_t kMaxAdminRequestBytes = 64 * kKiB;
 inline constexpr std::size_t kMaxAdminAnswerBytes = 128 * kMiB;
 inline constexpr std::size_t kMaxPageSize = 1'000;
 inline constexpr std::size_t kDefaultPageSize = 100;
+// What a list is asked by. Past any of these it is INVALID_ARGUMENT.
+inline constexpr std::size_t kMaxFilterBytes = 4 * kKiB;
+inline constexpr std::size_t kMaxFilterTerms = 64;
+inline constexpr std::size_t kMaxFilterDepth = 16;
+inline constexpr std::size_t kMaxOrderFields = 3;
+inline constexpr std::size_t kMaxPageTokenBytes = 48 * kKiB;
+// Rows that match a filter are counted up to here; a total beyond it is said to be at least this.
+inline constexpr std::size_t kMaxCountedRows = 10'000;
 // Batches committed in one transaction.
 inline constexpr std::size_t kMaxGroupCommit = 64;
 // Batches waiting for the store, over all endpoints, and their bytes. Past either, the stream that

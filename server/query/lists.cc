@@ -1,0 +1,154 @@
+#include "server/query/lists.h"
+
+#include <algorithm>
+
+namespace weighmaster::server::query {
+namespace {
+
+using enum FieldType;
+
+constexpr bool kOrders = true;
+constexpr bool kUnordered = false;
+constexpr bool kMayLack = true;
+constexpr bool kAlways = false;
+
+constexpr Choice kStates[] = {{"active", 1}, {"revoked", 2}, {"quarantined", 3}};
+constexpr Choice kOutcomes[] = {{"allow", 1}, {"warn", 2}, {"deny", 3}};
+constexpr Choice kBases[] = {{"verified", 1}, {"claimed", 2}, {"partial", 3}};
+constexpr Choice kFormats[] = {{"unknown", 0},     {"gguf", 1},   {"safetensors", 2},
+                               {"pytorch_zip", 3}, {"pickle", 4}, {"onnx", 5}};
+constexpr Choice kSeverities[] = {
+    {"info", 1}, {"low", 2}, {"medium", 3}, {"high", 4}, {"critical", 5}};
+constexpr Choice kDigestStates[] = {{"pending", 1}, {"claimed", 2}, {"verified", 3}, {"failed", 4}};
+constexpr Choice kFindingStates[] = {{"open", 1}, {"resolved", 2}};
+constexpr Choice kRoles[] = {{"viewer", 1}, {"responder", 2}, {"policy_author", 3}, {"admin", 4}};
+constexpr Choice kAuditOutcomes[] = {{"begun", 1}, {"done", 2}, {"failed", 3}, {"refused", 4}};
+
+constexpr Field kEndpointFields[] = {
+    {"endpoint_id", kId, kOrders, kAlways, "its id", {}},
+    {"hostname", kText, kOrders, kMayLack, "as the machine names itself", {}},
+    {"os", kText, kOrders, kMayLack, "operating system", {}},
+    {"agent_version", kText, kOrders, kMayLack, "version of the agent at its last contact", {}},
+    {"state", kChoice, kOrders, kAlways, "whether it is listened to", kStates},
+    {"enrolled_time", kTime, kOrders, kAlways, "when it enrolled", {}},
+    {"last_contact_time", kTime, kOrders, kMayLack, "when it last said something", {}},
+    {"clock_offset", kDuration, kOrders, kAlways, "the server's clock minus its own", {}},
+    {"policy_version", kNumber, kOrders, kAlways, "the policy in force; 0: none", {}},
+    {"sightings", kNumber, kOrders, kAlways, "models that are on it now", {}},
+    {"denied", kNumber, kOrders, kAlways, "of these, how many the policy denies", {}},
+    {"warned", kNumber, kOrders, kAlways, "of these, how many the policy warns of", {}},
+    {"events_stored", kNumber, kOrders, kAlways, "events of it that the server has", {}},
+    {"events_dropped", kNumber, kOrders, kAlways, "events that it had to drop at a limit", {}},
+};
+
+// Ordered by what has an index: there may be a million rows.
+constexpr Field kSightingFields[] = {
+    {"endpoint_id", kId, kUnordered, kAlways, "on which endpoint", {}},
+    {"hostname", kText, kUnordered, kMayLack, "name of that machine", {}},
+    {"path", kText, kOrders, kAlways, "the file, escaped for display", {}},
+    {"size", kNumber, kUnordered, kAlways, "bytes of the file", {}},
+    {"modified_time", kTime, kUnordered, kAlways, "the file's time of change", {}},
+    {"owner", kText, kUnordered, kMayLack, "name of the file's owner", {}},
+    {"format", kChoice, kUnordered, kAlways, "recognised by content", kFormats},
+    {"name", kText, kUnordered, kMayLack, "what the file calls itself", {}},
+    {"architecture", kText, kUnordered, kMayLack, "as the file says", {}},
+    {"license", kText, kUnordered, kMayLack, "as the file says", {}},
+    {"quantization", kText, kUnordered, kMayLack, "as the file says", {}},
+    {"parameters", kNumber, kUnordered, kMayLack, "as the file says", {}},
+    {"risk_severity", kChoice, kUnordered, kMayLack, "of its gravest risk", kSeverities},
+    {"digest_state", kChoice, kUnordered, kAlways, "where its digest stands", kDigestStates},
+    {"sha256", kDigest, kUnordered, kMayLack, "of the file, claimed or verified", {}},
+    {"verdict", kChoice, kUnordered, kMayLack, "what the policy says of it", kOutcomes},
+    {"rule", kText, kUnordered, kMayLack, "the rule or step that decided", {}},
+    {"basis", kChoice, kUnordered, kMayLack, "what the verdict rests on", kBases},
+    {"first_seen_time", kTime, kOrders, kAlways, "begin of the interval", {}},
+    {"last_change_time", kTime, kUnordered, kAlways, "when it last changed, or went", {}},
+    {"present", kFlag, kUnordered, kAlways, "whether it is there (at that moment)", {}},
+};
+
+constexpr Field kFindingFields[] = {
+    {"finding_id", kNumber, kOrders, kAlways, "its number", {}},
+    {"rule", kText, kOrders, kAlways, "what was found", {}},
+    {"endpoint_id", kId, kOrders, kAlways, "on which endpoint", {}},
+    {"hostname", kText, kOrders, kMayLack, "name of that machine", {}},
+    {"subject", kText, kOrders, kMayLack, "what it is about, e.g. a path", {}},
+    {"severity", kChoice, kOrders, kAlways, "how grave it is", kSeverities},
+    {"state", kChoice, kOrders, kAlways, "whether it is to be worked on", kFindingStates},
+    {"detail", kText, kUnordered, kMayLack, "a sentence", {}},
+    {"first_time", kTime, kOrders, kAlways, "first seen", {}},
+    {"last_time", kTime, kOrders, kAlways, "last seen", {}},
+    {"count", kNumber, kOrders, kAlways, "how many times", {}},
+};
+
+constexpr Field kAdminTokenFields[] = {
+    {"token_id", kId, kOrders, kAlways, "its id", {}},
+    {"name", kText, kOrders, kAlways, "whose it is, or what for", {}},
+    {"role", kChoice, kOrders, kAlways, "what it is there for", kRoles},
+    {"scope", kText, kOrders, kMayLack, "what it may see", {}},
+    {"created_time", kTime, kOrders, kAlways, "when it was made", {}},
+    {"created_by_token_id", kId, kOrders, kMayLack, "the token that made it", {}},
+    {"expires_time", kTime, kOrders, kMayLack, "when it expires", {}},
+    {"revoked_time", kTime, kOrders, kMayLack, "when it was revoked", {}},
+};
+
+constexpr Field kAuditFields[] = {
+    {"number", kNumber, kOrders, kAlways, "from 1, without a gap", {}},
+    {"time", kTime, kOrders, kAlways, "when the row was written", {}},
+    {"token_id", kId, kOrders, kAlways, "whose call it was", {}},
+    {"token_name", kText, kOrders, kMayLack, "the name of that token", {}},
+    {"method", kText, kOrders, kAlways, "what was called", {}},
+    {"outcome", kChoice, kOrders, kAlways, "how far it came", kAuditOutcomes},
+    {"begun_number", kNumber, kOrders, kAlways, "the row that began the call; 0: this one", {}},
+    {"code", kNumber, kOrders, kAlways, "the error's number; 0: none", {}},
+    {"summary", kText, kUnordered, kMayLack, "what was asked or answered", {}},
+};
+
+constexpr List kEndpoints{"endpoints", "the order of enrolment", false, kEndpointFields};
+constexpr List kSightings{"sightings", "the order in which they were first stored", false,
+                          kSightingFields};
+constexpr List kFindings{"findings", "newest first", true, kFindingFields};
+constexpr List kAdminTokens{"admin_tokens", "the order in which they were made", false,
+                            kAdminTokenFields};
+constexpr List kAuditEntries{"audit_entries", "oldest first", false, kAuditFields};
+constexpr const List* kLists[] = {&kEndpoints, &kSightings, &kFindings, &kAdminTokens,
+                                  &kAuditEntries};
+
+}  // namespace
+
+std::string_view FieldTypeName(FieldType type) {
+  switch (type) {
+    case kText:
+      return "text";
+    case kNumber:
+      return "number";
+    case kTime:
+      return "time";
+    case kDuration:
+      return "duration";
+    case kFlag:
+      return "flag";
+    case kChoice:
+      return "choice";
+    case kId:
+      return "id";
+    case kDigest:
+      return "digest";
+  }
+  return "unknown";
+}
+
+bool IsBytes(FieldType type) { return type == kText || type == kId || type == kDigest; }
+
+const List& Endpoints() { return kEndpoints; }
+const List& Sightings() { return kSightings; }
+const List& Findings() { return kFindings; }
+const List& AdminTokens() { return kAdminTokens; }
+const List& AuditEntries() { return kAuditEntries; }
+std::span<const List* const> Lists() { return kLists; }
+
+const Field* FindField(const List& list, std::string_view name) {
+  const auto found = std::ranges::find(list.fields, name, &Field::name);
+  return found == list.fields.end() ? nullptr : &*found;
+}
+
+}  // namespace weighmaster::server::query
