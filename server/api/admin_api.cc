@@ -4,6 +4,7 @@
 
 #include "policy/base/limits.h"
 #include "server/api/admin_values.h"
+#include "server/api/list_question.h"
 #include "server/fleet/fleet.h"
 #include "server/identity/administrators.h"
 #include "server/identity/authority.h"
@@ -17,9 +18,6 @@ namespace weighmaster::server::api {
 namespace {
 
 using base::Result;
-
-// Of exceptions that are no endpoint's.
-constexpr std::string_view kFleetScope = "fleet";
 
 // Takes the contents along.
 base::Result<rollout::Publication> ReadPublication(v1::Publication& request) {
@@ -38,6 +36,18 @@ base::Result<rollout::Publication> ReadPublication(v1::Publication& request) {
   }
   publication.text = std::move(*request.mutable_document());
   return publication;
+}
+
+// The interval that a question about sightings is asked of.
+template <typename Request>
+base::Status ReadMoment(const Request& request, store::SightingQuery& query) {
+  query.include_gone = request.include_gone();
+  if (request.as_of_time_us() == 0) return {};
+  if (request.include_gone()) {
+    return base::InvalidArgument("as_of_time_us and include_gone exclude each other");
+  }
+  query.as_of = base::WallTimeFromMicroseconds(request.as_of_time_us());
+  return {};
 }
 
 }  // namespace
@@ -84,21 +94,19 @@ void AdminApi::GetFleet(const identity::Caller&, const v1::GetFleetRequest&,
 void AdminApi::ListEndpoints(const identity::Caller&, const v1::ListEndpointsRequest& request,
                              Reply<v1::ListEndpointsResponse> reply) {
   using Rows = store::Page<store::EndpointRow>;
+  auto question = ReadQuestion(query::Endpoints(), request);
+  if (!question.has_value()) return reply(std::move(question).error());
   // Who is connected is the loop's to say, so the answer is put together there.
   store::Ask(
       reader_, loop_, alive_,
-      [&queries = queries_, request]() -> Result<Rows> {
-        WM_ASSIGN_OR_RETURN(const store::PageQuery page, ParsePage(request.page()));
-        return queries.ListEndpoints(page);
-      },
-      [this, reply = std::move(reply)](Result<Rows> rows) {
+      [&queries = queries_, page = question->page]() { return queries.ListEndpoints(page); },
+      [this, question = *question, reply = std::move(reply)](Result<Rows> rows) {
         if (!rows.has_value()) return reply(std::move(rows).error());
         v1::ListEndpointsResponse response;
         for (const store::EndpointRow& row : rows->rows) {
           ToProto(row, fleet_.IsConnected(row.id), *response.add_endpoints());
         }
-        response.set_next_page_token(PageToken(rows->next));
-        response.set_total(rows->total);
+        PutPage(question, *rows, response);
         reply(std::move(response));
       });
 }
@@ -123,17 +131,17 @@ void AdminApi::ListSightings(const identity::Caller&, const v1::ListSightingsReq
                              Reply<v1::ListSightingsResponse> reply) {
   Answer<v1::ListSightingsResponse>(
       std::move(reply), [request](store::Queries& queries) -> Result<v1::ListSightingsResponse> {
+        WM_ASSIGN_OR_RETURN(const ListQuestion question, ReadQuestion(query::Sightings(), request));
         store::SightingQuery query;
+        query.page = question.page;
         if (!request.endpoint_id().empty()) {
           WM_ASSIGN_OR_RETURN(query.endpoint, model::ParseId(request.endpoint_id()));
         }
-        query.include_gone = request.include_gone();
-        WM_ASSIGN_OR_RETURN(query.page, ParsePage(request.page()));
+        WM_RETURN_IF_ERROR(ReadMoment(request, query));
         WM_ASSIGN_OR_RETURN(const store::SightingPage page, queries.ListSightings(query));
         v1::ListSightingsResponse response;
         for (const store::SightingRow& row : page.rows) ToProto(row, *response.add_sightings());
-        response.set_next_page_token(PageToken(page.next));
-        response.set_total(page.total);
+        PutPage(question, page, response);
         ToProto(page.coverage, *response.mutable_coverage());
         return response;
       });
@@ -143,15 +151,15 @@ void AdminApi::Where(const identity::Caller&, const v1::WhereRequest& request,
                      Reply<v1::WhereResponse> reply) {
   Answer<v1::WhereResponse>(
       std::move(reply), [request](store::Queries& queries) -> Result<v1::WhereResponse> {
+        WM_ASSIGN_OR_RETURN(const ListQuestion question, ReadQuestion(query::Sightings(), request));
         store::SightingQuery query;
+        query.page = question.page;
         WM_ASSIGN_OR_RETURN(query.sha256, model::ParseSha256(request.sha256()));
-        query.include_gone = request.include_gone();
-        WM_ASSIGN_OR_RETURN(query.page, ParsePage(request.page()));
+        WM_RETURN_IF_ERROR(ReadMoment(request, query));
         WM_ASSIGN_OR_RETURN(const store::SightingPage page, queries.ListSightings(query));
         v1::WhereResponse response;
         for (const store::SightingRow& row : page.rows) ToProto(row, *response.add_sightings());
-        response.set_next_page_token(PageToken(page.next));
-        response.set_total(page.total);
+        PutPage(question, page, response);
         response.set_endpoints(page.endpoints);
         ToProto(page.coverage, *response.mutable_coverage());
         return response;
@@ -210,29 +218,14 @@ void AdminApi::GetPolicy(const identity::Caller&, const v1::GetPolicyRequest& re
 
 void AdminApi::ListExceptions(const identity::Caller&, const v1::ListExceptionsRequest& request,
                               Reply<v1::ListExceptionsResponse> reply) {
-  using Sets = store::Page<store::ExceptionSetRecord>;
   Answer<v1::ListExceptionsResponse>(
       std::move(reply), [request](store::Queries& queries) -> Result<v1::ListExceptionsResponse> {
-        Sets sets;
-        if (request.scope().empty()) {
-          WM_ASSIGN_OR_RETURN(const store::PageQuery page,
-                              ParsePage(request.page_size(), request.page_token()));
-          WM_ASSIGN_OR_RETURN(sets, queries.ListExceptionSets(page));
-        } else {
-          std::optional<model::Id> endpoint;
-          if (request.scope() != kFleetScope) {
-            WM_ASSIGN_OR_RETURN(endpoint, model::ParseId(request.scope()));
-          }
-          auto set = queries.FindExceptions(endpoint);
-          const bool is_none = !set.has_value() && set.error().code() == base::ErrorCode::kNotFound;
-          if (!set.has_value() && !is_none) return std::move(set).error();
-          if (!is_none) sets.rows.push_back(*std::move(set));
-          sets.total = sets.rows.size();
-        }
+        WM_ASSIGN_OR_RETURN(const ListQuestion question,
+                            ReadQuestion(query::Exceptions(), request));
+        WM_ASSIGN_OR_RETURN(const auto page, queries.ListExceptionSets(question.page));
         v1::ListExceptionsResponse response;
-        for (const store::ExceptionSetRecord& set : sets.rows) ToProto(set, *response.add_sets());
-        response.set_next_page_token(PageToken(sets.next));
-        response.set_total(sets.total);
+        for (const store::ExceptionSetRecord& set : page.rows) ToProto(set, *response.add_sets());
+        PutPage(question, page, response);
         return response;
       });
 }
@@ -260,13 +253,12 @@ void AdminApi::ListFindings(const identity::Caller&, const v1::ListFindingsReque
                             Reply<v1::ListFindingsResponse> reply) {
   Answer<v1::ListFindingsResponse>(
       std::move(reply), [request](store::Queries& queries) -> Result<v1::ListFindingsResponse> {
-        WM_ASSIGN_OR_RETURN(const store::PageQuery query, ParsePage(request.page()));
+        WM_ASSIGN_OR_RETURN(const ListQuestion question, ReadQuestion(query::Findings(), request));
         WM_ASSIGN_OR_RETURN(const auto page,
-                            queries.ListFindings(request.include_resolved(), query));
+                            queries.ListFindings(request.include_resolved(), question.page));
         v1::ListFindingsResponse response;
         for (const store::FindingRow& row : page.rows) ToProto(row, *response.add_findings());
-        response.set_next_page_token(PageToken(page.next));
-        response.set_total(page.total);
+        PutPage(question, page, response);
         return response;
       });
 }
@@ -311,13 +303,13 @@ void AdminApi::ListAdminTokens(const identity::Caller&, const v1::ListAdminToken
                                Reply<v1::ListAdminTokensResponse> reply) {
   Answer<v1::ListAdminTokensResponse>(
       std::move(reply), [request](store::Queries& queries) -> Result<v1::ListAdminTokensResponse> {
-        WM_ASSIGN_OR_RETURN(const store::PageQuery query,
-                            ParsePage(request.page_size(), request.page_token()));
-        WM_ASSIGN_OR_RETURN(const auto page, queries.ListAdminTokens(query));
+        WM_ASSIGN_OR_RETURN(const ListQuestion question,
+                            ReadQuestion(query::AdminTokens(), request));
+        WM_ASSIGN_OR_RETURN(const auto page, queries.ListAdminTokens(question.page));
         v1::ListAdminTokensResponse response;
-        for (const auto& row : page.rows) ToProto(row, *response.add_admin_tokens());
-        response.set_next_page_token(PageToken(page.next));
-        response.set_total(page.total);
+        for (const store::AdminTokenRecord& row : page.rows)
+          ToProto(row, *response.add_admin_tokens());
+        PutPage(question, page, response);
         return response;
       });
 }
@@ -326,13 +318,12 @@ void AdminApi::ListAuditEntries(const identity::Caller&, const v1::ListAuditEntr
                                 Reply<v1::ListAuditEntriesResponse> reply) {
   Answer<v1::ListAuditEntriesResponse>(
       std::move(reply), [request](store::Queries& queries) -> Result<v1::ListAuditEntriesResponse> {
-        WM_ASSIGN_OR_RETURN(const store::PageQuery query,
-                            ParsePage(request.page_size(), request.page_token()));
-        WM_ASSIGN_OR_RETURN(const auto page, queries.ListAuditEntries(query));
+        WM_ASSIGN_OR_RETURN(const ListQuestion question,
+                            ReadQuestion(query::AuditEntries(), request));
+        WM_ASSIGN_OR_RETURN(const auto page, queries.ListAuditEntries(question.page));
         v1::ListAuditEntriesResponse response;
         for (const store::AuditEntry& row : page.rows) ToProto(row, *response.add_entries());
-        response.set_next_page_token(PageToken(page.next));
-        response.set_total(page.total);
+        PutPage(question, page, response);
         return response;
       });
 }

@@ -1,45 +1,9 @@
 #include "server/api/admin_values.h"
 
-#include <charconv>
-#include <string_view>
-
-#include "policy/base/limits.h"
 #include "proto/wire/convert.h"
 #include "weighmaster/v1/admin.pb.h"
 
 namespace weighmaster::server::api {
-namespace {
-
-constexpr std::string_view kPagePrefix = "p1.";
-
-}  // namespace
-
-base::Result<store::PageQuery> ParsePage(const v1::PageRequest& page) {
-  return ParsePage(page.page_size(), page.page_token());
-}
-
-base::Result<store::PageQuery> ParsePage(std::uint32_t size, std::string_view token) {
-  store::PageQuery query;
-  if (size > base::limits::kMaxPageSize) {
-    return base::InvalidArgument("a page has at most " +
-                                 std::to_string(base::limits::kMaxPageSize) + " rows");
-  }
-  query.size = size;
-  if (token.empty()) return query;
-  const auto refused = base::InvalidArgument("page_token is not one that this server made");
-  if (!token.starts_with(kPagePrefix)) return refused;
-  token.remove_prefix(kPagePrefix.size());
-  const auto [end, error] = std::from_chars(token.data(), token.data() + token.size(), query.after);
-  if (error != std::errc() || end != token.data() + token.size() || query.after == 0) {
-    return refused;
-  }
-  return query;
-}
-
-std::string PageToken(std::uint64_t next) {
-  return next == 0 ? std::string() : std::string(kPagePrefix) + std::to_string(next);
-}
-
 void ToProto(const store::EndpointRow& row, bool connected, v1::Endpoint& out) {
   out.set_endpoint_id(row.id.ToHex());
   out.set_hostname(row.machine.hostname);

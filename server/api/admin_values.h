@@ -1,10 +1,5 @@
 #pragma once
 
-#include <cstdint>
-#include <string>
-#include <string_view>
-
-#include "policy/base/result.h"
 #include "server/store/values.h"
 
 namespace weighmaster::v1 {
@@ -13,7 +8,6 @@ class AuditEntry;
 class Endpoint;
 class Finding;
 class FleetCoverage;
-class PageRequest;
 class PublishedExceptions;
 class StoredSighting;
 }  // namespace weighmaster::v1
@@ -21,11 +15,6 @@ class StoredSighting;
 namespace weighmaster::server::api {
 
 // The store's values as the API's messages. Ids and digests are lower-case hexadecimal.
-
-// "" begins; INVALID_ARGUMENT for a token that PageToken did not make.
-base::Result<store::PageQuery> ParsePage(std::uint32_t size, std::string_view token);
-base::Result<store::PageQuery> ParsePage(const v1::PageRequest& page);
-std::string PageToken(std::uint64_t next);
 
 void ToProto(const store::EndpointRow& row, bool connected, v1::Endpoint& out);
 void ToProto(const store::SightingRow& row, v1::StoredSighting& out);

@@ -6,6 +6,7 @@
 
 #include "policy/report/table.h"
 #include "server/ctl/command.h"
+#include "server/ctl/listing.h"
 #include "weighmaster/v1/admin.pb.h"
 
 namespace weighmaster::server::ctl {
@@ -61,23 +62,26 @@ std::string StateCell(const v1::AdminToken& token, base::WallTime now) {
   return expired ? "expired" : "good";
 }
 
-base::Result<ExitCode> List(Context& context, const Arguments&) {
+base::Result<ExitCode> List(Context& context, const Arguments& arguments) {
   WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile_path));
   AdminClient client(std::move(profile));
   report::Table table({{"TOKEN"}, {"NAME"}, {"ROLE"}, {"STATE"}, {"MADE"}, {"EXPIRES"}});
-  v1::ListAdminTokensRequest request;
-  v1::ListAdminTokensResponse response;
-  do {
-    response.Clear();
-    WM_RETURN_IF_ERROR(client.ListAdminTokens(request, response));
-    for (const v1::AdminToken& token : response.admin_tokens()) {
+  std::uint64_t shown = 0;
+  const auto tell = [&](const v1::ListAdminTokensResponse& page) -> base::Result<std::uint64_t> {
+    for (const v1::AdminToken& token : page.admin_tokens()) {
       table.AddRow({token.token_id(), token.name(), RoleCell(token.role()),
                     StateCell(token, context.clock.Now()), TimeCell(token.created_time_us()),
                     TimeCell(token.expires_time_us())});
     }
-    request.set_page_token(response.next_page_token());
-  } while (!response.next_page_token().empty());
-  context.out << table.ToString() << "\n" << response.total() << " tokens.\n";
+    const auto rows = static_cast<std::uint64_t>(page.admin_tokens_size());
+    shown += rows;
+    return rows;
+  };
+  WM_ASSIGN_OR_RETURN(const v1::ListAdminTokensResponse last,
+                      ForEachPage(client, arguments, v1::ListAdminTokensRequest(),
+                                  &AdminClient::ListAdminTokens, tell));
+  context.out << table.ToString() << "\n"
+              << TotalLine(shown, last.total(), last.total_is_least(), "tokens") << "\n";
   return ExitCode::kOk;
 }
 
@@ -120,7 +124,7 @@ std::vector<Command> AdminCommands() {
         {"scope", "LABELS", "must be empty today"},
         {"valid-for", "TIME", "how long it is good for: 36h, 90d (90d)"}},
        Create},
-      {"admin-tokens list", "lists administrators' tokens", {}, {}, List},
+      {"admin-tokens list", "lists administrators' tokens", {}, WithListOptions({}), List},
       {"admin-tokens revoke",
        "refuses an administrator's token from now on",
        {"TOKEN"},

@@ -6,6 +6,7 @@
 #include "policy/report/table.h"
 #include "proto/wire/audit.h"
 #include "server/ctl/command.h"
+#include "server/ctl/listing.h"
 #include "weighmaster/v1/admin.pb.h"
 
 namespace weighmaster::server::ctl {
@@ -13,20 +14,21 @@ namespace {
 
 using Align = report::Table::Align;
 
-base::Status ForEachEntry(Context& context,
-                          const std::function<base::Status(const v1::AuditEntry&)>& tell) {
+using Tell = std::function<base::Status(const v1::AuditEntry&)>;
+
+// The last page comes back.
+base::Result<v1::ListAuditEntriesResponse> ForEachEntry(Context& context,
+                                                        const Arguments& arguments,
+                                                        const Tell& tell) {
   WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile_path));
   AdminClient client(std::move(profile));
-  v1::ListAuditEntriesRequest request;
-  request.set_page_size(1'000);
-  v1::ListAuditEntriesResponse response;
-  do {
-    response.Clear();
-    WM_RETURN_IF_ERROR(client.ListAuditEntries(request, response));
-    for (const v1::AuditEntry& entry : response.entries()) WM_RETURN_IF_ERROR(tell(entry));
-    request.set_page_token(response.next_page_token());
-  } while (!response.next_page_token().empty());
-  return {};
+  const auto tell_page =
+      [&](const v1::ListAuditEntriesResponse& page) -> base::Result<std::uint64_t> {
+    for (const v1::AuditEntry& entry : page.entries()) WM_RETURN_IF_ERROR(tell(entry));
+    return static_cast<std::uint64_t>(page.entries_size());
+  };
+  return ForEachPage(client, arguments, v1::ListAuditEntriesRequest(),
+                     &AdminClient::ListAuditEntries, tell_page);
 }
 
 std::string OutcomeCell(const v1::AuditEntry& entry) {
@@ -35,18 +37,19 @@ std::string OutcomeCell(const v1::AuditEntry& entry) {
   return cell;
 }
 
-base::Result<ExitCode> List(Context& context, const Arguments&) {
+base::Result<ExitCode> List(Context& context, const Arguments& arguments) {
   report::Table table(
       {{"ROW", Align::kRight}, {"TIME"}, {"WHO"}, {"TOKEN"}, {"METHOD"}, {"OUTCOME"}, {"SUMMARY"}});
   std::uint64_t rows = 0;
-  WM_RETURN_IF_ERROR(ForEachEntry(context, [&](const v1::AuditEntry& entry) -> base::Status {
+  const auto add = [&](const v1::AuditEntry& entry) -> base::Status {
     ++rows;
     table.AddRow({std::to_string(entry.number()), TimeCell(entry.time_us()), entry.token_name(),
                   entry.token_id(), entry.method(), OutcomeCell(entry), entry.summary()});
     return {};
-  }));
+  };
+  WM_ASSIGN_OR_RETURN(const auto last, ForEachEntry(context, arguments, add));
   if (!table.empty()) context.out << table.ToString() << "\n";
-  context.out << rows << " rows.\n";
+  context.out << TotalLine(rows, last.total(), last.total_is_least(), "rows") << "\n";
   return ExitCode::kOk;
 }
 
@@ -98,7 +101,7 @@ base::Result<ExitCode> Verify(Context& context, const Arguments& arguments) {
     }
     return {};
   };
-  WM_RETURN_IF_ERROR(ForEachEntry(context, hold));
+  WM_RETURN_IF_ERROR(ForEachEntry(context, arguments, hold));
   if (chain.number() < kept.number) {
     return base::DataLoss("the log ends at row " + std::to_string(chain.number()) +
                           "; --head names a later one, so the end was cut off");
@@ -113,7 +116,7 @@ base::Result<ExitCode> Verify(Context& context, const Arguments& arguments) {
 
 std::vector<Command> AuditCommands() {
   return {
-      {"audit list", "lists what administrators did, oldest first", {}, {}, List},
+      {"audit list", "lists what administrators did", {}, WithListOptions({}), List},
       {"audit verify",
        "computes the digests of the audit log anew and compares",
        {},

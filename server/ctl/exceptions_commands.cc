@@ -19,6 +19,10 @@ constexpr std::string_view kFleetScope = "fleet";
 // Of a digest in a table.
 constexpr std::size_t kShownDigits = 12;
 
+std::string FilterOf(const std::string& scope) {
+  return scope == kFleetScope ? "NOT endpoint_id:*" : "endpoint_id = \"" + scope + "\"";
+}
+
 // The set that is to be published next: what holds now, of the scope that was asked for.
 struct NextSet {
   Profile profile;
@@ -63,7 +67,7 @@ base::Result<NextSet> ReadNext(Context& context, const std::string& scope,
   v1::GetFleetResponse fleet;
   WM_RETURN_IF_ERROR(client.GetFleet({}, fleet));
   v1::ListExceptionsRequest request;
-  request.set_scope(scope);
+  request.set_filter(FilterOf(scope));
   v1::ListExceptionsResponse response;
   WM_RETURN_IF_ERROR(client.ListExceptions(request, response));
   if (response.sets_size() > 0) {
@@ -192,7 +196,10 @@ base::Result<ExitCode> List(Context& context, const Arguments& arguments) {
   const std::int64_t now = base::ToMicroseconds(context.clock.Now());
   std::size_t rows = 0;
   v1::ListExceptionsRequest request;
-  request.set_scope(arguments.Value("endpoint"));
+  if (const std::string scope = arguments.Value("endpoint"); !scope.empty()) {
+    if (scope != kFleetScope) WM_RETURN_IF_ERROR(model::ParseId(scope));
+    request.set_filter(FilterOf(scope));
+  }
   v1::ListExceptionsResponse response;
   do {
     response.Clear();

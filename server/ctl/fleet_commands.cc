@@ -5,6 +5,7 @@
 #include "policy/model/artifact.h"
 #include "policy/report/table.h"
 #include "server/ctl/command.h"
+#include "server/ctl/listing.h"
 #include "third_party/posix/files.h"
 #include "weighmaster/v1/admin.pb.h"
 
@@ -61,7 +62,7 @@ std::string CoverageCell(const v1::Endpoint& endpoint) {
   return std::to_string(looked) + " of " + std::to_string(endpoint.coverage_size()) + " roots";
 }
 
-base::Result<ExitCode> Endpoints(Context& context, const Arguments&) {
+base::Result<ExitCode> Endpoints(Context& context, const Arguments& arguments) {
   WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile_path));
   AdminClient client(std::move(profile));
   report::Table table({{"ENDPOINT"},
@@ -73,21 +74,24 @@ base::Result<ExitCode> Endpoints(Context& context, const Arguments&) {
                        {"DENIED", Align::kRight},
                        {"WARNED", Align::kRight},
                        {"COVERAGE"}});
-  v1::ListEndpointsRequest request;
-  v1::ListEndpointsResponse response;
-  do {
-    response.Clear();
-    WM_RETURN_IF_ERROR(client.ListEndpoints(request, response));
-    for (const v1::Endpoint& endpoint : response.endpoints()) {
+  std::uint64_t shown = 0;
+  const auto tell = [&](const v1::ListEndpointsResponse& page) -> base::Result<std::uint64_t> {
+    for (const v1::Endpoint& endpoint : page.endpoints()) {
       table.AddRow({endpoint.endpoint_id(), endpoint.hostname(), StateCell(endpoint),
                     TimeCell(endpoint.last_contact_time_us()),
                     std::to_string(endpoint.policy_version()), std::to_string(endpoint.sightings()),
                     std::to_string(endpoint.denied()), std::to_string(endpoint.warned()),
                     CoverageCell(endpoint)});
     }
-    request.mutable_page()->set_page_token(response.next_page_token());
-  } while (!response.next_page_token().empty());
-  context.out << table.ToString() << "\n" << response.total() << " endpoints.\n";
+    const auto rows = static_cast<std::uint64_t>(page.endpoints_size());
+    shown += rows;
+    return rows;
+  };
+  WM_ASSIGN_OR_RETURN(const v1::ListEndpointsResponse last,
+                      ForEachPage(client, arguments, v1::ListEndpointsRequest(),
+                                  &AdminClient::ListEndpoints, tell));
+  context.out << table.ToString() << "\n"
+              << TotalLine(shown, last.total(), last.total_is_least(), "endpoints") << "\n";
   return ExitCode::kOk;
 }
 
@@ -143,21 +147,23 @@ base::Result<ExitCode> Findings(Context& context, const Arguments& arguments) {
                        {"DETAIL"}});
   v1::ListFindingsRequest request;
   request.set_include_resolved(arguments.Has("all"));
-  v1::ListFindingsResponse response;
-  do {
-    response.Clear();
-    WM_RETURN_IF_ERROR(client.ListFindings(request, response));
-    for (const v1::Finding& finding : response.findings()) {
+  std::uint64_t shown = 0;
+  const auto tell = [&](const v1::ListFindingsResponse& page) -> base::Result<std::uint64_t> {
+    for (const v1::Finding& finding : page.findings()) {
       table.AddRow({std::to_string(finding.finding_id()), SeverityCell(finding.severity()),
                     finding.rule(), finding.hostname(), TimeCell(finding.last_time_us()),
                     std::to_string(finding.count()),
                     finding.state() == v1::FINDING_STATE_RESOLVED ? "resolved" : "open",
                     finding.subject(), finding.detail()});
     }
-    request.mutable_page()->set_page_token(response.next_page_token());
-  } while (!response.next_page_token().empty());
+    const auto rows = static_cast<std::uint64_t>(page.findings_size());
+    shown += rows;
+    return rows;
+  };
+  WM_ASSIGN_OR_RETURN(const v1::ListFindingsResponse last,
+                      ForEachPage(client, arguments, request, &AdminClient::ListFindings, tell));
   if (!table.empty()) context.out << table.ToString() << "\n";
-  context.out << response.total() << " findings.\n";
+  context.out << TotalLine(shown, last.total(), last.total_is_least(), "findings") << "\n";
   return ExitCode::kOk;
 }
 
@@ -172,7 +178,7 @@ std::vector<Command> FleetCommands() {
         {"ca-file", "FILE", "the CA that \"weighmaster-server init\" wrote (ca.pem)"},
         {"token-file", "FILE", "the administrator's token; - is standard input"}},
        Login},
-      {"endpoints", "lists the endpoints of the fleet", {}, {}, Endpoints},
+      {"endpoints", "lists the endpoints of the fleet", {}, WithListOptions({}), Endpoints},
       {"tokens create",
        "makes an enrolment token and prints it once",
        {},
@@ -188,7 +194,7 @@ std::vector<Command> FleetCommands() {
       {"findings",
        "lists what the SOC has to look at",
        {},
-       {{"all", "", "also resolved ones"}},
+       WithListOptions({{"all", "", "also resolved ones"}}),
        Findings},
   };
 }

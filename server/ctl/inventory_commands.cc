@@ -8,7 +8,7 @@
 #include "policy/report/table.h"
 #include "proto/wire/convert.h"
 #include "server/ctl/command.h"
-#include "server/ctl/coverage_line.h"
+#include "server/ctl/listing.h"
 #include "weighmaster/v1/admin.pb.h"
 
 namespace weighmaster::server::ctl {
@@ -75,17 +75,20 @@ void AddRow(report::Table& table, const Row& row) {
                 DigestCell(sighting.digest), RiskCell(sighting.facts), sighting.path.bytes});
 }
 
-// Fetches page after page; JSON is printed as it comes, a table when its columns are known.
+// JSON is printed as it comes, a table when its columns are known.
 template <typename Request, typename Response>
-base::Result<Response> PrintAll(Context& context, Request request, bool json,
+base::Result<Response> PrintAll(Context& context, const Arguments& arguments, Request request,
                                 base::Status (AdminClient::*list)(const Request&, Response&),
-                                AdminClient& client) {
+                                std::uint64_t& shown) {
+  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile_path));
+  AdminClient client(std::move(profile));
+  request.set_include_gone(arguments.Has("all"));
+  WM_ASSIGN_OR_RETURN(const std::int64_t moment, MomentOf(arguments, "as-of"));
+  request.set_as_of_time_us(moment);
+  const bool json = arguments.Has("json");
   report::Table table = NewSightingTable();
-  Response last;
-  do {
-    Response response;
-    WM_RETURN_IF_ERROR((client.*list)(request, response));
-    for (const v1::StoredSighting& stored : response.sightings()) {
+  const auto tell = [&](const Response& page) -> base::Result<std::uint64_t> {
+    for (const v1::StoredSighting& stored : page.sightings()) {
       WM_ASSIGN_OR_RETURN(const Row row, ReadRow(stored));
       if (json) {
         context.out << report::SightingToJson(row.sighting, row.verdict, row.context) << "\n";
@@ -93,24 +96,23 @@ base::Result<Response> PrintAll(Context& context, Request request, bool json,
         AddRow(table, row);
       }
     }
-    request.mutable_page()->set_page_token(response.next_page_token());
-    last = std::move(response);
-  } while (!last.next_page_token().empty());
-  if (!json && !table.empty()) context.out << table.ToString();
+    const auto rows = static_cast<std::uint64_t>(page.sightings_size());
+    shown += rows;
+    return rows;
+  };
+  auto last = ForEachPage(client, arguments, std::move(request), list, tell);
+  if (last.has_value() && !table.empty()) context.out << table.ToString() << "\n";
   return last;
 }
 
 base::Result<ExitCode> Inventory(Context& context, const Arguments& arguments) {
-  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile_path));
-  AdminClient client(std::move(profile));
   v1::ListSightingsRequest request;
   request.set_endpoint_id(arguments.Value("endpoint"));
-  request.set_include_gone(arguments.Has("all"));
-  const bool json = arguments.Has("json");
+  std::uint64_t shown = 0;
   WM_ASSIGN_OR_RETURN(const v1::ListSightingsResponse answer,
-                      PrintAll(context, request, json, &AdminClient::ListSightings, client));
-  if (!json) {
-    context.out << (answer.total() > 0 ? "\n" : "") << answer.total() << " model files. "
+                      PrintAll(context, arguments, request, &AdminClient::ListSightings, shown));
+  if (!arguments.Has("json")) {
+    context.out << TotalLine(shown, answer.total(), answer.total_is_least(), "model files") << " "
                 << CoverageLine(answer.coverage()) << "\n";
   }
   return ExitCode::kOk;
@@ -118,16 +120,15 @@ base::Result<ExitCode> Inventory(Context& context, const Arguments& arguments) {
 
 base::Result<ExitCode> Where(Context& context, const Arguments& arguments) {
   WM_ASSIGN_OR_RETURN(const model::Sha256 digest, model::ParseSha256(arguments.Positional(0)));
-  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile_path));
-  AdminClient client(std::move(profile));
   v1::WhereRequest request;
   request.set_sha256(digest.ToHex());
-  const bool json = arguments.Has("json");
+  std::uint64_t shown = 0;
   WM_ASSIGN_OR_RETURN(const v1::WhereResponse answer,
-                      PrintAll(context, request, json, &AdminClient::Where, client));
-  if (!json) {
-    context.out << (answer.total() > 0 ? "\n" : "") << answer.total() << " places on "
-                << answer.endpoints() << " endpoints. " << CoverageLine(answer.coverage()) << "\n";
+                      PrintAll(context, arguments, request, &AdminClient::Where, shown));
+  if (!arguments.Has("json")) {
+    context.out << TotalLine(shown, answer.total(), false,
+                             "places on " + std::to_string(answer.endpoints()) + " endpoints")
+                << " " << CoverageLine(answer.coverage()) << "\n";
   }
   return ExitCode::kOk;
 }
@@ -139,14 +140,19 @@ std::vector<Command> InventoryCommands() {
       {"inventory",
        "lists the model files that endpoints have",
        {},
-       {{"endpoint", "ID", "only this endpoint"},
-        {"all", "", "also files that are gone"},
-        {"json", "", "one JSON object a line"}},
+       WithListOptions({{"endpoint", "ID", "only this endpoint"},
+                        {"all", "", "also files that are gone"},
+                        {"as-of", "TIME", "what was there then: 2026-03-01T12:00:00Z or a date"},
+                        {"json", "", "one JSON object a line"}}),
        Inventory},
       {"where",
        "lists every place of a file by its SHA-256",
        {"SHA256"},
-       {{"json", "", "one JSON object a line"}},
+       {{"all", "", "also where it was and is not any more"},
+        {"as-of", "TIME", "where it was then: 2026-03-01T12:00:00Z or a date"},
+        {"order", "FIELDS", "e.g. 'first_seen_time desc'"},
+        {"limit", "N", "at most so many rows"},
+        {"json", "", "one JSON object a line"}},
        Where},
   };
 }

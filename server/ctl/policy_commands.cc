@@ -203,7 +203,7 @@ base::Status AddInventory(Context& context, lang::Suggestion& suggestion) {
   WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile_path));
   AdminClient client(std::move(profile));
   v1::ListSightingsRequest request;
-  request.mutable_page()->set_page_size(limits::kMaxPageSize);
+  request.set_page_size(limits::kMaxPageSize);
   v1::ListSightingsResponse response;
   do {
     response.Clear();
@@ -212,7 +212,7 @@ base::Status AddInventory(Context& context, lang::Suggestion& suggestion) {
       WM_ASSIGN_OR_RETURN(const model::Sighting sighting, wire::FromProto(row.sighting()));
       suggestion.Add(sighting);
     }
-    request.mutable_page()->set_page_token(response.next_page_token());
+    request.set_page_token(response.next_page_token());
   } while (!response.next_page_token().empty());
   return {};
 }

@@ -21,13 +21,14 @@ enum class Comparison : std::uint8_t {
   kLessOrEqual,
   kGreater,
   kGreaterOrEqual,
-  kStarts,    // texts
-  kEnds,      // texts
+  kStarts,    // texts; never with the empty one
+  kEnds,      // likewise
   kContains,  // texts
   kPresent,   // the row has one at all; no value
 };
 
-// `field` is one of the list's. A row that lacks it does not match, whatever the comparison.
+// `field` is one of the list's. A row that lacks it does not match, whatever the comparison; a text
+// that is lacking is the empty text.
 struct Term {
   const Field* field = nullptr;
   Comparison comparison = Comparison::kEqual;

@@ -108,28 +108,6 @@ bool ReadTimeOfDay(Pieces& pieces, std::int64_t& microseconds) {
   return true;
 }
 
-// RFC 3339, or the date alone, which is its midnight in UTC.
-Result<Value> ParseTime(std::string_view text) {
-  const auto wrong = InvalidArgument("expected a time, such as 2026-03-01T12:00:00Z or 2026-03-01");
-  Pieces pieces(text);
-  int year = 0;
-  int month = 0;
-  int day = 0;
-  if (!pieces.Digits(4, year) || !pieces.Skip('-') || !pieces.Digits(2, month) ||
-      !pieces.Skip('-') || !pieces.Digits(2, day)) {
-    return wrong;
-  }
-  const std::chrono::year_month_day date(std::chrono::year(year),
-                                         std::chrono::month(static_cast<unsigned>(month)),
-                                         std::chrono::day(static_cast<unsigned>(day)));
-  if (!date.ok()) return wrong;
-  std::int64_t microseconds =
-      std::chrono::sys_days(date).time_since_epoch().count() * 24 * 60 * kMinute;
-  if (!pieces.empty() && !ReadTimeOfDay(pieces, microseconds)) return wrong;
-  if (!pieces.empty()) return wrong;
-  return Value(microseconds);
-}
-
 Result<Value> ParseChoice(const Field& field, std::string_view text) {
   std::vector<std::string_view> names;
   for (const Choice& choice : field.choices) {
@@ -148,13 +126,36 @@ Result<Value> AsValue(const Result<Bytes>& bytes) {
 
 }  // namespace
 
+Result<std::int64_t> ParseTime(std::string_view text) {
+  const auto wrong = InvalidArgument("expected a time, such as 2026-03-01T12:00:00Z or 2026-03-01");
+  Pieces pieces(text);
+  int year = 0;
+  int month = 0;
+  int day = 0;
+  if (!pieces.Digits(4, year) || !pieces.Skip('-') || !pieces.Digits(2, month) ||
+      !pieces.Skip('-') || !pieces.Digits(2, day)) {
+    return wrong;
+  }
+  const std::chrono::year_month_day date(std::chrono::year(year),
+                                         std::chrono::month(static_cast<unsigned>(month)),
+                                         std::chrono::day(static_cast<unsigned>(day)));
+  if (!date.ok()) return wrong;
+  std::int64_t microseconds =
+      std::chrono::sys_days(date).time_since_epoch().count() * 24 * 60 * kMinute;
+  if (!pieces.empty() && !ReadTimeOfDay(pieces, microseconds)) return wrong;
+  if (!pieces.empty()) return wrong;
+  return microseconds;
+}
+
 Result<Value> ParseValue(const Field& field, std::string_view text) {
   switch (field.type) {
     case FieldType::kNumber:
       return ParseCounted(text, kNumberUnits,
                           InvalidArgument("expected a whole number, such as 12 or 5GB"));
-    case FieldType::kTime:
-      return ParseTime(text);
+    case FieldType::kTime: {
+      WM_ASSIGN_OR_RETURN(const std::int64_t time, ParseTime(text));
+      return Value(time);
+    }
     case FieldType::kDuration:
       return ParseCounted(text, kDurationUnits,
                           InvalidArgument("expected a duration, such as 90s, -20ms or 7d"));

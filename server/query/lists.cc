@@ -66,6 +66,13 @@ constexpr Field kSightingFields[] = {
     {"present", kFlag, kUnordered, kAlways, "whether it is there (at that moment)", {}},
 };
 
+// A row is the newest set of an endpoint, or of the fleet.
+constexpr Field kExceptionFields[] = {
+    {"endpoint_id", kId, kOrders, kMayLack, "whose they are; the fleet's lack it", {}},
+    {"version", kNumber, kOrders, kAlways, "of the set", {}},
+    {"published_time", kTime, kOrders, kAlways, "when it was published", {}},
+};
+
 constexpr Field kFindingFields[] = {
     {"finding_id", kNumber, kOrders, kAlways, "its number", {}},
     {"rule", kText, kOrders, kAlways, "what was found", {}},
@@ -106,11 +113,13 @@ constexpr Field kAuditFields[] = {
 constexpr List kEndpoints{"endpoints", "the order of enrolment", false, kEndpointFields};
 constexpr List kSightings{"sightings", "the order in which they were first stored", false,
                           kSightingFields};
+constexpr List kExceptions{"exceptions", "the order in which they were published", false,
+                           kExceptionFields};
 constexpr List kFindings{"findings", "newest first", true, kFindingFields};
 constexpr List kAdminTokens{"admin_tokens", "the order in which they were made", false,
                             kAdminTokenFields};
 constexpr List kAuditEntries{"audit_entries", "oldest first", false, kAuditFields};
-constexpr const List* kLists[] = {&kEndpoints, &kSightings, &kFindings, &kAdminTokens,
+constexpr const List* kLists[] = {&kEndpoints, &kSightings, &kExceptions, &kFindings, &kAdminTokens,
                                   &kAuditEntries};
 
 }  // namespace
@@ -141,6 +150,7 @@ bool IsBytes(FieldType type) { return type == kText || type == kId || type == kD
 
 const List& Endpoints() { return kEndpoints; }
 const List& Sightings() { return kSightings; }
+const List& Exceptions() { return kExceptions; }
 const List& Findings() { return kFindings; }
 const List& AdminTokens() { return kAdminTokens; }
 const List& AuditEntries() { return kAuditEntries; }

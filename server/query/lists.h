@@ -48,6 +48,7 @@ struct List {
 
 const List& Endpoints();
 const List& Sightings();
+const List& Exceptions();
 const List& Findings();
 const List& AdminTokens();
 const List& AuditEntries();

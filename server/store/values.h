@@ -19,6 +19,7 @@
 #include "proto/wire/audit.h"
 #include "proto/wire/seal.h"
 #include "proto/wire/trust.h"
+#include "server/query/cursor.h"
 #include "server/store/event_write.h"
 
 namespace weighmaster::server::store {
@@ -236,18 +237,22 @@ struct PartPiece {
   std::uint64_t total_bytes = 0;
 };
 
-// A page is what follows the row `after` (0: from the start) in an order that new rows do not
-// disturb. Rows, totals and coverage of one answer come from one moment.
+// What of a list is wanted. Rows, totals and coverage of one answer come from one moment.
 struct PageQuery {
-  std::uint64_t after = 0;
-  std::size_t size = 0;  // 0: limits::kDefaultPageSize; cut to limits::kMaxPageSize
+  std::optional<query::Filter> filter;
+  query::Order order;                    // empty: the list's own
+  std::optional<query::Position> after;  // none: from the start
+  std::size_t size = 0;                  // 0: limits::kDefaultPageSize; cut to limits::kMaxPageSize
 };
 
 template <typename Row>
 struct Page {
   std::vector<Row> rows;
-  std::uint64_t next = 0;  // `after` of the next page; 0: this was the last
+  std::optional<query::Position> next;  // `after` of the next page; none: this was the last
+  // Of all pages, as it was for the first one. Exact without a filter; with one, rows are counted
+  // up to limits::kMaxCountedRows.
   std::uint64_t total = 0;
+  bool total_is_least = false;
 };
 
 // How much of the fleet an answer speaks for. The four add up: endpoints is the sum of the others.
@@ -272,6 +277,8 @@ struct SightingQuery {
   std::optional<model::Id> endpoint;
   std::optional<model::Sha256> sha256;  // claimed or verified
   bool include_gone = false;
+  // What was there then, as far as is known now. Not with `include_gone`.
+  std::optional<base::WallTime> as_of;
   PageQuery page;
 };
 

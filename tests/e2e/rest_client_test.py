@@ -93,12 +93,12 @@ class RestClient(fleet.EndToEnd):
         agent = self.fleet.add_agent([self.make_samples()], token=token.token)
         agent.wait_until_delivered()
 
-        endpoints = self.ask("list_endpoints", page_page_size=10)
+        endpoints = self.ask("list_endpoints", page_size=10)
         self.assertEqual("1", endpoints.total)
         endpoint = endpoints.endpoints[0]
         self.assertTrue(endpoint.connected)
-        first = self.ask("list_sightings", page_page_size=2, endpoint_id=endpoint.endpoint_id)
-        rest = self.ask("list_sightings", page_page_token=first.next_page_token)
+        first = self.ask("list_sightings", page_size=2, endpoint_id=endpoint.endpoint_id)
+        rest = self.ask("list_sightings", page_token=first.next_page_token, endpoint_id=endpoint.endpoint_id)
         paths = {row.path.text for row in [*first.sightings, *rest.sightings]}
         self.assertEqual({row["path"] for row in self.fleet.inventory()}, paths)
         digest = fleet.hex_of(first.sightings[0].sighting.digest.sha256)

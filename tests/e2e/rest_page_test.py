@@ -27,7 +27,9 @@ values = ["0", "1"]
 
 [parameters]
 "query.page_token" = ""
-"query.page.page_token" = ""
+"query.filter" = ""
+"query.order_by" = ""
+"query.as_of_time_us" = "0"
 "query.sha256" = {{ dictionary = "digests", probability = 0.5 }}
 "path.version" = {{ dictionary = "versions", probability = 0.5 }}
 

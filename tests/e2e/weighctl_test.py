@@ -28,6 +28,11 @@ class Weighctl(fleet.EndToEnd):
         self.assert_fails(["No such file"], *self.login(self.path("nowhere")))
         self.assert_fails(["there is no endpoint"], "revoke", "0" * 32)
         self.assert_fails(["hexadecimal"], "where", "not-a-digest")
+        self.assert_fails(["column 1", "did you mean \"hostname\"?"],
+                          "endpoints", "--filter", "hostnme = a")
+        self.assert_fails(["expected asc, desc"], "findings", "--order", "rule down")
+        self.assert_fails(["--as-of", "2026-03-01"], "inventory", "--as-of", "yesterday")
+        self.assert_fails(["--limit"], "audit", "list", "--limit", "0")
         self.assert_fails(["there is no command \"frobnicate\""], "frobnicate", code=2)
         self.assert_fails(["there is no option --wrong"], "inventory", "--wrong", code=2)
         self.assert_fails(["FILE is missing"], "policy", "lint", code=2)

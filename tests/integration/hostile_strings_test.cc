@@ -246,7 +246,7 @@ TEST_F(HostileStringsTest, AreInEveryRestListAndItsJsonIsWhole) {
     }
     EXPECT_EQ(hostnames, hostnames_);
     EXPECT_EQ(Rest("/v1/where?sha256=" + TestDigest(0).ToHex()).at("total"), "1");
-    const Json findings = Rest("/v1/findings?page.page_size=1000").at("findings");
+    const Json findings = Rest("/v1/findings?page_size=1000").at("findings");
     EXPECT_GE(findings.size(), sent_.size());
     for (const Json& finding : findings) {
       EXPECT_TRUE(hostnames_.contains(finding.at("hostname").get<std::string>()));

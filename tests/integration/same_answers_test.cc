@@ -246,19 +246,19 @@ std::map<std::string, std::vector<Json>> Samples(const Json& publication, const 
                                                  const std::string& token_id) {
   const std::string nobody(32, '0');
   const std::string endpoint = TestId(1).ToHex();
-  const Json too_large = {{"page", {{"page_size", 1001}}}};
-  const Json no_token = {{"page", {{"page_token", "p1.x"}}}};
+  const Json too_large = {{"page_size", 1001}};
+  const Json no_token = {{"page_token", "p1.x"}};
   Json no_policy = publication;
   no_policy["document"] = "another text";
   Json no_signature = publication;
   no_signature["bundle"]["signatures"] = Json::array();
   return {
       {"GetFleet", {Json::object()}},
-      {"ListEndpoints", {{{"page", {{"page_size", 1}}}}, too_large, no_token}},
+      {"ListEndpoints", {{{"page_size", 1}}, too_large, no_token}},
       {"GetEndpoint",
        {{{"endpoint_id", endpoint}}, {{"endpoint_id", nobody}}, {{"endpoint_id", "x/y:z"}}}},
       {"ListSightings",
-       {{{"include_gone", true}, {"page", {{"page_size", 1}}}},
+       {{{"include_gone", true}, {"page_size", 1}},
         too_large,
         {{"endpoint_id", "\u00e4&=+%"}}}},
       {"Where", {{{"sha256", TestDigest(1).ToHex()}}, {{"sha256", "00"}}, Json::object()}},
@@ -269,7 +269,7 @@ std::map<std::string, std::vector<Json>> Samples(const Json& publication, const 
       {"PublishPolicy", {publication, no_policy, no_signature, Json::object()}},
       {"GetPolicy", {{{"version", "1"}}, {{"version", "18446744073709551615"}}}},
       {"ListExceptions",
-       {{{"page_size", 1}}, {{"scope", "x"}}, {{"page_token", "p1.0"}}, {{"page_size", 1001}}}},
+       {{{"page_size", 1}}, {{"filter", "x"}}, {{"page_token", "p1.0"}}, {{"page_size", 1001}}}},
       {"PublishExceptions", {exceptions, Json::object()}},
       {"ListFindings", {{{"include_resolved", true}}, no_token}},
       {"RevokeEndpoint",

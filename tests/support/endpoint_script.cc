@@ -4,7 +4,6 @@
 
 #include "policy/base/check.h"
 #include "proto/wire/convert.h"
-#include "tests/support/keys.h"
 #include "third_party/openssl/sha256.h"
 
 namespace weighmaster::tests {
@@ -52,7 +51,7 @@ wire::SealedBatch EndpointScript::Seal(std::vector<model::EventBody> events) {
   std::vector<std::string> bodies;
   for (model::EventBody& body : events) {
     bodies.push_back(
-        wire::SerialiseEvent({kTestEpoch, base::BootTime{}, TestId(0xb0), std::move(body)}));
+        wire::SerialiseEvent({wall_, base::BootTime{}, TestId(0xb0), std::move(body)}));
   }
   return SealBodies(priority, std::move(bodies));
 }
@@ -62,7 +61,7 @@ wire::SealedBatch EndpointScript::SealBodies(model::PriorityClass priority,
   wire::SealContext context;
   context.priority = priority;
   context.boot_id = TestId(0xb0);
-  context.wall = kTestEpoch;
+  context.wall = wall_;
   const std::size_t events = bodies.size();
   auto sealed = wire::Seal(position_, context, std::move(bodies), key_, random_);
   WM_CHECK(sealed.has_value());

@@ -7,6 +7,7 @@
 #include "policy/base/random.h"
 #include "policy/model/event.h"
 #include "proto/wire/seal.h"
+#include "tests/support/keys.h"
 #include "third_party/openssl/key.h"
 
 namespace weighmaster::tests {
@@ -20,8 +21,7 @@ model::Sha256 TestDigest(int n);
 model::Sighting TestSighting(const std::string& path, int n);
 model::Verdict TestVerdict(model::Outcome outcome);
 
-// What an endpoint would seal, without an agent: one chain of one key, batch after batch. The
-// events get the time of kTestEpoch.
+// What an endpoint would seal, without an agent: one chain of one key, batch after batch.
 class EndpointScript {
  public:
   EndpointScript(const openssl::PrivateKey& key, model::Id chain, std::uint64_t seed = 1);
@@ -34,6 +34,9 @@ class EndpointScript {
   wire::SealedBatch Start(model::ChainReason reason = model::ChainReason::kEnrolled,
                           model::Id old_chain = {});
 
+  // The time of the events sealed next; kTestEpoch at first.
+  void set_wall(base::WallTime wall) { wall_ = wall; }
+
   // Goes back or aside: what is sealed next takes this place.
   wire::ChainPosition& position() { return position_; }
   const openssl::PrivateKey& key() const { return key_; }
@@ -42,6 +45,7 @@ class EndpointScript {
   const openssl::PrivateKey& key_;
   wire::ChainPosition position_;
   base::SeededRandom random_;
+  base::WallTime wall_ = kTestEpoch;
 };
 
 }  // namespace weighmaster::tests

@@ -209,6 +209,15 @@ base::Result<Statement> Database::Prepare(std::string_view sql) {
   return Statement(handle_, statement, &cached->in_use);
 }
 
+base::Result<Statement> Database::PrepareOnce(const std::string& sql) {
+  sqlite3_stmt* statement = nullptr;
+  if (sqlite3_prepare_v3(handle_, sql.data(), static_cast<int>(sql.size()), 0, &statement,
+                         nullptr) != SQLITE_OK) {
+    return ErrorOf(handle_, sql);
+  }
+  return Statement(handle_, statement, nullptr);
+}
+
 std::int64_t Database::Changes() const { return sqlite3_changes64(handle_); }
 std::int64_t Database::LastInsertId() const { return sqlite3_last_insert_rowid(handle_); }
 bool Database::in_transaction() const { return sqlite3_get_autocommit(handle_) == 0; }

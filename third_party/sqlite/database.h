@@ -88,6 +88,8 @@ class Database {
   // Compiles the SQL or takes it from the cache; `sql` must be a literal or otherwise outlive the
   // Database. A statement that is already in use is compiled once more.
   base::Result<Statement> Prepare(std::string_view sql);
+  // Compiles SQL that was put together at run time, for one use. Values belong into parameters.
+  base::Result<Statement> PrepareOnce(const std::string& sql);
 
   // Rows changed by the last INSERT, UPDATE or DELETE.
   std::int64_t Changes() const;

@@ -5,6 +5,7 @@
 
 #include "policy/base/limits.h"
 #include "server/store/sqlite/rows.h"
+#include "server/store/sqlite/sighting_facts.h"
 
 namespace weighmaster::server::store {
 namespace {
@@ -86,25 +87,36 @@ Status Projection::Put(const At& at, const model::Sighting& sighting) {
 
 base::Result<bool> Projection::OpenOrContinue(const At& at, const model::Sighting& sighting,
                                               std::optional<std::int64_t> artifact) {
+  // A verdict that came first stands beside what it judges.
   WM_ASSIGN_OR_RETURN(
       Statement put,
-      database_.Prepare("INSERT INTO sightings (endpoint, path_sha256, path, path_encoding, "
-                        "path_display, artifact, sighting, first_seen_us, last_change_us) "
-                        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) "
-                        "ON CONFLICT (endpoint, path_sha256) WHERE gone_us IS NULL DO UPDATE SET "
-                        "artifact = excluded.artifact, sighting = excluded.sighting, "
-                        "last_change_us = excluded.last_change_us "
-                        "WHERE artifact IS NULL OR artifact = excluded.artifact"));
-  WM_RETURN_IF_ERROR(put.Bind(at.endpoint)
-                         .Bind(at.write.path_sha256.view())
-                         .Bind(base::AsBytes(sighting.path.bytes))
-                         .Bind(EnumColumn(sighting.path.encoding))
-                         .Bind(sighting.path.ToDisplay())
-                         .Bind(artifact)
-                         .Bind(base::AsBytes(at.write.blob))
-                         .Bind(Column(at.time))
-                         .Bind(Column(at.time))
-                         .Run());
+      database_.Prepare(
+          "INSERT INTO sightings (endpoint, path_sha256, path, path_encoding, path_display, "
+          "artifact, sighting, first_seen_us, last_change_us, " WM_FACT_COLUMNS
+          ", outcome, rule, basis) "
+          "SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, " WM_FACT_PARAMETERS
+          ", v.outcome, v.rule, v.basis FROM (SELECT 1) LEFT JOIN verdicts v "
+          "ON v.endpoint = ?1 AND v.path_sha256 = ?2 WHERE TRUE "
+          "ON CONFLICT (endpoint, path_sha256) WHERE gone_us IS NULL DO UPDATE SET "
+          "artifact = excluded.artifact, sighting = excluded.sighting, "
+          "last_change_us = excluded.last_change_us, size_bytes = excluded.size_bytes, "
+          "modified_us = excluded.modified_us, owner = excluded.owner, format = excluded.format, "
+          "name = excluded.name, architecture = excluded.architecture, "
+          "license = excluded.license, quantization = excluded.quantization, "
+          "parameters = excluded.parameters, risk_severity = excluded.risk_severity, "
+          "digest_state = excluded.digest_state "
+          "WHERE artifact IS NULL OR artifact = excluded.artifact"));
+  put.Bind(at.endpoint)
+      .Bind(at.write.path_sha256.view())
+      .Bind(base::AsBytes(sighting.path.bytes))
+      .Bind(EnumColumn(sighting.path.encoding))
+      .Bind(sighting.path.ToDisplay())
+      .Bind(artifact)
+      .Bind(base::AsBytes(at.write.blob))
+      .Bind(Column(at.time))
+      .Bind(Column(at.time));
+  BindFacts(put, sighting);
+  WM_RETURN_IF_ERROR(put.Run());
   return database_.Changes() == 1;
 }
 
@@ -125,18 +137,47 @@ Status Projection::On(const At& at, const model::SightingGone& event) {
   return CloseInterval(at, event.reason);
 }
 
+// The verdict before it is kept for those who ask what held then. One that held for no time at all,
+// by the endpoint's own clock, is not.
 Status Projection::On(const At& at, const model::SightingJudged& event) {
+  {
+    WM_ASSIGN_OR_RETURN(
+        Statement keep,
+        database_.Prepare("INSERT INTO past_verdicts (endpoint, path_sha256, from_us, until_us, "
+                          "outcome, rule, basis, verdict) SELECT endpoint, path_sha256, judged_us, "
+                          "?1, outcome, rule, basis, verdict FROM verdicts WHERE endpoint = ?2 AND "
+                          "path_sha256 = ?3 AND judged_us < ?1 "
+                          "ON CONFLICT (endpoint, path_sha256, from_us) DO UPDATE SET "
+                          "until_us = excluded.until_us, outcome = excluded.outcome, "
+                          "rule = excluded.rule, basis = excluded.basis, "
+                          "verdict = excluded.verdict"));
+    WM_RETURN_IF_ERROR(
+        keep.Bind(Column(at.time)).Bind(at.endpoint).Bind(at.write.path_sha256.view()).Run());
+  }
   WM_ASSIGN_OR_RETURN(
       Statement put,
-      database_.Prepare("INSERT INTO verdicts (endpoint, path_sha256, outcome, verdict, judged_us) "
-                        "VALUES (?, ?, ?, ?, ?) ON CONFLICT (endpoint, path_sha256) DO UPDATE SET "
-                        "outcome = excluded.outcome, verdict = excluded.verdict, "
-                        "judged_us = excluded.judged_us"));
-  return put.Bind(at.endpoint)
+      database_.Prepare("INSERT INTO verdicts (endpoint, path_sha256, outcome, rule, basis, "
+                        "verdict, judged_us) VALUES (?, ?, ?, ?, ?, ?, ?) "
+                        "ON CONFLICT (endpoint, path_sha256) DO UPDATE SET "
+                        "outcome = excluded.outcome, rule = excluded.rule, basis = excluded.basis, "
+                        "verdict = excluded.verdict, judged_us = excluded.judged_us"));
+  WM_RETURN_IF_ERROR(put.Bind(at.endpoint)
+                         .Bind(at.write.path_sha256.view())
+                         .Bind(EnumColumn(event.verdict.outcome))
+                         .Bind(event.verdict.rule)
+                         .Bind(EnumColumn(event.verdict.basis))
+                         .Bind(base::AsBytes(at.write.blob))
+                         .Bind(Column(at.time))
+                         .Run());
+  WM_ASSIGN_OR_RETURN(
+      Statement mark,
+      database_.Prepare("UPDATE sightings SET outcome = ?, rule = ?, basis = ? WHERE "
+                        "endpoint = ? AND path_sha256 = ? AND gone_us IS NULL"));
+  return mark.Bind(EnumColumn(event.verdict.outcome))
+      .Bind(event.verdict.rule)
+      .Bind(EnumColumn(event.verdict.basis))
+      .Bind(at.endpoint)
       .Bind(at.write.path_sha256.view())
-      .Bind(EnumColumn(event.verdict.outcome))
-      .Bind(base::AsBytes(at.write.blob))
-      .Bind(Column(at.time))
       .Run();
 }
 

@@ -257,7 +257,50 @@ CREATE TABLE exception_sets (
 ) STRICT;
 )sql";
 
-constexpr std::string_view kSteps[] = {kVersion1, kVersion2, kVersion3, kVersion4};
+// What lists are filtered by gets columns and indices (FillFacts fills those of rows that are
+// there), and a verdict that is replaced is kept with its interval.
+constexpr std::string_view kVersion5 = R"sql(
+ALTER TABLE sightings ADD COLUMN size_bytes INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE sightings ADD COLUMN modified_us INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE sightings ADD COLUMN owner TEXT NOT NULL DEFAULT '';
+ALTER TABLE sightings ADD COLUMN format INTEGER;
+ALTER TABLE sightings ADD COLUMN name TEXT NOT NULL DEFAULT '';
+ALTER TABLE sightings ADD COLUMN architecture TEXT NOT NULL DEFAULT '';
+ALTER TABLE sightings ADD COLUMN license TEXT NOT NULL DEFAULT '';
+ALTER TABLE sightings ADD COLUMN quantization TEXT NOT NULL DEFAULT '';
+ALTER TABLE sightings ADD COLUMN parameters INTEGER;
+ALTER TABLE sightings ADD COLUMN risk_severity INTEGER;
+ALTER TABLE sightings ADD COLUMN digest_state INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE sightings ADD COLUMN outcome INTEGER;
+ALTER TABLE sightings ADD COLUMN rule TEXT;
+ALTER TABLE sightings ADD COLUMN basis INTEGER;
+CREATE INDEX sightings_unfilled ON sightings (id) WHERE format IS NULL;
+CREATE INDEX sightings_by_outcome ON sightings (outcome) WHERE gone_us IS NULL;
+CREATE INDEX sightings_objected ON sightings (endpoint, outcome)
+  WHERE gone_us IS NULL AND outcome > 1;
+CREATE INDEX sightings_by_format ON sightings (format) WHERE gone_us IS NULL;
+CREATE INDEX sightings_by_risk ON sightings (risk_severity)
+  WHERE gone_us IS NULL AND risk_severity IS NOT NULL;
+CREATE INDEX sightings_by_path ON sightings (path_display) WHERE gone_us IS NULL;
+CREATE INDEX sightings_by_time ON sightings (first_seen_us, gone_us, endpoint);
+
+ALTER TABLE verdicts ADD COLUMN rule TEXT;
+ALTER TABLE verdicts ADD COLUMN basis INTEGER;
+CREATE INDEX verdicts_unfilled ON verdicts (endpoint) WHERE rule IS NULL;
+CREATE TABLE past_verdicts (
+  endpoint INTEGER NOT NULL REFERENCES endpoints (id),
+  path_sha256 BLOB NOT NULL,
+  from_us INTEGER NOT NULL,
+  until_us INTEGER NOT NULL,
+  outcome INTEGER NOT NULL,
+  rule TEXT NOT NULL,
+  basis INTEGER NOT NULL,
+  verdict BLOB NOT NULL,
+  PRIMARY KEY (endpoint, path_sha256, from_us)
+) STRICT, WITHOUT ROWID;
+)sql";
+
+constexpr std::string_view kSteps[] = {kVersion1, kVersion2, kVersion3, kVersion4, kVersion5};
 
 }  // namespace
 

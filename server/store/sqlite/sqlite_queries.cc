@@ -1,13 +1,15 @@
 #include "server/store/sqlite/sqlite_queries.h"
 
 #include <algorithm>
-#include <array>
+#include <optional>
 #include <utility>
 
 #include "policy/base/limits.h"
 #include "proto/wire/convert.h"
 #include "proto/wire/exceptions.h"
+#include "server/store/sqlite/list_keys.h"
 #include "server/store/sqlite/rows.h"
+#include "server/store/sqlite/verdict_sql.h"
 #include "weighmaster/v1/exceptions.pb.h"
 #include "weighmaster/v1/trust.pb.h"
 #include "weighmaster/v1/values.pb.h"
@@ -19,20 +21,6 @@ using base::Result;
 using base::Status;
 using sqlite::Statement;
 
-std::size_t SizeOf(const PageQuery& page) {
-  if (page.size == 0) return base::limits::kDefaultPageSize;
-  return std::min(page.size, base::limits::kMaxPageSize);
-}
-
-// Rows are read one past the page, to know whether another page follows.
-template <typename Row>
-void CutPage(Page<Row>& page, std::vector<std::uint64_t>& keys, std::size_t size) {
-  if (page.rows.size() <= size) return;
-  page.rows.resize(size);
-  keys.resize(size);
-  page.next = keys.back();
-}
-
 template <typename Message>
 Result<Message> ParseColumn(const Statement& row, int column, std::string_view what) {
   Message message;
@@ -43,73 +31,60 @@ Result<Message> ParseColumn(const Statement& row, int column, std::string_view w
   return message;
 }
 
-// What a query about sightings is narrowed to; the WHERE clauses differ so that each uses its
-// index.
-enum class Scope : std::uint8_t { kAll, kEndpoint, kArtifact, kBoth };
-
-std::string_view Narrowed(Scope scope) {
-  switch (scope) {
-    case Scope::kAll:
-      return "";
-    case Scope::kEndpoint:
-      return "AND s.endpoint = ?1 ";
-    case Scope::kArtifact:
-      return "AND s.artifact = ?1 ";
-    case Scope::kBoth:
-      return "AND s.artifact = ?1 AND s.endpoint = ?4 ";
-  }
-  return "";
-}
-
-struct SightingSql {
-  std::string rows;
-  std::string counts;
-};
-
-// Prepared statements are cached by the address of their text, so the texts live as long as the
-// program.
-const SightingSql& SightingSqlFor(Scope scope, bool include_gone) {
-  static const auto kTexts = [] {
-    std::array<std::array<SightingSql, 2>, 4> texts;
-    for (std::size_t i = 0; i < texts.size(); ++i) {
-      for (std::size_t gone = 0; gone < 2; ++gone) {
-        const std::string where =
-            std::string(gone == 1 ? "WHERE TRUE " : "WHERE s.gone_us IS NULL ") +
-            std::string(Narrowed(static_cast<Scope>(i)));
-        texts[i][gone].rows =
-            "SELECT s.id, e.endpoint_id, e.hostname, s.path, s.path_encoding, s.sighting, "
-            "s.first_seen_us, s.last_change_us, s.gone_us, v.verdict, v.judged_us "
-            "FROM sightings s JOIN endpoints e ON e.id = s.endpoint "
-            "LEFT JOIN verdicts v ON v.endpoint = s.endpoint AND v.path_sha256 = s.path_sha256 " +
-            where + "AND s.id > ?2 ORDER BY s.id LIMIT ?3";
-        texts[i][gone].counts =
-            "SELECT count(*), count(DISTINCT s.endpoint) FROM sightings s " + where;
-      }
-    }
-    return texts;
-  }();
-  return kTexts[static_cast<std::size_t>(scope)][include_gone ? 1 : 0];
-}
+constexpr std::string_view kSightingRow =
+    "SELECT e.endpoint_id, e.hostname, s.path, s.path_encoding, s.sighting, s.first_seen_us, "
+    "s.last_change_us, s.gone_us, " WM_VERDICT_AT(
+        WM_LAST_MOMENT, "verdict") " FROM " WM_SIGHTINGS_AND_VERDICTS
+                                   " JOIN endpoints e ON e.id = s.endpoint WHERE s.id = ?1";
+// As it was at ?2: not gone yet.
+constexpr std::string_view kPastSightingRow =
+    "SELECT e.endpoint_id, e.hostname, s.path, s.path_encoding, s.sighting, s.first_seen_us, "
+    "s.last_change_us, NULL, " WM_VERDICT_AT(
+        "?2", "verdict") " FROM " WM_SIGHTINGS_AND_VERDICTS
+                         " JOIN endpoints e ON e.id = s.endpoint WHERE s.id = ?1";
+constexpr std::string_view kFindingRow =
+    "SELECT f.id, f.rule, e.endpoint_id, e.hostname, f.subject, f.severity, f.resolved_us, "
+    "f.detail, f.first_us, f.last_us, f.count FROM findings f "
+    "JOIN endpoints e ON e.id = f.endpoint WHERE f.id = ?";
+#define WM_ENDPOINT_COLUMNS                                                               \
+  "SELECT id, endpoint_id, state, hostname, os, os_release, agent_version, enrolled_us, " \
+  "last_contact_us, clock_offset_us, policy_version FROM endpoints "
+#define WM_ADMIN_TOKEN_COLUMNS                                                                  \
+  "SELECT id, token_id, secret_sha256, name, role, scope, created_us, created_by, expires_us, " \
+  "revoked_us FROM admin_tokens "
 
 Result<SightingRow> ReadSighting(const Statement& row) {
   SightingRow sighting;
-  WM_ASSIGN_OR_RETURN(sighting.endpoint, Stored(model::IdFromBytes(row.Blob(1)), "endpoint id"));
-  sighting.hostname = row.Text(2);
-  WM_ASSIGN_OR_RETURN(auto message, ParseColumn<v1::Sighting>(row, 5, "sighting"));
-  message.mutable_path()->set_value(std::string(Chars(row, 3)));
-  message.mutable_path()->set_encoding(static_cast<v1::PathEncoding>(row.Int(4)));
+  WM_ASSIGN_OR_RETURN(sighting.endpoint, Stored(model::IdFromBytes(row.Blob(0)), "endpoint id"));
+  sighting.hostname = row.Text(1);
+  WM_ASSIGN_OR_RETURN(auto message, ParseColumn<v1::Sighting>(row, 4, "sighting"));
+  message.mutable_path()->set_value(std::string(Chars(row, 2)));
+  message.mutable_path()->set_encoding(static_cast<v1::PathEncoding>(row.Int(3)));
   WM_ASSIGN_OR_RETURN(sighting.sighting, Stored(wire::FromProto(message), "sighting"));
-  sighting.first_seen = Time(row, 6);
-  sighting.last_change = Time(row, 7);
-  sighting.gone = MaybeTime(row, 8);
-  // Verdicts are kept by path: one that came after this interval ended is about the next one.
-  const bool judged =
-      !row.IsNull(9) && (!sighting.gone.has_value() || Time(row, 10) <= *sighting.gone);
-  if (judged) {
-    WM_ASSIGN_OR_RETURN(const auto verdict, ParseColumn<v1::Verdict>(row, 9, "verdict"));
+  sighting.first_seen = Time(row, 5);
+  sighting.last_change = Time(row, 6);
+  sighting.gone = MaybeTime(row, 7);
+  if (!row.IsNull(8)) {
+    WM_ASSIGN_OR_RETURN(const auto verdict, ParseColumn<v1::Verdict>(row, 8, "verdict"));
     WM_ASSIGN_OR_RETURN(sighting.verdict, Stored(wire::FromProto(verdict), "verdict"));
   }
   return sighting;
+}
+
+Result<FindingRow> ReadFinding(const Statement& row) {
+  FindingRow finding;
+  finding.id = Number(row, 0);
+  finding.rule = row.Text(1);
+  WM_ASSIGN_OR_RETURN(finding.endpoint, Stored(model::IdFromBytes(row.Blob(2)), "endpoint id"));
+  finding.hostname = row.Text(3);
+  finding.subject = row.Text(4);
+  finding.severity = static_cast<model::Severity>(row.Int(5));
+  finding.resolved = !row.IsNull(6);
+  finding.detail = row.Text(7);
+  finding.first = Time(row, 8);
+  finding.last = Time(row, 9);
+  finding.count = Number(row, 10);
+  return finding;
 }
 
 Result<EndpointRow> ReadEndpoint(const Statement& row) {
@@ -172,24 +147,24 @@ Result<ExceptionSetRecord> ReadExceptionSet(const Statement& row) {
   return record;
 }
 
-// The rows of a statement whose first column is the key and whose parameters are the key before and
-// the number of rows. The total is the caller's to add.
+// The rows of the keys, one by one: `sql` takes a key, and perhaps a moment.
 template <typename Row>
-Result<Page<Row>> ReadPage(Statement& rows, const PageQuery& query,
-                           Result<Row> (*read)(const Statement&)) {
-  const std::size_t size = SizeOf(query);
-  Page<Row> page;
-  std::vector<std::uint64_t> keys;
-  rows.Bind(Column(query.after)).Bind(Column(size + 1));
-  while (true) {
-    WM_ASSIGN_OR_RETURN(const bool more, rows.Step());
-    if (!more) break;
-    WM_ASSIGN_OR_RETURN(Row row, read(rows));
+Status ReadRows(sqlite::Database& database, const ListKeys& keys, std::string_view sql,
+                Result<Row> (*read)(const Statement&), std::optional<base::WallTime> moment,
+                Page<Row>& page) {
+  for (const std::int64_t key : keys.keys) {
+    WM_ASSIGN_OR_RETURN(Statement find, database.Prepare(sql));
+    find.Bind(key);
+    if (moment.has_value()) find.Bind(Column(*moment));
+    WM_ASSIGN_OR_RETURN(const bool found, find.Step());
+    if (!found) return base::DataLoss("the store's indices and its rows disagree");
+    WM_ASSIGN_OR_RETURN(Row row, read(find));
     page.rows.push_back(std::move(row));
-    keys.push_back(Number(rows, 0));
   }
-  CutPage(page, keys, size);
-  return page;
+  page.next = keys.next;
+  page.total = keys.total;
+  page.total_is_least = keys.total_is_least;
+  return {};
 }
 
 }  // namespace
@@ -269,11 +244,8 @@ Result<ChainHead> SqliteQueries::FindChain(const model::Id& endpoint, const mode
 }
 
 Result<AdminTokenRecord> SqliteQueries::FindAdminToken(const model::Sha256& secret_sha256) {
-  WM_ASSIGN_OR_RETURN(
-      Statement find,
-      database_.Prepare("SELECT id, token_id, secret_sha256, name, role, scope, created_us, "
-                        "created_by, expires_us, revoked_us FROM admin_tokens "
-                        "WHERE secret_sha256 = ?"));
+  WM_ASSIGN_OR_RETURN(Statement find,
+                      database_.Prepare(WM_ADMIN_TOKEN_COLUMNS "WHERE secret_sha256 = ?"));
   WM_ASSIGN_OR_RETURN(const bool found, find.Bind(secret_sha256.view()).Step());
   if (!found) return base::NotFound("there is no such administrator's token");
   return ReadAdminToken(find);
@@ -281,25 +253,21 @@ Result<AdminTokenRecord> SqliteQueries::FindAdminToken(const model::Sha256& secr
 
 Result<Page<AdminTokenRecord>> SqliteQueries::ListAdminTokens(const PageQuery& query) {
   WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_));
-  WM_ASSIGN_OR_RETURN(
-      Statement rows,
-      database_.Prepare("SELECT id, token_id, secret_sha256, name, role, scope, created_us, "
-                        "created_by, expires_us, revoked_us FROM admin_tokens "
-                        "WHERE id > ? ORDER BY id LIMIT ?"));
-  WM_ASSIGN_OR_RETURN(auto page, ReadPage(rows, query, ReadAdminToken));
-  WM_ASSIGN_OR_RETURN(page.total, Count("SELECT count(*) FROM admin_tokens"));
+  WM_ASSIGN_OR_RETURN(const ListKeys keys, FindKeys(database_, AdminTokenTable(), {}, query));
+  Page<AdminTokenRecord> page;
+  WM_RETURN_IF_ERROR(ReadRows(database_, keys, WM_ADMIN_TOKEN_COLUMNS "WHERE id = ?",
+                              ReadAdminToken, std::nullopt, page));
   return page;
 }
 
 Result<Page<AuditEntry>> SqliteQueries::ListAuditEntries(const PageQuery& query) {
   WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_));
-  WM_ASSIGN_OR_RETURN(
-      Statement rows,
-      database_.Prepare("SELECT number, time_us, token_id, token_name, method, outcome, "
-                        "begun_number, code, summary, sha256 FROM audit "
-                        "WHERE number > ? ORDER BY number LIMIT ?"));
-  WM_ASSIGN_OR_RETURN(auto page, ReadPage(rows, query, ReadAuditEntry));
-  WM_ASSIGN_OR_RETURN(page.total, Count("SELECT count(*) FROM audit"));
+  WM_ASSIGN_OR_RETURN(const ListKeys keys, FindKeys(database_, AuditTable(), {}, query));
+  Page<AuditEntry> page;
+  WM_RETURN_IF_ERROR(ReadRows(database_, keys,
+                              "SELECT number, time_us, token_id, token_name, method, outcome, "
+                              "begun_number, code, summary, sha256 FROM audit WHERE number = ?",
+                              ReadAuditEntry, std::nullopt, page));
   return page;
 }
 
@@ -345,15 +313,16 @@ Result<ExceptionSetRecord> SqliteQueries::FindExceptions(const std::optional<mod
   return ReadExceptionSet(find);
 }
 
-Result<Page<ExceptionSetRecord>> SqliteQueries::ListExceptionSets(const PageQuery& page) {
+Result<Page<ExceptionSetRecord>> SqliteQueries::ListExceptionSets(const PageQuery& query) {
   WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_));
-  WM_ASSIGN_OR_RETURN(
-      Statement rows,
-      database_.Prepare("SELECT id, signed_exceptions, published_us FROM exception_sets s "
-                        "WHERE id > ? AND version = (SELECT max(version) FROM exception_sets n "
-                        "WHERE n.scope = s.scope) ORDER BY id LIMIT ?"));
-  WM_ASSIGN_OR_RETURN(auto sets, ReadPage(rows, page, ReadExceptionSet));
-  WM_ASSIGN_OR_RETURN(sets.total, Count("SELECT count(DISTINCT scope) FROM exception_sets"));
+  ListScope scope;
+  scope.where = "x.version = (SELECT max(version) FROM exception_sets n WHERE n.scope = x.scope)";
+  WM_ASSIGN_OR_RETURN(const ListKeys keys, FindKeys(database_, ExceptionTable(), scope, query));
+  Page<ExceptionSetRecord> sets;
+  WM_RETURN_IF_ERROR(ReadRows(database_, keys,
+                              "SELECT id, signed_exceptions, published_us FROM exception_sets "
+                              "WHERE id = ?",
+                              ReadExceptionSet, std::nullopt, sets));
   return sets;
 }
 
@@ -381,37 +350,15 @@ Result<PartPiece> SqliteQueries::ReadPart(const model::Sha256& sha256, std::uint
   return piece;
 }
 
-Result<std::uint64_t> SqliteQueries::Count(std::string_view sql) {
-  WM_ASSIGN_OR_RETURN(Statement count, database_.Prepare(sql));
-  WM_RETURN_IF_ERROR(count.Step());
-  return Number(count, 0);
-}
-
 Result<Page<EndpointRow>> SqliteQueries::ListEndpoints(const PageQuery& query) {
   WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_));
-  const std::size_t size = SizeOf(query);
+  WM_ASSIGN_OR_RETURN(const ListKeys keys, FindKeys(database_, EndpointTable(), {}, query));
   Page<EndpointRow> page;
-  std::vector<std::uint64_t> keys;
-  {
-    WM_ASSIGN_OR_RETURN(
-        Statement rows,
-        database_.Prepare("SELECT id, endpoint_id, state, hostname, os, os_release, "
-                          "agent_version, enrolled_us, last_contact_us, clock_offset_us, "
-                          "policy_version FROM endpoints WHERE id > ? ORDER BY id LIMIT ?"));
-    rows.Bind(Column(query.after)).Bind(Column(size + 1));
-    while (true) {
-      WM_ASSIGN_OR_RETURN(const bool more, rows.Step());
-      if (!more) break;
-      WM_ASSIGN_OR_RETURN(EndpointRow row, ReadEndpoint(rows));
-      page.rows.push_back(std::move(row));
-      keys.push_back(Number(rows, 0));
-    }
-  }
-  CutPage(page, keys, size);
+  WM_RETURN_IF_ERROR(ReadRows(database_, keys, WM_ENDPOINT_COLUMNS "WHERE id = ?", ReadEndpoint,
+                              std::nullopt, page));
   for (std::size_t i = 0; i < page.rows.size(); ++i) {
-    WM_RETURN_IF_ERROR(CompleteEndpoint(Column(keys[i]), page.rows[i]));
+    WM_RETURN_IF_ERROR(CompleteEndpoint(keys.keys[i], page.rows[i]));
   }
-  WM_ASSIGN_OR_RETURN(page.total, Count("SELECT count(*) FROM endpoints"));
   return page;
 }
 
@@ -420,11 +367,8 @@ Result<EndpointRow> SqliteQueries::GetEndpoint(const model::Id& id) {
   EndpointRow row;
   std::int64_t key = 0;
   {
-    WM_ASSIGN_OR_RETURN(
-        Statement find,
-        database_.Prepare("SELECT id, endpoint_id, state, hostname, os, os_release, "
-                          "agent_version, enrolled_us, last_contact_us, clock_offset_us, "
-                          "policy_version FROM endpoints WHERE endpoint_id = ?"));
+    WM_ASSIGN_OR_RETURN(Statement find,
+                        database_.Prepare(WM_ENDPOINT_COLUMNS "WHERE endpoint_id = ?"));
     WM_ASSIGN_OR_RETURN(const bool found, find.Bind(id.view()).Step());
     if (!found) return base::NotFound("there is no endpoint " + id.ToHex());
     WM_ASSIGN_OR_RETURN(row, ReadEndpoint(find));
@@ -436,12 +380,12 @@ Result<EndpointRow> SqliteQueries::GetEndpoint(const model::Id& id) {
 
 Status SqliteQueries::CompleteEndpoint(std::int64_t endpoint, EndpointRow& row) {
   {
-    WM_ASSIGN_OR_RETURN(Statement count,
-                        database_.Prepare("SELECT count(*), coalesce(sum(v.outcome = 3), 0), "
-                                          "coalesce(sum(v.outcome = 2), 0) FROM sightings s "
-                                          "LEFT JOIN verdicts v ON v.endpoint = s.endpoint AND "
-                                          "v.path_sha256 = s.path_sha256 "
-                                          "WHERE s.endpoint = ? AND s.gone_us IS NULL"));
+    WM_ASSIGN_OR_RETURN(
+        Statement count,
+        database_.Prepare(
+            "SELECT (SELECT count(*) FROM sightings WHERE endpoint = ?1 AND gone_us IS NULL), "
+            "count(*) FILTER (WHERE outcome = 3), count(*) FILTER (WHERE outcome = 2) "
+            "FROM sightings WHERE endpoint = ?1 AND gone_us IS NULL AND outcome > 1"));
     WM_RETURN_IF_ERROR(count.Bind(endpoint).Step());
     row.sightings = Number(count, 0);
     row.denied = Number(count, 1);
@@ -470,51 +414,50 @@ Status SqliteQueries::CompleteEndpoint(std::int64_t endpoint, EndpointRow& row) 
   }
 }
 
+Result<std::optional<std::int64_t>> SqliteQueries::SmallNumber(std::string_view sql,
+                                                               base::ByteView value) {
+  WM_ASSIGN_OR_RETURN(Statement find, database_.Prepare(sql));
+  WM_ASSIGN_OR_RETURN(const bool found, find.Bind(value).Step());
+  return found ? std::optional(find.Int(0)) : std::nullopt;
+}
+
 Result<SightingPage> SqliteQueries::ListSightings(const SightingQuery& query) {
   WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_));
   SightingPage page;
   WM_ASSIGN_OR_RETURN(page.coverage, CoverageNow());
-  std::int64_t endpoint = 0;
-  std::int64_t artifact = 0;
+  ListScope scope;
+  if (query.as_of.has_value()) {
+    scope.Narrow(Column(*query.as_of),
+                 "s.first_seen_us <= $ AND (s.gone_us IS NULL OR s.gone_us > $)");
+  } else if (!query.include_gone) {
+    scope.where += " AND s.gone_us IS NULL";
+  }
   if (query.endpoint.has_value()) {
-    WM_ASSIGN_OR_RETURN(Statement find,
-                        database_.Prepare("SELECT id FROM endpoints WHERE endpoint_id = ?"));
-    WM_ASSIGN_OR_RETURN(const bool found, find.Bind(query.endpoint->view()).Step());
-    if (!found) return base::NotFound("there is no endpoint " + query.endpoint->ToHex());
-    endpoint = find.Int(0);
+    WM_ASSIGN_OR_RETURN(
+        const auto endpoint,
+        SmallNumber("SELECT id FROM endpoints WHERE endpoint_id = ?", query.endpoint->view()));
+    if (!endpoint.has_value())
+      return base::NotFound("there is no endpoint " + query.endpoint->ToHex());
+    scope.Narrow(*endpoint, "s.endpoint = $");
   }
   if (query.sha256.has_value()) {
-    WM_ASSIGN_OR_RETURN(Statement find,
-                        database_.Prepare("SELECT id FROM artifacts WHERE sha256 = ?"));
-    WM_ASSIGN_OR_RETURN(const bool found, find.Bind(query.sha256->view()).Step());
-    if (!found) return page;  // seen nowhere, as far as the coverage goes
-    artifact = find.Int(0);
+    WM_ASSIGN_OR_RETURN(
+        const auto artifact,
+        SmallNumber("SELECT id FROM artifacts WHERE sha256 = ?", query.sha256->view()));
+    if (!artifact.has_value()) return page;  // seen nowhere, as far as the coverage goes
+    scope.Narrow(*artifact, "s.artifact = $");
   }
-  const Scope scope = artifact != 0 ? (endpoint != 0 ? Scope::kBoth : Scope::kArtifact)
-                                    : (endpoint != 0 ? Scope::kEndpoint : Scope::kAll);
-  const std::int64_t first = artifact != 0 ? artifact : endpoint;
-  const SightingSql& sql = SightingSqlFor(scope, query.include_gone);
-  const std::size_t size = SizeOf(query.page);
-  std::vector<std::uint64_t> keys;
-  {
-    WM_ASSIGN_OR_RETURN(Statement rows, database_.Prepare(sql.rows));
-    rows.Bind(first).Bind(Column(query.page.after)).Bind(Column(size + 1));
-    if (scope == Scope::kBoth) rows.Bind(endpoint);
-    while (true) {
-      WM_ASSIGN_OR_RETURN(const bool more, rows.Step());
-      if (!more) break;
-      WM_ASSIGN_OR_RETURN(SightingRow row, ReadSighting(rows));
-      page.rows.push_back(std::move(row));
-      keys.push_back(Number(rows, 0));
-    }
-  }
-  CutPage(page, keys, size);
-  WM_ASSIGN_OR_RETURN(Statement counts, database_.Prepare(sql.counts));
-  if (scope != Scope::kAll) counts.Bind(first);
-  if (scope == Scope::kBoth) counts.BindNull().BindNull().Bind(endpoint);
-  WM_RETURN_IF_ERROR(counts.Step());
-  page.total = Number(counts, 0);
-  page.endpoints = Number(counts, 1);
+  scope.count_sql = "SELECT count(*) FROM sightings s WHERE " + scope.where;
+  const ListTable& table = query.as_of.has_value() ? PastSightingTable()
+                           : query.include_gone    ? AllSightingTable()
+                                                   : PresentSightingTable();
+  WM_ASSIGN_OR_RETURN(const ListKeys keys, FindKeys(database_, table, scope, query.page));
+  WM_RETURN_IF_ERROR(ReadRows(database_, keys,
+                              query.as_of.has_value() ? kPastSightingRow : kSightingRow,
+                              ReadSighting, query.as_of, page));
+  if (!query.sha256.has_value()) return page;
+  scope.count_sql = "SELECT count(DISTINCT s.endpoint) FROM sightings s WHERE " + scope.where;
+  WM_ASSIGN_OR_RETURN(page.endpoints, CountScope(database_, scope));
   return page;
 }
 
@@ -546,46 +489,15 @@ Result<FleetCoverage> SqliteQueries::CoverageNow() {
 Result<Page<FindingRow>> SqliteQueries::ListFindings(bool include_resolved,
                                                      const PageQuery& query) {
   WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_));
-  const std::size_t size = SizeOf(query);
-  Page<FindingRow> page;
-  std::vector<std::uint64_t> keys;
-  {
-    constexpr std::string_view kOpen =
-        "SELECT f.id, f.rule, e.endpoint_id, e.hostname, f.subject, f.severity, f.resolved_us, "
-        "f.detail, f.first_us, f.last_us, f.count FROM findings f "
-        "JOIN endpoints e ON e.id = f.endpoint WHERE f.resolved_us IS NULL AND "
-        "(?1 = 0 OR f.id < ?1) ORDER BY f.id DESC LIMIT ?2";
-    constexpr std::string_view kAll =
-        "SELECT f.id, f.rule, e.endpoint_id, e.hostname, f.subject, f.severity, f.resolved_us, "
-        "f.detail, f.first_us, f.last_us, f.count FROM findings f "
-        "JOIN endpoints e ON e.id = f.endpoint WHERE "
-        "(?1 = 0 OR f.id < ?1) ORDER BY f.id DESC LIMIT ?2";
-    WM_ASSIGN_OR_RETURN(Statement rows, database_.Prepare(include_resolved ? kAll : kOpen));
-    rows.Bind(Column(query.after)).Bind(Column(size + 1));
-    while (true) {
-      WM_ASSIGN_OR_RETURN(const bool more, rows.Step());
-      if (!more) break;
-      FindingRow row;
-      row.id = Number(rows, 0);
-      row.rule = rows.Text(1);
-      WM_ASSIGN_OR_RETURN(row.endpoint, Stored(model::IdFromBytes(rows.Blob(2)), "endpoint id"));
-      row.hostname = rows.Text(3);
-      row.subject = rows.Text(4);
-      row.severity = static_cast<model::Severity>(rows.Int(5));
-      row.resolved = !rows.IsNull(6);
-      row.detail = rows.Text(7);
-      row.first = Time(rows, 8);
-      row.last = Time(rows, 9);
-      row.count = Number(rows, 10);
-      keys.push_back(row.id);
-      page.rows.push_back(std::move(row));
-    }
+  ListScope scope;
+  scope.count_sql = "SELECT count(*) FROM findings";
+  if (!include_resolved) {
+    scope.where = "f.resolved_us IS NULL";
+    scope.count_sql += " WHERE resolved_us IS NULL";
   }
-  CutPage(page, keys, size);
-  WM_ASSIGN_OR_RETURN(
-      page.total,
-      Count(include_resolved ? "SELECT count(*) FROM findings"
-                             : "SELECT count(*) FROM findings WHERE resolved_us IS NULL"));
+  WM_ASSIGN_OR_RETURN(const ListKeys keys, FindKeys(database_, FindingTable(), scope, query));
+  Page<FindingRow> page;
+  WM_RETURN_IF_ERROR(ReadRows(database_, keys, kFindingRow, ReadFinding, std::nullopt, page));
   return page;
 }
 

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -44,7 +46,8 @@ class SqliteQueries final : public Queries {
   // One moment for several statements; ends when it goes out of scope.
   class Snapshot;
 
-  base::Result<std::uint64_t> Count(std::string_view sql);
+  // The id of the row that has this value; none when no row has.
+  base::Result<std::optional<std::int64_t>> SmallNumber(std::string_view sql, base::ByteView value);
   base::Result<FleetCoverage> CoverageNow();
   base::Status CompleteEndpoint(std::int64_t endpoint, EndpointRow& row);
 

@@ -7,6 +7,7 @@
 #include "server/store/sqlite/findings_table.h"
 #include "server/store/sqlite/rows.h"
 #include "server/store/sqlite/schema.h"
+#include "server/store/sqlite/sighting_facts.h"
 #include "server/store/sqlite/sqlite_queries.h"
 #include "weighmaster/v1/exceptions.pb.h"
 #include "weighmaster/v1/trust.pb.h"
@@ -44,6 +45,7 @@ Result<std::unique_ptr<SqliteStore>> SqliteStore::Open(const std::string& path) 
   options.cache_kib = kWriterCacheKib;
   WM_ASSIGN_OR_RETURN(auto database, sqlite::Database::Open(path, options));
   WM_RETURN_IF_ERROR(database->Migrate(kSchemaRoom, SchemaSteps()));
+  WM_RETURN_IF_ERROR(FillFacts(*database));
   return std::unique_ptr<SqliteStore>(new SqliteStore(path, std::move(database)));
 }
 

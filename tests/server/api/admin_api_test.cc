@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <string>
 
 #include "proto/wire/convert.h"
@@ -52,7 +53,7 @@ class AdminApiTest : public ::testing::Test {
 TEST_F(AdminApiTest, ListsSightingsPageByPageWithPathsBothWaysAndCoverage) {
   SeeModels(1, 3);
   v1::ListSightingsRequest request;
-  request.mutable_page()->set_page_size(2);
+  request.set_page_size(2);
   auto page = Ask<v1::ListSightingsResponse>(request);
   ASSERT_TRUE(page.has_value());
   EXPECT_EQ(page->total(), 3U);
@@ -63,13 +64,18 @@ TEST_F(AdminApiTest, ListsSightingsPageByPageWithPathsBothWaysAndCoverage) {
   EXPECT_TRUE(page->sightings(0).present());
   EXPECT_EQ(page->coverage().endpoints(), 1U);
   EXPECT_EQ(page->coverage().endpoints_not(), 1U);
-  request.mutable_page()->set_page_token(page->next_page_token());
+  const std::string token = page->next_page_token();
+  request.set_page_token(token);
   page = Ask<v1::ListSightingsResponse>(request);
   ASSERT_TRUE(page.has_value());
+  EXPECT_EQ(page->total(), 3U);
   EXPECT_EQ(page->sightings_size(), 1);
+  request.set_filter("verdict = deny");  // another question
+  EXPECT_FALSE(Ask<v1::ListSightingsResponse>(request).has_value());
+  request.clear_filter();
   EXPECT_EQ(page->next_page_token(), "");
-  for (const char* bad : {"x", "p1.", "p1.0", "p1.1x", "p1.-1", "p1.99999999999999999999"}) {
-    request.mutable_page()->set_page_token(bad);
+  for (const char* bad : {"x", "c1", "c1.", "c1.0000000000000000.1.1"}) {
+    request.set_page_token(bad);
     EXPECT_FALSE(Ask<v1::ListSightingsResponse>(request).has_value()) << bad;
   }
 }
@@ -158,6 +164,39 @@ TEST_F(AdminApiTest, MakesTokensAndRevokes) {
   EXPECT_EQ(world_.queries_->FindEndpoint(tests::TestId(1))->state, store::EndpointState::kRevoked);
   revoke.set_endpoint_id(tests::TestId(9).ToHex());
   EXPECT_EQ(Ask<v1::RevokeEndpointResponse>(revoke).error().code(), base::ErrorCode::kNotFound);
+}
+
+TEST_F(AdminApiTest, ListsWhatAFilterLeavesInTheOrderThatWasAsked) {
+  SeeModels(1, 3);
+  v1::ListSightingsRequest request;
+  request.set_filter("verdict = deny AND path = \"/m/*\" AND NOT path:\"/1\"");
+  request.set_order_by("path desc");
+  const auto page = Ask<v1::ListSightingsResponse>(request);
+  ASSERT_TRUE(page.has_value()) << page.error().ToString();
+  EXPECT_EQ(page->total(), 2U);
+  EXPECT_FALSE(page->total_is_least());
+  ASSERT_EQ(page->sightings_size(), 2);
+  EXPECT_TRUE(page->sightings(0).path().text().starts_with("/m/2"));
+  request.set_filter("verdic = deny");
+  const auto refused = Ask<v1::ListSightingsResponse>(request);
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().code(), base::ErrorCode::kInvalidArgument);
+  EXPECT_NE(refused.error().message().find("did you mean \"verdict\"?"), std::string::npos);
+}
+
+TEST_F(AdminApiTest, KnowsWhatWasThereAtAMoment) {
+  SeeModels(1, 2);
+  v1::ListSightingsRequest request;
+  request.set_as_of_time_us(1);
+  const auto before = Ask<v1::ListSightingsResponse>(request);
+  ASSERT_TRUE(before.has_value());
+  EXPECT_EQ(before->total(), 0U);
+  request.set_as_of_time_us(std::numeric_limits<std::int64_t>::max());
+  const auto after = Ask<v1::ListSightingsResponse>(request);
+  ASSERT_TRUE(after.has_value());
+  EXPECT_EQ(after->total(), 2U);
+  request.set_include_gone(true);
+  EXPECT_FALSE(Ask<v1::ListSightingsResponse>(request).has_value());
 }
 
 }  // namespace

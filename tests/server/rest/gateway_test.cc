@@ -79,7 +79,7 @@ TEST_F(GatewayTest, AnswersACallAsJson) {
 TEST_F(GatewayTest, TakesFieldsFromPathQueryAndBody) {
   world_.world_.Enrol(1);
   const std::string id = tests::TestId(1).ToHex();
-  EXPECT_EQ(Json::parse(Ask("GET", "/v1/endpoints?page.page_size=1").body).at("total"), "1");
+  EXPECT_EQ(Json::parse(Ask("GET", "/v1/endpoints?page_size=1").body).at("total"), "1");
   EXPECT_EQ(Json::parse(Ask("GET", "/v1/endpoints/" + id).body).at("endpoint_id"), id);
   const Answer revoked = Ask("POST", "/v1/endpoints/" + id + ":revoke", R"({"reason": "lost"})");
   EXPECT_EQ(revoked.status, 200) << revoked.body;

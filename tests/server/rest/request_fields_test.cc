@@ -19,15 +19,14 @@ std::string Refusal(std::string_view query, Request request = {}) {
 }
 
 TEST(RequestFields, SetsFieldsOfEveryDepth) {
-  v1::ListSightingsRequest request;
-  RequestFields fields(request);
+  v1::StoredSighting message;
+  RequestFields fields(message);
   ASSERT_TRUE(fields.Set("endpoint_id", "ab").has_value());
-  ASSERT_TRUE(fields.SetQuery("page.page_size=7&include_gone=true&&page.page_token=a%20b+c%2B")
-                  .has_value());
-  EXPECT_EQ(request.endpoint_id(), "ab");
-  EXPECT_EQ(request.page().page_size(), 7U);
-  EXPECT_EQ(request.page().page_token(), "a b c+");
-  EXPECT_TRUE(request.include_gone());
+  ASSERT_TRUE(fields.SetQuery("sighting.size_bytes=7&present=true&&path.text=a%20b+c%2B").has_value());
+  EXPECT_EQ(message.endpoint_id(), "ab");
+  EXPECT_EQ(message.sighting().size_bytes(), 7U);
+  EXPECT_EQ(message.path().text(), "a b c+");
+  EXPECT_TRUE(message.present());
 }
 
 TEST(RequestFields, SetsEveryKindOfScalar) {
@@ -47,9 +46,9 @@ TEST(RequestFields, SetsEveryKindOfScalar) {
 
 TEST(RequestFields, RefusesWhatIsNoField) {
   for (const char* const query :
-       {"x=1", "page=1", "page.=1", ".page=1", "page.page_size.x=1", "page.x=1", "=",
-        "Page.page_size=1", "pageSize=1", "page.pageSize=1"}) {
-    EXPECT_NE(Refusal<v1::ListSightingsRequest>(query).find("is not one of this method"),
+       {"x=1", "path=1", "path.=1", ".path=1", "path.text.x=1", "path.x=1", "=", "Path.text=1",
+        "endpointId=1", "path.Text=1"}) {
+    EXPECT_NE(Refusal<v1::StoredSighting>(query).find("is not one of this method"),
               std::string::npos)
         << query;
   }
@@ -58,8 +57,8 @@ TEST(RequestFields, RefusesWhatIsNoField) {
 
 TEST(RequestFields, RefusesATextThatIsNoValue) {
   for (const char* const query :
-       {"page.page_size=", "page.page_size", "page.page_size=-1", "page.page_size=4294967296",
-        "page.page_size=1x", "page.page_size=+1", "page.page_size=1.0", "page.page_size=%201",
+       {"page_size=", "page_size", "page_size=-1", "page_size=4294967296",
+        "page_size=1x", "page_size=+1", "page_size=1.0", "page_size=%201",
         "include_gone=1", "include_gone=True", "endpoint_id=%ff", "endpoint_id=%", "%=1"}) {
     EXPECT_NE(Refusal<v1::ListSightingsRequest>(query), "") << query;
   }

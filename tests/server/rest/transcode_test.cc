@@ -45,7 +45,7 @@ std::string Refusal(std::string_view method, const PathTemplate::Variables& path
 TEST(ReadRequest, PutsTogetherWhatPathQueryAndBodySay) {
   EXPECT_EQ(Read<v1::GetPolicyRequest>("GetPolicy", {{"version", "7"}}, "").version(), 7U);
   EXPECT_EQ(
-      Read<v1::ListEndpointsRequest>("ListEndpoints", {}, "page.page_size=9").page().page_size(),
+      Read<v1::ListEndpointsRequest>("ListEndpoints", {}, "page_size=9").page_size(),
       9U);
   const auto revoke = Read<v1::RevokeEndpointRequest>("RevokeEndpoint", {{"endpoint_id", "ab"}}, "",
                                                       R"({"reason": "lost"})");
@@ -100,7 +100,8 @@ TEST(ToJson, HasAllFieldsUnderTheNamesOfTheProtoFile) {
   const auto text = ToJson(v1::ListEndpointsResponse());
   ASSERT_TRUE(text.has_value());
   EXPECT_EQ(nlohmann::json::parse(*text),
-            nlohmann::json::parse(R"({"endpoints": [], "next_page_token": "", "total": "0"})"));
+            nlohmann::json::parse(R"({"endpoints": [], "next_page_token": "", "total": "0",
+                                       "total_is_least": false})"));
 }
 
 TEST(ErrorJson, IsAGoogleRpcStatus) {

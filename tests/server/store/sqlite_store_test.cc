@@ -79,6 +79,58 @@ TEST(SqliteStore, TakesOverTokensOfTheFirstVersionAsThoseOfAdmins) {
   EXPECT_EQ(base::ToMicroseconds(page->rows[1].expires.value()), 9);
 }
 
+// As version 3 wrote it: the facts and the verdict are in blobs alone.
+void WriteVersion3(const std::string& path) {
+  const auto file = sqlite::Database::Open(path);
+  ASSERT_TRUE(file.has_value());
+  ASSERT_TRUE((*file)->Migrate(kSchemaRoom, SchemaSteps().first(3)).has_value());
+  ASSERT_TRUE((*file)
+                  ->Execute("INSERT INTO endpoints (endpoint_id, state, hostname, os, os_release, "
+                            "agent_version, machine_sha256, enrolled_us) VALUES (x'" +
+                            tests::TestId(1).ToHex() + "', 1, 'host', 'linux', '', '', x'', 5)")
+                  .has_value());
+  const EventWrite seen(
+      {tests::kTestEpoch, {}, {}, model::SightingAppeared{tests::TestSighting("/m/a", 1)}});
+  const EventWrite judged(
+      {tests::kTestEpoch,
+       {},
+       {},
+       model::SightingJudged{{"/m/a"}, std::nullopt, tests::TestVerdict(model::Outcome::kDeny)}});
+  {
+    auto put = (*file)->Prepare(
+        "INSERT INTO sightings (endpoint, path_sha256, path, path_encoding, path_display, "
+        "sighting, "
+        "first_seen_us, last_change_us) VALUES (1, ?, ?, 1, '/m/a', ?, 1, 1)");
+    ASSERT_TRUE(put->Bind(seen.path_sha256.view())
+                    .Bind(base::AsBytes("/m/a"))
+                    .Bind(base::AsBytes(seen.blob))
+                    .Run()
+                    .has_value());
+  }
+  auto put = (*file)->Prepare("INSERT INTO verdicts VALUES (1, ?, 3, ?, 2)");
+  ASSERT_TRUE(
+      put->Bind(judged.path_sha256.view()).Bind(base::AsBytes(judged.blob)).Run().has_value());
+}
+
+TEST(SqliteStore, FindsSightingsOfVersion3ByTheirFactsAndVerdicts) {
+  DiskPlace place;
+  WriteVersion3(place.path());
+  const auto store = OpenAt(place.path());
+  const auto queries = store->OpenQueries();
+  for (const std::string_view filter :
+       {"format = gguf AND owner = ada AND size = 1000 AND digest_state = verified",
+        "verdict = deny AND rule = default AND basis = verified"}) {
+    SightingQuery query;
+    query.page.filter = query::ParseFilter(query::Sightings(), filter).value();
+    const auto page = (*queries)->ListSightings(query);
+    ASSERT_TRUE(page.has_value()) << page.error().ToString();
+    EXPECT_EQ(page->total, 1U) << filter;
+    query.page.filter->kind = query::Filter::Kind::kNot;
+    query.page.filter->parts = {query::ParseFilter(query::Sightings(), filter).value().value()};
+    EXPECT_EQ((*queries)->ListSightings(query)->total, 0U) << filter;
+  }
+}
+
 TEST(SqliteStore, ReadersSeeTheLastCommitWhileTheWriterWrites) {
   DiskPlace place;
   const auto store = place.Open();

@@ -1,0 +1,48 @@
+#include "server/ctl/listing.h"
+
+#include "server/query/filter_value.h"
+#include "weighmaster/v1/admin.pb.h"
+
+namespace weighmaster::server::ctl {
+
+std::vector<Arguments::Option> WithListOptions(std::vector<Arguments::Option> own) {
+  own.push_back({"filter", "FILTER", "only rows that match, e.g. 'state = active'"});
+  own.push_back({"order", "FIELDS", "e.g. 'hostname, enrolled_time desc'"});
+  own.push_back({"limit", "N", "at most so many rows"});
+  return own;
+}
+
+base::Result<std::int64_t> MomentOf(const Arguments& arguments, std::string_view option) {
+  if (!arguments.Has(option)) return 0;
+  auto moment = query::ParseTime(arguments.Value(option));
+  if (!moment.has_value()) {
+    return base::InvalidArgument("--" + std::string(option) + ": " + moment.error().message());
+  }
+  return *moment;
+}
+
+std::string TotalLine(std::uint64_t shown, std::uint64_t total, bool total_is_least,
+                      std::string_view what) {
+  std::string line =
+      (total_is_least ? "More than " : "") + std::to_string(total) + " " + std::string(what);
+  if (shown < total || total_is_least) {
+    line += ", of which " + std::to_string(shown) + " are shown";
+  }
+  return line + ".";
+}
+
+std::string CoverageLine(const v1::FleetCoverage& coverage) {
+  const auto count = [](std::uint64_t number) { return std::to_string(number); };
+  if (coverage.endpoints() == 0) return "No endpoint is enrolled.";
+  std::string line = "Of " + count(coverage.endpoints()) + " endpoints " +
+                     count(coverage.endpoints_looked()) + " were looked at whole";
+  if (coverage.endpoints_partly() > 0) {
+    line += ", " + count(coverage.endpoints_partly()) + " partly";
+  }
+  if (coverage.endpoints_not() > 0) {
+    line += ", " + count(coverage.endpoints_not()) + " not at all";
+  }
+  return line + ".";
+}
+
+}  // namespace weighmaster::server::ctl

@@ -1,0 +1,246 @@
+#include "server/store/sqlite/list_keys.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "policy/base/check.h"
+#include "policy/base/limits.h"
+#include "server/store/sqlite/rows.h"
+
+namespace weighmaster::server::store {
+namespace {
+
+using base::Result;
+using query::Comparison;
+using query::Filter;
+using query::Value;
+using sqlite::Statement;
+namespace limits = base::limits;
+
+std::string Replaced(std::string_view text, std::string_view by) {
+  std::string out;
+  for (const char c : text) {
+    if (c == '$') {
+      out += by;
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
+// A SELECT of keys as it is put together. Values are parameters, never text.
+class KeyQuery {
+ public:
+  KeyQuery(const ListTable& table, const ListScope& scope) : table_(table), values_(scope.values) {
+    where_ = scope.where;
+    types_.assign(values_.size(), query::FieldType::kId);
+  }
+
+  void Narrow(const Filter& filter) { where_ += " AND " + Sql(filter, false); }
+
+  // What comes after a position: (a, b, key) > (?, ?, ?), where each has its direction. The bound
+  // on the first alone lets an index begin there.
+  void Begin(const query::Order& order, const query::Position& after) {
+    std::string equal;
+    std::string any;
+    for (std::size_t i = 0; i < order.size(); ++i) {
+      const std::string column = OrderSql(*order[i].field);
+      const std::string value = Parameter(*order[i].field, after.values[i]);
+      const std::string beyond = order[i].descending ? " < " : " > ";
+      if (i == 0) where_ += " AND " + column + (order[i].descending ? " <= " : " >= ") + value;
+      any += "(" + equal + column + beyond + value + ") OR ";
+      equal += column + " = " + value + " AND ";
+    }
+    const bool descends = query::KeyDescends(table_.list, order);
+    values_.emplace_back(after.key);
+    types_.push_back(query::FieldType::kNumber);
+    any += "(" + equal + std::string(table_.key) + (descends ? " < ?" : " > ?") +
+           std::to_string(values_.size()) + ")";
+    where_ += " AND (" + any + ")";
+  }
+
+  // The key first, then the order's values.
+  std::string Text(const query::Order& order, std::size_t rows) const {
+    std::string columns(table_.key);
+    std::string by;
+    for (const query::OrderTerm& term : order) {
+      columns += ", " + OrderSql(*term.field);
+      by += OrderSql(*term.field) + (term.descending ? " DESC, " : ", ");
+    }
+    by += std::string(table_.key) + (query::KeyDescends(table_.list, order) ? " DESC" : "");
+    return "SELECT " + columns + " FROM " + std::string(table_.from) + " WHERE " + where_ +
+           " ORDER BY " + by + " LIMIT " + std::to_string(rows);
+  }
+
+  void Bind(Statement& statement) const {
+    for (std::size_t i = 0; i < values_.size(); ++i) {
+      const auto* const bytes = std::get_if<std::string>(&values_[i]);
+      if (bytes == nullptr) {
+        statement.Bind(std::get<std::int64_t>(values_[i]));
+      } else if (types_[i] == query::FieldType::kText) {
+        statement.Bind(std::string_view(*bytes));
+      } else {
+        statement.Bind(base::AsBytes(*bytes));
+      }
+    }
+  }
+
+ private:
+  // A row that lacks the field comes before all others.
+  std::string OrderSql(const query::Field& field) const {
+    const std::string sql(ColumnOf(table_, field).sql);
+    if (!field.can_lack || field.type == query::FieldType::kText) return sql;
+    return "coalesce(" + sql + (query::IsBytes(field.type) ? ", x'')" : ", -9223372036854775808)");
+  }
+
+  std::string Parameter(const query::Field& field, Value value) {
+    values_.push_back(std::move(value));
+    types_.push_back(field.type);
+    return "?" + std::to_string(values_.size());
+  }
+
+  // NOT is taken down to the comparisons, where what is NULL must become true: SQL has three values
+  // of truth, the filter two.
+  std::string Sql(const Filter& filter, bool negated) {
+    switch (filter.kind) {
+      case Filter::Kind::kTerm:
+        return "(" + TermSql(filter.term) + (negated ? ") IS NOT TRUE" : ")");
+      case Filter::Kind::kNot:
+        return Sql(filter.parts.front(), !negated);
+      case Filter::Kind::kAll:
+      case Filter::Kind::kAny:
+        break;
+    }
+    const bool all = (filter.kind == Filter::Kind::kAll) != negated;
+    std::string text = "(";
+    for (std::size_t i = 0; i < filter.parts.size(); ++i) {
+      if (i > 0) text += all ? " AND " : " OR ";
+      text += Sql(filter.parts[i], negated);
+    }
+    return text + ")";
+  }
+
+  std::string TermSql(const query::Term& term) {
+    const ListColumn& column = ColumnOf(table_, *term.field);
+    const std::string sql(column.sql);
+    std::string comparison;
+    if (term.comparison == Comparison::kPresent) {
+      comparison = sql + (term.field->type == query::FieldType::kText ? " <> ''" : " IS NOT NULL");
+    } else {
+      const std::string value = Parameter(*term.field, term.value);
+      comparison = CompareSql(term, sql, Replaced(column.value_sql, value), value);
+    }
+    return Replaced(column.around_sql, comparison);
+  }
+
+  std::string CompareSql(const query::Term& term, const std::string& sql, const std::string& value,
+                         const std::string& parameter) {
+    switch (term.comparison) {
+      case Comparison::kEqual:
+        return sql + " = " + value;
+      case Comparison::kLess:
+        return sql + " < " + value;
+      case Comparison::kLessOrEqual:
+        return sql + " <= " + value;
+      case Comparison::kGreater:
+        return sql + " > " + value;
+      case Comparison::kGreaterOrEqual:
+        return sql + " >= " + value;
+      case Comparison::kStarts: {
+        // No byte of UTF-8 is as high as the last one here, and an index can be walked from bound
+        // to bound.
+        const std::string past = Parameter(*term.field, std::get<std::string>(term.value) + '\xff');
+        return sql + " >= " + parameter + " AND " + sql + " < " + past;
+      }
+      case Comparison::kEnds:
+        return "substr(" + sql + ", -length(" + parameter + ")) = " + parameter;
+      case Comparison::kContains:
+        return "instr(" + sql + ", " + parameter + ") > 0";
+      case Comparison::kPresent:
+        break;
+    }
+    WM_CHECK(false);
+    return {};
+  }
+
+  const ListTable& table_;
+  std::string where_;
+  std::vector<Value> values_;
+  std::vector<query::FieldType> types_;  // parallel; those of the scope are ids or numbers
+};
+
+std::size_t SizeOf(const PageQuery& page) {
+  if (page.size == 0) return limits::kDefaultPageSize;
+  return std::min(page.size, limits::kMaxPageSize);
+}
+
+query::Position PositionOf(const Statement& row, const query::Order& order) {
+  query::Position position;
+  position.key = row.Int(0);
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    const int column = static_cast<int>(i) + 1;
+    if (query::IsBytes(order[i].field->type)) {
+      position.values.emplace_back(std::string(Chars(row, column)));
+    } else {
+      position.values.emplace_back(row.Int(column));
+    }
+  }
+  return position;
+}
+
+}  // namespace
+
+void ListScope::Narrow(std::int64_t value, std::string_view condition) {
+  values.emplace_back(value);
+  where += " AND " + Replaced(condition, "?" + std::to_string(values.size()));
+}
+
+Result<std::uint64_t> CountScope(sqlite::Database& database, const ListScope& scope) {
+  WM_ASSIGN_OR_RETURN(Statement count, database.PrepareOnce(scope.count_sql));
+  for (const Value& value : scope.values) count.Bind(std::get<std::int64_t>(value));
+  WM_RETURN_IF_ERROR(count.Step());
+  return Number(count, 0);
+}
+
+Result<ListKeys> FindKeys(sqlite::Database& database, const ListTable& table,
+                          const ListScope& scope, const PageQuery& query) {
+  const std::size_t size = SizeOf(query);
+  const bool counts = query.filter.has_value() && !query.after.has_value();
+  KeyQuery keys(table, scope);
+  if (query.filter.has_value()) keys.Narrow(*query.filter);
+  if (query.after.has_value()) keys.Begin(query.order, *query.after);
+  ListKeys found;
+  const std::size_t most = 1 + (counts ? std::max(size, limits::kMaxCountedRows) : size);
+  WM_ASSIGN_OR_RETURN(Statement rows, database.PrepareOnce(keys.Text(query.order, most)));
+  keys.Bind(rows);
+  std::size_t walked = 0;
+  std::optional<query::Position> last;
+  for (;; ++walked) {
+    WM_ASSIGN_OR_RETURN(const bool more, rows.Step());
+    if (!more) break;
+    if (walked < size) found.keys.push_back(rows.Int(0));
+    if (walked + 1 == size) last = PositionOf(rows, query.order);
+  }
+  if (query.after.has_value()) {
+    found.total = query.after->total;
+    found.total_is_least = query.after->total_is_least;
+  } else if (counts) {
+    found.total = std::min(walked, most - 1);
+    found.total_is_least = walked == most;
+  } else {
+    ListScope whole = scope;
+    if (whole.count_sql.empty()) {
+      whole.count_sql = "SELECT count(*) FROM " + std::string(table.from) + " WHERE " + scope.where;
+    }
+    WM_ASSIGN_OR_RETURN(found.total, CountScope(database, whole));
+  }
+  if (walked > size) {
+    last->total = found.total;
+    last->total_is_least = found.total_is_least;
+    found.next = std::move(last);
+  }
+  return found;
+}
+
+}  // namespace weighmaster::server::store

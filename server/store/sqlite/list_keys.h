@@ -1,0 +1,41 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "server/store/sqlite/list_tables.h"
+#include "server/store/values.h"
+#include "third_party/sqlite/database.h"
+
+namespace weighmaster::server::store {
+
+// What a list is narrowed to before any filter: SQL whose parameters are ?1, ?2 … of `values`.
+struct ListScope {
+  std::string where = "TRUE";
+  std::vector<query::Value> values;
+  // Counts the scope; the parameters are those of `values`. Empty: the table's
+  // rows, as `where` has them.
+  std::string count_sql;
+
+  // `condition` says $ where the value belongs.
+  void Narrow(std::int64_t value, std::string_view condition);
+};
+
+// Which rows a page has: their keys in order. The rows themselves are read by key, so that a list
+// is walked over as little as its filter and its order need.
+struct ListKeys {
+  std::vector<std::int64_t> keys;
+  std::optional<query::Position> next;
+  std::uint64_t total = 0;
+  bool total_is_least = false;
+};
+
+base::Result<std::uint64_t> CountScope(sqlite::Database& database, const ListScope& scope);
+
+// One walk: for the first page of a filter it goes on to limits::kMaxCountedRows, to count.
+base::Result<ListKeys> FindKeys(sqlite::Database& database, const ListTable& table,
+                                const ListScope& scope, const PageQuery& query);
+
+}  // namespace weighmaster::server::store

@@ -1,0 +1,163 @@
+#include "server/store/sqlite/list_tables.h"
+
+#include <algorithm>
+
+#include "policy/base/check.h"
+#include "server/store/sqlite/verdict_sql.h"
+
+namespace weighmaster::server::store {
+namespace {
+
+constexpr std::string_view kEndpointOfId = "(SELECT id FROM endpoints WHERE endpoint_id = $)";
+
+constexpr ListColumn kEndpointColumns[] = {
+    {"endpoint_id", "e.endpoint_id"},
+    {"hostname", "e.hostname"},
+    {"os", "e.os"},
+    {"agent_version", "e.agent_version"},
+    {"state", "e.state"},
+    {"enrolled_time", "e.enrolled_us"},
+    {"last_contact_time", "e.last_contact_us"},
+    {"clock_offset", "e.clock_offset_us"},
+    {"policy_version", "e.policy_version"},
+    {"sightings",
+     "(SELECT count(*) FROM sightings s WHERE s.endpoint = e.id AND s.gone_us IS NULL)"},
+    {"denied",
+     "(SELECT count(*) FROM sightings s WHERE s.endpoint = e.id AND s.gone_us IS NULL AND "
+     "s.outcome > 1 AND s.outcome = 3)"},
+    {"warned",
+     "(SELECT count(*) FROM sightings s WHERE s.endpoint = e.id AND s.gone_us IS NULL AND "
+     "s.outcome > 1 AND s.outcome = 2)"},
+    {"events_stored",
+     "(SELECT coalesce(sum(c.events_stored), 0) FROM chains c WHERE c.endpoint = e.id)"},
+    {"events_dropped",
+     "(SELECT coalesce(sum(c.events_dropped), 0) FROM chains c WHERE c.endpoint = e.id)"},
+};
+
+#define WM_COLUMNS_OF_ALL_SIGHTINGS                                                             \
+  {"endpoint_id", "s.endpoint", kEndpointOfId},                                                 \
+      {"hostname", "hostname", "$", "s.endpoint IN (SELECT id FROM endpoints WHERE $)"},        \
+      {"path", "s.path_display"}, {"size", "s.size_bytes"}, {"modified_time", "s.modified_us"}, \
+      {"owner", "s.owner"}, {"format", "s.format"}, {"name", "s.name"},                         \
+      {"architecture", "s.architecture"}, {"license", "s.license"},                             \
+      {"quantization", "s.quantization"}, {"parameters", "s.parameters"},                       \
+      {"risk_severity", "s.risk_severity"}, {"digest_state", "s.digest_state"},                 \
+      {"sha256", "s.artifact", "(SELECT id FROM artifacts WHERE sha256 = $)"}, {                \
+    "first_seen_time", "s.first_seen_us"                                                        \
+  }
+
+// What is present has its newest verdict beside it, so that it can be found by it.
+constexpr ListColumn kPresentColumns[] = {
+    WM_COLUMNS_OF_ALL_SIGHTINGS,
+    {"verdict", "s.outcome"},
+    {"rule", "coalesce(s.rule, '')"},
+    {"basis", "s.basis"},
+    {"last_change_time", "s.last_change_us"},
+    {"present", "1"},
+};
+constexpr ListColumn kAllColumns[] = {
+    WM_COLUMNS_OF_ALL_SIGHTINGS,
+    {"verdict", WM_VERDICT_AT(WM_LAST_MOMENT, "outcome")},
+    {"rule", "coalesce(" WM_VERDICT_AT(WM_LAST_MOMENT, "rule") ", '')"},
+    {"basis", WM_VERDICT_AT(WM_LAST_MOMENT, "basis")},
+    {"last_change_time", "coalesce(s.gone_us, s.last_change_us)"},
+    {"present", "s.gone_us IS NULL"},
+};
+constexpr ListColumn kPastColumns[] = {
+    WM_COLUMNS_OF_ALL_SIGHTINGS,
+    {"verdict", WM_VERDICT_AT("?1", "outcome")},
+    {"rule", "coalesce(" WM_VERDICT_AT("?1", "rule") ", '')"},
+    {"basis", WM_VERDICT_AT("?1", "basis")},
+    {"last_change_time", "s.last_change_us"},
+    {"present", "1"},
+};
+#undef WM_COLUMNS_OF_ALL_SIGHTINGS
+
+constexpr ListColumn kFindingColumns[] = {
+    {"finding_id", "f.id"},
+    {"rule", "f.rule"},
+    {"endpoint_id", "e.endpoint_id"},
+    {"hostname", "e.hostname"},
+    {"subject", "f.subject"},
+    {"severity", "f.severity"},
+    {"state", "CASE WHEN f.resolved_us IS NULL THEN 1 ELSE 2 END"},
+    {"detail", "f.detail"},
+    {"first_time", "f.first_us"},
+    {"last_time", "f.last_us"},
+    {"count", "f.count"},
+};
+
+constexpr ListColumn kExceptionColumns[] = {
+    {"endpoint_id", "nullif(x.scope, x'')"},
+    {"version", "x.version"},
+    {"published_time", "x.published_us"},
+};
+
+constexpr ListColumn kAdminTokenColumns[] = {
+    {"token_id", "t.token_id"},
+    {"name", "t.name"},
+    {"role", "t.role"},
+    {"scope", "t.scope"},
+    {"created_time", "t.created_us"},
+    {"created_by_token_id", "t.created_by"},
+    {"expires_time", "t.expires_us"},
+    {"revoked_time", "t.revoked_us"},
+};
+
+constexpr ListColumn kAuditColumns[] = {
+    {"number", "a.number"},
+    {"time", "a.time_us"},
+    {"token_id", "a.token_id"},
+    {"token_name", "a.token_name"},
+    {"method", "a.method"},
+    {"outcome", "a.outcome"},
+    {"begun_number", "a.begun_number"},
+    {"code", "a.code"},
+    {"summary", "a.summary"},
+};
+
+}  // namespace
+
+const ListTable& EndpointTable() {
+  static const ListTable kTable{query::Endpoints(), "endpoints e", "e.id", kEndpointColumns};
+  return kTable;
+}
+const ListTable& PresentSightingTable() {
+  static const ListTable kTable{query::Sightings(), "sightings s", "s.id", kPresentColumns};
+  return kTable;
+}
+const ListTable& AllSightingTable() {
+  static const ListTable kTable{query::Sightings(), WM_SIGHTINGS_AND_VERDICTS, "s.id", kAllColumns};
+  return kTable;
+}
+const ListTable& PastSightingTable() {
+  static const ListTable kTable{query::Sightings(), WM_SIGHTINGS_AND_VERDICTS, "s.id",
+                                kPastColumns};
+  return kTable;
+}
+const ListTable& FindingTable() {
+  static const ListTable kTable{query::Findings(),
+                                "findings f JOIN endpoints e ON e.id = f.endpoint", "f.id",
+                                kFindingColumns};
+  return kTable;
+}
+const ListTable& ExceptionTable() {
+  static const ListTable kTable{query::Exceptions(), "exception_sets x", "x.id", kExceptionColumns};
+  return kTable;
+}
+const ListTable& AdminTokenTable() {
+  static const ListTable kTable{query::AdminTokens(), "admin_tokens t", "t.id", kAdminTokenColumns};
+  return kTable;
+}
+const ListTable& AuditTable() {
+  static const ListTable kTable{query::AuditEntries(), "audit a", "a.number", kAuditColumns};
+  return kTable;
+}
+
+const ListColumn& ColumnOf(const ListTable& table, const query::Field& field) {
+  const auto found = std::ranges::find(table.columns, field.name, &ListColumn::field);
+  WM_CHECK(found != table.columns.end());
+  return *found;
+}
+
+}  // namespace weighmaster::server::store

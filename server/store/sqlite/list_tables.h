@@ -1,0 +1,44 @@
+#pragma once
+
+#include <span>
+#include <string_view>
+
+#include "server/query/lists.h"
+
+namespace weighmaster::server::store {
+
+// A field of a list as SQL.
+struct ListColumn {
+  std::string_view field;
+  // The expression. Of a text it is never NULL; otherwise NULL is a row that lacks the field.
+  std::string_view sql;
+  // What a value is compared as; $ is the value. Ids and digests are small numbers in other tables.
+  std::string_view value_sql = "$";
+  // Around a comparison of `sql`, which is $ here.
+  std::string_view around_sql = "$";
+};
+
+// A list as a table: the rows that there are, the key in whose order they come, the columns.
+struct ListTable {
+  const query::List& list;
+  std::string_view from;
+  std::string_view key;
+  std::span<const ListColumn> columns;
+};
+
+const ListTable& EndpointTable();
+// Those that are present now; all; and those of the moment ?1. They differ in what is known of
+// verdicts then.
+const ListTable& PresentSightingTable();
+const ListTable& AllSightingTable();
+const ListTable& PastSightingTable();
+// The newest set of each scope is the caller's to narrow to.
+const ListTable& ExceptionTable();
+const ListTable& FindingTable();
+const ListTable& AdminTokenTable();
+const ListTable& AuditTable();
+
+// Every field of a list must have one: a failed CHECK.
+const ListColumn& ColumnOf(const ListTable& table, const query::Field& field);
+
+}  // namespace weighmaster::server::store

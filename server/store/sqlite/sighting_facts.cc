@@ -1,0 +1,142 @@
+#include "server/store/sqlite/sighting_facts.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "proto/wire/convert.h"
+#include "server/store/sqlite/rows.h"
+#include "weighmaster/v1/values.pb.h"
+
+namespace weighmaster::server::store {
+namespace {
+
+using base::Status;
+using sqlite::Statement;
+
+constexpr std::int64_t kRowsAtOnce = 1'000;
+
+std::optional<std::int64_t> WorstSeverity(const model::Facts& facts) {
+  std::optional<std::int64_t> worst;
+  for (const model::Risk& risk : facts.risks) {
+    worst = std::max(worst.value_or(0), EnumColumn(risk.severity));
+  }
+  return worst;
+}
+
+// The next rows that are not filled yet; their statement is done before any is changed.
+struct Unfilled {
+  std::int64_t id;
+  std::string path;
+  std::int64_t encoding;
+  std::string blob;
+};
+base::Result<std::vector<Unfilled>> NextUnfilled(sqlite::Database& database) {
+  WM_ASSIGN_OR_RETURN(Statement find,
+                      database.Prepare("SELECT id, path, path_encoding, sighting FROM sightings "
+                                       "WHERE format IS NULL LIMIT ?"));
+  find.Bind(kRowsAtOnce);
+  std::vector<Unfilled> rows;
+  while (true) {
+    WM_ASSIGN_OR_RETURN(const bool more, find.Step());
+    if (!more) return rows;
+    rows.push_back(
+        {find.Int(0), std::string(Chars(find, 1)), find.Int(2), std::string(Chars(find, 3))});
+  }
+}
+
+Status FillSighting(sqlite::Database& database, const Unfilled& row) {
+  v1::Sighting message;
+  if (!message.ParseFromString(row.blob)) {
+    return base::DataLoss("the store holds a sighting that cannot be read");
+  }
+  message.mutable_path()->set_value(row.path);
+  message.mutable_path()->set_encoding(static_cast<v1::PathEncoding>(row.encoding));
+  WM_ASSIGN_OR_RETURN(const auto sighting, Stored(wire::FromProto(message), "sighting"));
+  WM_ASSIGN_OR_RETURN(Statement put, database.Prepare("UPDATE sightings SET (" WM_FACT_COLUMNS
+                                                      ") = (" WM_FACT_PARAMETERS ") WHERE id = ?"));
+  BindFacts(put, sighting);
+  return put.Bind(row.id).Run();
+}
+
+struct UnfilledVerdict {
+  std::int64_t endpoint;
+  std::string path_sha256;
+  std::string blob;
+};
+base::Result<std::vector<UnfilledVerdict>> NextUnfilledVerdicts(sqlite::Database& database) {
+  WM_ASSIGN_OR_RETURN(Statement find,
+                      database.Prepare("SELECT endpoint, path_sha256, verdict FROM verdicts "
+                                       "WHERE rule IS NULL LIMIT ?"));
+  find.Bind(kRowsAtOnce);
+  std::vector<UnfilledVerdict> rows;
+  while (true) {
+    WM_ASSIGN_OR_RETURN(const bool more, find.Step());
+    if (!more) return rows;
+    rows.push_back({find.Int(0), std::string(Chars(find, 1)), std::string(Chars(find, 2))});
+  }
+}
+
+Status FillVerdict(sqlite::Database& database, const UnfilledVerdict& row) {
+  v1::Verdict message;
+  if (!message.ParseFromString(row.blob)) {
+    return base::DataLoss("the store holds a verdict that cannot be read");
+  }
+  WM_ASSIGN_OR_RETURN(const auto verdict, Stored(wire::FromProto(message), "verdict"));
+  {
+    WM_ASSIGN_OR_RETURN(Statement put, database.Prepare("UPDATE verdicts SET rule = ?, basis = ? "
+                                                        "WHERE endpoint = ? AND path_sha256 = ?"));
+    WM_RETURN_IF_ERROR(put.Bind(verdict.rule)
+                           .Bind(EnumColumn(verdict.basis))
+                           .Bind(row.endpoint)
+                           .Bind(base::AsBytes(row.path_sha256))
+                           .Run());
+  }
+  WM_ASSIGN_OR_RETURN(
+      Statement put, database.Prepare("UPDATE sightings SET outcome = ?, rule = ?, basis = ? WHERE "
+                                      "endpoint = ? AND path_sha256 = ? AND gone_us IS NULL"));
+  return put.Bind(EnumColumn(verdict.outcome))
+      .Bind(verdict.rule)
+      .Bind(EnumColumn(verdict.basis))
+      .Bind(row.endpoint)
+      .Bind(base::AsBytes(row.path_sha256))
+      .Run();
+}
+
+}  // namespace
+
+void BindFacts(Statement& statement, const model::Sighting& sighting) {
+  const model::Facts& facts = sighting.facts;
+  std::optional<std::int64_t> parameters;
+  if (facts.parameters.has_value()) parameters = Column(*facts.parameters);
+  statement.Bind(Column(sighting.size_bytes))
+      .Bind(Column(sighting.modified_at))
+      .Bind(sighting.owner.name)
+      .Bind(EnumColumn(facts.format))
+      .Bind(facts.name)
+      .Bind(facts.architecture)
+      .Bind(facts.license)
+      .Bind(facts.quantization)
+      .Bind(parameters)
+      .Bind(WorstSeverity(facts))
+      .Bind(EnumColumn(sighting.digest.state));
+}
+
+Status FillFacts(sqlite::Database& database) {
+  WM_ASSIGN_OR_RETURN(sqlite::Transaction transaction, sqlite::Transaction::Begin(database));
+  while (true) {
+    WM_ASSIGN_OR_RETURN(const auto rows, NextUnfilled(database));
+    if (rows.empty()) break;
+    for (const Unfilled& row : rows) WM_RETURN_IF_ERROR(FillSighting(database, row));
+  }
+  while (true) {
+    WM_ASSIGN_OR_RETURN(const auto rows, NextUnfilledVerdicts(database));
+    if (rows.empty()) break;
+    for (const UnfilledVerdict& row : rows) WM_RETURN_IF_ERROR(FillVerdict(database, row));
+  }
+  return transaction.Commit();
+}
+
+}  // namespace weighmaster::server::store

@@ -1,0 +1,23 @@
+#pragma once
+
+#include "policy/base/result.h"
+#include "policy/model/sighting.h"
+#include "third_party/sqlite/database.h"
+
+namespace weighmaster::server::store {
+
+// The columns of `sightings` that repeat what its blob says, so that lists can be filtered by it.
+#define WM_FACT_COLUMNS                                                                 \
+  "size_bytes, modified_us, owner, format, name, architecture, license, quantization, " \
+  "parameters, "                                                                        \
+  "risk_severity, digest_state"
+#define WM_FACT_PARAMETERS "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?"
+
+// Binds WM_FACT_PARAMETERS.
+void BindFacts(sqlite::Statement& statement, const model::Sighting& sighting);
+
+// Fills the columns of rows from before there were any, and those of verdicts. At each start; when
+// it fails nothing was written.
+base::Status FillFacts(sqlite::Database& database);
+
+}  // namespace weighmaster::server::store

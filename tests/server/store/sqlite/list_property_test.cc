@@ -1,0 +1,423 @@
+// Lists as SQLite answers them against the same lists read whole and filtered, put in order and cut
+// without it; and what was there at a moment against the events up to it.
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "policy/base/limits.h"
+#include "proto/wire/convert.h"
+#include "server/store/sqlite/sqlite_store.h"
+#include "tests/server/store/sqlite/list_naive.h"
+#include "tests/support/endpoint_script.h"
+#include "tests/support/keys.h"
+
+namespace weighmaster::server::store {
+namespace {
+
+constexpr int kEndpoints = 5;
+constexpr int kPaths = 12;
+constexpr std::uint64_t kRounds = 120;
+
+struct Listed {
+  std::vector<NaiveRow> rows;
+  std::optional<query::Position> next;
+  std::uint64_t total = 0;
+};
+
+template <typename Row>
+Listed ListedOf(const base::Result<Row>& page) {
+  EXPECT_TRUE(page.has_value()) << page.error().ToString();
+  Listed listed;
+  if (!page.has_value()) return listed;
+  for (const auto& row : page->rows) listed.rows.push_back(Naive(row));
+  listed.next = page->next;
+  listed.total = page->total;
+  return listed;
+}
+
+// What an endpoint said of a path, in the order in which it said it.
+struct Said {
+  int endpoint;
+  std::string path;
+  std::int64_t at;
+  model::EventBody body;
+};
+
+// A store of random rows that grows.
+class RandomFleet {
+ public:
+  explicit RandomFleet(std::uint64_t seed) : random_(seed) {
+    store_ = SqliteStore::Open(":memory:").value();
+    queries_ = store_->OpenQueries().value();
+    const tests::TestFleet fleet = tests::MakeTestFleet();
+    EXPECT_TRUE(store_->AdoptFleet(fleet.root.fleet_id, tests::TestId(1), 1, fleet.signed_root)
+                    .has_value());
+    for (int i = 0; i < kEndpoints; ++i) AddEndpoint();
+    for (int i = 0; i < kEndpoints; ++i) scripts_[static_cast<std::size_t>(i)]->set_wall(wall_);
+    for (int i = 0; i < 60; ++i) {
+      Tell();
+      AddFinding();
+      AddToken();
+      AddAudit();
+    }
+  }
+
+  Queries& queries() { return *queries_; }
+  const std::vector<Said>& said() const { return said_; }
+  base::WallTime Moment() {
+    return tests::kTestEpoch +
+           base::Duration(
+               random_.Below(static_cast<std::uint64_t>((wall_ - tests::kTestEpoch).count()) + 20));
+  }
+  base::Random& random() { return random_; }
+  static model::Id IdOf(int n) { return tests::TestId(static_cast<std::uint8_t>(n + 1)); }
+
+  void AddEndpoint() {
+    const int n = static_cast<int>(scripts_.size());
+    EnrolmentTokenRecord token;
+    token.secret_sha256 = tests::TestDigest(5'000 + n);
+    token.created = tests::kTestEpoch;
+    token.expires = tests::kTestEpoch + std::chrono::hours(1);
+    EXPECT_TRUE(store_->AddToken(token).has_value());
+    MachineFacts machine;
+    machine.hostname = Word();
+    machine.os = random_.Below(2) == 0 ? "linux" : "";
+    const auto id = store_->Enrol(token.secret_sha256, tests::kTestEpoch + Jitter(),
+                                  {IdOf(n), tests::TestKey(10 + n).public_key(), machine});
+    EXPECT_TRUE(id.has_value());
+    if (random_.Below(2) == 0) {
+      const Contact contact{IdOf(n), tests::kTestEpoch + Jitter(),
+                            base::Duration(static_cast<std::int64_t>(random_.Below(9)) - 4),
+                            machine};
+      EXPECT_TRUE(store_->RecordContacts({&contact, 1}).has_value());
+    }
+    scripts_.push_back(std::make_unique<tests::EndpointScript>(
+        tests::TestKey(10 + n), tests::TestId(static_cast<std::uint8_t>(100 + n))));
+    Commit(n, scripts_.back()->Start());
+  }
+
+  // Something happens to some path: it appears, changes, is hashed, judged, or goes.
+  void Tell() {
+    const int n = static_cast<int>(random_.Below(kEndpoints));
+    Say(n, "/m/" + Word() + std::to_string(random_.Below(kPaths)));
+  }
+  // A path that was never there.
+  void TellOfANewPath() {
+    const int n = static_cast<int>(random_.Below(kEndpoints));
+    const std::string path = "/m/" + Word() + "/new" + std::to_string(++new_paths_);
+    SayOne(n, path, model::SightingAppeared{Sighting(path)});
+  }
+
+  void AddFinding() {
+    FindingChange change;
+    change.dedupe_key = "key " + std::to_string(++findings_);
+    change.rule = Word();
+    change.endpoint = IdOf(static_cast<int>(random_.Below(kEndpoints)));
+    change.subject = "/m/" + Word();
+    change.severity = static_cast<model::Severity>(1 + random_.Below(5));
+    change.detail = random_.Below(2) == 0 ? Word() : "";
+    change.at = tests::kTestEpoch + Jitter();
+    std::vector<FindingChange> changes{change};
+    if (random_.Below(3) == 0) changes.push_back(change);
+    if (random_.Below(3) == 0) {
+      changes.push_back(change);
+      changes.back().resolve = true;
+    }
+    EXPECT_TRUE(store_->RecordFindings(changes).has_value());
+  }
+
+  void AddToken() {
+    AdminTokenRecord token;
+    const int n = ++tokens_;
+    token.id = IdFrom(n);
+    token.secret_sha256 = tests::TestDigest(n);
+    token.name = Word();
+    token.role = static_cast<AdminRole>(1 + random_.Below(4));
+    token.created = tests::kTestEpoch + Jitter();
+    if (n > 1) token.created_by = IdFrom(1 + static_cast<int>(random_.Below(3)));
+    if (random_.Below(2) == 0) token.expires = tests::kTestEpoch + Jitter();
+    EXPECT_TRUE(store_->AddAdminToken(token).has_value());
+  }
+
+  void AddAudit() {
+    wire::AuditRow row;
+    row.time = tests::kTestEpoch + Jitter();
+    row.token_id = IdFrom(static_cast<int>(random_.Below(4)));
+    row.token_name = Word();
+    row.method = Word();
+    row.outcome = static_cast<wire::AuditOutcome>(1 + random_.Below(4));
+    row.begun_number = random_.Below(3);
+    row.code = static_cast<std::uint32_t>(random_.Below(3));
+    row.summary = random_.Below(2) == 0 ? Word() : "";
+    EXPECT_TRUE(store_->AppendAudit(row).has_value());
+  }
+
+ private:
+  static model::Id IdFrom(int n) {
+    model::Id id;
+    std::ranges::copy(tests::TestDigest(n).view().first(model::Id::kBytes), id.bytes.begin());
+    return id;
+  }
+  // Few, so that rows are alike; with what SQL and filters could take for their own.
+  std::string Word() {
+    constexpr std::string_view kWords[] = {"a",  "ab",  "abc", "b",    "*",
+                                           "%_", "'\"", "ä",   "日本", "A"};
+    return std::string(kWords[random_.Below(std::size(kWords))]);
+  }
+  base::Duration Jitter() { return base::Duration(random_.Below(6)); }
+
+  model::Sighting Sighting(const std::string& path) {
+    model::Sighting sighting = tests::TestSighting(path, static_cast<int>(random_.Below(4)));
+    sighting.size_bytes = random_.Below(5);
+    sighting.modified_at += Jitter();
+    sighting.owner.name = random_.Below(2) == 0 ? Word() : "";
+    sighting.facts.format = static_cast<model::Format>(random_.Below(6));
+    sighting.facts.license = random_.Below(2) == 0 ? Word() : "";
+    if (random_.Below(2) == 0) sighting.facts.parameters = random_.Below(4);
+    for (std::uint64_t i = random_.Below(3); i > 0; --i) {
+      sighting.facts.risks.push_back(
+          {"opaque", static_cast<model::Severity>(1 + random_.Below(5)), "a risk", ""});
+    }
+    if (random_.Below(3) == 0) sighting.digest = {};
+    return sighting;
+  }
+
+  void Say(int n, const std::string& path) {
+    switch (random_.Below(5)) {
+      case 0:
+        return SayOne(n, path, model::SightingGone{model::Path{path}, model::GoneReason::kDeleted});
+      case 1:
+      case 2: {
+        model::Verdict verdict =
+            tests::TestVerdict(static_cast<model::Outcome>(1 + random_.Below(3)));
+        verdict.rule = Word();
+        verdict.basis = static_cast<model::Basis>(1 + random_.Below(3));
+        return SayOne(n, path, model::SightingJudged{model::Path{path}, std::nullopt, verdict});
+      }
+      default:
+        return SayOne(n, path, model::SightingAppeared{Sighting(path)});
+    }
+  }
+
+  void SayOne(int n, const std::string& path, model::EventBody body) {
+    wall_ += base::Duration(1 + random_.Below(3));
+    tests::EndpointScript& script = *scripts_[static_cast<std::size_t>(n)];
+    script.set_wall(wall_);
+    said_.push_back({n, path, base::ToMicroseconds(wall_), body});
+    Commit(n, script.Seal({std::move(body)}));
+  }
+
+  void Commit(int n, wire::SealedBatch batch) {
+    BatchWrite write;
+    write.endpoint = IdOf(n);
+    write.header = wire::ParseHeader(batch.header).value();
+    write.digest = wire::HeaderDigest(batch.header);
+    for (const wire::BatchEvent& event : batch.events) {
+      write.events.emplace_back(EventWrite(wire::ParseEvent(event.body).value()));
+    }
+    write.batch = std::move(batch);
+    const auto outcomes = store_->CommitBatches(
+        {&write, 1},
+        [](const BatchWrite&, const BatchOutcome&, bool) { return std::vector<FindingChange>(); });
+    ASSERT_TRUE(outcomes.has_value()) << outcomes.error().ToString();
+    ASSERT_EQ(outcomes->at(0).kind, BatchOutcome::Kind::kStored) << outcomes->at(0).detail;
+  }
+
+  base::SeededRandom random_;
+  std::unique_ptr<Store> store_;
+  std::unique_ptr<Queries> queries_;
+  std::vector<std::unique_ptr<tests::EndpointScript>> scripts_;
+  std::vector<Said> said_;
+  base::WallTime wall_ = tests::kTestEpoch;
+  int new_paths_ = 0;
+  int findings_ = 0;
+  int tokens_ = 0;
+};
+
+// One list, as it is asked for and as it grows.
+struct Subject {
+  const query::List& list;
+  std::function<Listed(const PageQuery&)> ask;
+  std::function<void()> grow;
+};
+
+Subject Sightings(RandomFleet& fleet, bool include_gone, std::optional<base::WallTime> as_of) {
+  return {query::Sightings(),
+          [&fleet, include_gone, as_of](const PageQuery& page) {
+            SightingQuery query;
+            query.include_gone = include_gone;
+            query.as_of = as_of;
+            query.page = page;
+            return ListedOf(fleet.queries().ListSightings(query));
+          },
+          [&fleet] { fleet.TellOfANewPath(); }};
+}
+
+std::vector<Subject> Subjects(RandomFleet& fleet) {
+  std::vector<Subject> subjects{
+      {query::Endpoints(),
+       [&](const PageQuery& page) { return ListedOf(fleet.queries().ListEndpoints(page)); },
+       [&] { fleet.AddEndpoint(); }},
+      {query::Findings(),
+       [&](const PageQuery& page) { return ListedOf(fleet.queries().ListFindings(true, page)); },
+       [&] { fleet.AddFinding(); }},
+      {query::Findings(),
+       [&](const PageQuery& page) { return ListedOf(fleet.queries().ListFindings(false, page)); },
+       [&] { fleet.AddFinding(); }},
+      {query::AdminTokens(),
+       [&](const PageQuery& page) { return ListedOf(fleet.queries().ListAdminTokens(page)); },
+       [&] { fleet.AddToken(); }},
+      {query::AuditEntries(),
+       [&](const PageQuery& page) { return ListedOf(fleet.queries().ListAuditEntries(page)); },
+       [&] { fleet.AddAudit(); }},
+      Sightings(fleet, false, std::nullopt),
+      Sightings(fleet, true, std::nullopt)};
+  for (int i = 0; i < 3; ++i) subjects.push_back(Sightings(fleet, false, fleet.Moment()));
+  return subjects;
+}
+
+std::vector<std::string> NamesOf(const std::vector<NaiveRow>& rows) {
+  std::vector<std::string> names;
+  for (const NaiveRow& row : rows) names.push_back(row.name);
+  return names;
+}
+
+std::vector<NaiveRow> Whole(const Subject& subject) {
+  PageQuery everything;
+  everything.size = base::limits::kMaxPageSize;
+  return subject.ask(everything).rows;
+}
+
+PageQuery RandomQuestion(const Subject& subject, const std::vector<NaiveRow>& rows,
+                         base::Random& random) {
+  PageQuery query;
+  if (random.Below(8) != 0) query.filter = RandomFilter(subject.list, rows, 3, random);
+  query.order = RandomOrder(subject.list, random);
+  return query;
+}
+
+TEST(Lists, AreWhatAFilterAndAnOrderMeanWithoutSql) {
+  for (std::uint64_t seed = 1; seed <= 3; ++seed) {
+    RandomFleet fleet(seed);
+    for (const Subject& subject : Subjects(fleet)) {
+      const std::vector<NaiveRow> rows = Whole(subject);
+      for (std::uint64_t round = 0; round < kRounds; ++round) {
+        PageQuery query = RandomQuestion(subject, rows, fleet.random());
+        query.size = base::limits::kMaxPageSize;
+        const auto expected = Answer(subject.list, rows, query.filter, query.order);
+        const Listed listed = subject.ask(query);
+        ASSERT_EQ(NamesOf(listed.rows), NamesOf(expected))
+            << subject.list.name << ", seed " << seed << ", round " << round
+            << (query.filter.has_value() ? Describe(*query.filter) : "");
+        ASSERT_EQ(listed.total, expected.size());
+        ASSERT_FALSE(listed.next.has_value());
+      }
+    }
+  }
+}
+
+TEST(Lists, NeitherRepeatNorSkipARowWhileOthersAreInserted) {
+  RandomFleet fleet(7);
+  for (const Subject& subject : Subjects(fleet)) {
+    for (int round = 0; round < 12; ++round) {
+      const std::vector<NaiveRow> rows = Whole(subject);
+      PageQuery query = RandomQuestion(subject, rows, fleet.random());
+      const auto expected = NamesOf(Answer(subject.list, rows, query.filter, query.order));
+      const std::set<std::string> old(expected.begin(), expected.end());
+      std::set<std::string> all;
+      std::vector<std::string> seen;
+      do {
+        query.size = 1 + fleet.random().Below(20);
+        const Listed page = subject.ask(query);
+        ASSERT_LE(page.rows.size(), query.size);
+        ASSERT_EQ(page.total, expected.size())
+            << subject.list.name << (query.filter.has_value() ? Describe(*query.filter) : "");
+        for (const NaiveRow& row : page.rows) {
+          ASSERT_TRUE(all.insert(row.name).second) << row.name << " comes twice";
+          ASSERT_TRUE(!query.filter.has_value() || Matches(*query.filter, row));
+          if (old.contains(row.name)) seen.push_back(row.name);
+        }
+        query.after = page.next;
+        if (round % 4 == 0) subject.grow();
+      } while (query.after.has_value());
+      ASSERT_EQ(seen, expected) << subject.list.name << ", round " << round;
+    }
+  }
+}
+
+// The newest verdict and the interval that hold at a moment, from the events alone.
+std::map<std::string, std::string> Replay(const std::vector<Said>& said, std::int64_t moment) {
+  std::map<std::string, std::string> present;
+  std::map<std::string, std::string> verdicts;
+  for (const Said& event : said) {
+    if (event.at > moment) continue;
+    const std::string key = std::to_string(event.endpoint) + event.path;
+    if (std::holds_alternative<model::SightingAppeared>(event.body)) present[key];
+    if (std::holds_alternative<model::SightingGone>(event.body)) present.erase(key);
+    if (const auto* const judged = std::get_if<model::SightingJudged>(&event.body)) {
+      verdicts[key] =
+          judged->verdict.rule + std::string(model::OutcomeName(judged->verdict.outcome));
+    }
+  }
+  for (auto& [key, verdict] : present) verdict = verdicts[key];
+  return present;
+}
+
+TEST(AsOf, IsTheReplayOfAllEventsUpToTheMoment) {
+  for (std::uint64_t seed = 11; seed <= 14; ++seed) {
+    RandomFleet fleet(seed);
+    for (int i = 0; i < 400; ++i) fleet.Tell();
+    std::map<model::Id, int> numbers;
+    for (int n = 0; n < kEndpoints; ++n) numbers[RandomFleet::IdOf(n)] = n;
+    for (int round = 0; round < 60; ++round) {
+      SightingQuery query;
+      query.as_of = fleet.Moment();
+      query.page.size = base::limits::kMaxPageSize;
+      const auto page = fleet.queries().ListSightings(query);
+      ASSERT_TRUE(page.has_value()) << page.error().ToString();
+      std::map<std::string, std::string> listed;
+      for (const SightingRow& row : page->rows) {
+        const std::string key = std::to_string(numbers.at(row.endpoint)) + row.sighting.path.bytes;
+        ASSERT_FALSE(listed.contains(key));
+        listed[key] =
+            row.verdict.has_value()
+                ? row.verdict->rule + std::string(model::OutcomeName(row.verdict->outcome))
+                : "";
+      }
+      ASSERT_EQ(listed, Replay(fleet.said(), base::ToMicroseconds(*query.as_of)));
+      ASSERT_EQ(page->total, page->rows.size());
+    }
+  }
+}
+
+TEST(Lists, CountWhatAFilterLeavesUpToALimit) {
+  RandomFleet fleet(3);
+  for (std::size_t i = 60; i <= base::limits::kMaxCountedRows; ++i) fleet.AddAudit();
+  PageQuery query;
+  query.filter.emplace();
+  query.filter->term = {query::FindField(query::AuditEntries(), "number"),
+                        query::Comparison::kGreater, std::int64_t{0}};
+  auto page = fleet.queries().ListAuditEntries(query);
+  ASSERT_TRUE(page.has_value());
+  EXPECT_EQ(page->total, base::limits::kMaxCountedRows);
+  EXPECT_TRUE(page->total_is_least);
+  query.after = page->next;
+  page = fleet.queries().ListAuditEntries(query);
+  EXPECT_EQ(page->total, base::limits::kMaxCountedRows);
+  EXPECT_TRUE(page->total_is_least);
+  query = {};
+  page = fleet.queries().ListAuditEntries(query);
+  EXPECT_EQ(page->total, base::limits::kMaxCountedRows + 1);
+  EXPECT_FALSE(page->total_is_least);
+}
+
+}  // namespace
+}  // namespace weighmaster::server::store
