@@ -166,6 +166,65 @@ void AdminApi::Where(const identity::Caller&, const v1::WhereRequest& request,
       });
 }
 
+void AdminApi::ListArtifacts(const identity::Caller&, const v1::ListArtifactsRequest& request,
+                             Reply<v1::ListArtifactsResponse> reply) {
+  Answer<v1::ListArtifactsResponse>(
+      std::move(reply), [request](store::Queries& queries) -> Result<v1::ListArtifactsResponse> {
+        WM_ASSIGN_OR_RETURN(const ListQuestion question, ReadQuestion(query::Artifacts(), request));
+        WM_ASSIGN_OR_RETURN(const auto page, queries.ListArtifacts(question.page));
+        v1::ListArtifactsResponse response;
+        for (const store::ArtifactRow& row : page.rows) ToProto(row, *response.add_artifacts());
+        PutPage(question, page, response);
+        return response;
+      });
+}
+
+void AdminApi::ListEvents(const identity::Caller&, const v1::ListEventsRequest& request,
+                          Reply<v1::ListEventsResponse> reply) {
+  Answer<v1::ListEventsResponse>(
+      std::move(reply), [request](store::Queries& queries) -> Result<v1::ListEventsResponse> {
+        WM_ASSIGN_OR_RETURN(const ListQuestion question, ReadQuestion(query::Events(), request));
+        WM_ASSIGN_OR_RETURN(const model::Id endpoint, model::ParseId(request.endpoint_id()));
+        WM_ASSIGN_OR_RETURN(const auto page, queries.ListEvents(endpoint, question.page));
+        v1::ListEventsResponse response;
+        for (const store::EventRow& row : page.rows) ToProto(row, *response.add_events());
+        PutPage(question, page, response);
+        return response;
+      });
+}
+
+void AdminApi::ListPolicies(const identity::Caller&, const v1::ListPoliciesRequest& request,
+                            Reply<v1::ListPoliciesResponse> reply) {
+  Answer<v1::ListPoliciesResponse>(
+      std::move(reply), [request](store::Queries& queries) -> Result<v1::ListPoliciesResponse> {
+        WM_ASSIGN_OR_RETURN(const ListQuestion question, ReadQuestion(query::Policies(), request));
+        WM_ASSIGN_OR_RETURN(const auto page, queries.ListPolicies(question.page));
+        v1::ListPoliciesResponse response;
+        for (const store::PolicyRow& row : page.rows) ToProto(row, *response.add_policies());
+        PutPage(question, page, response);
+        return response;
+      });
+}
+
+void AdminApi::CountVerdicts(const identity::Caller&, const v1::CountVerdictsRequest& request,
+                             Reply<v1::CountVerdictsResponse> reply) {
+  Answer<v1::CountVerdictsResponse>(
+      std::move(reply), [request](store::Queries& queries) -> Result<v1::CountVerdictsResponse> {
+        std::optional<model::Id> endpoint;
+        if (!request.endpoint_id().empty()) {
+          WM_ASSIGN_OR_RETURN(endpoint, model::ParseId(request.endpoint_id()));
+        }
+        WM_ASSIGN_OR_RETURN(const store::VerdictCounts counts, queries.CountVerdicts(endpoint));
+        v1::CountVerdictsResponse response;
+        response.set_allow(counts.allow);
+        response.set_warn(counts.warn);
+        response.set_deny(counts.deny);
+        response.set_pending(counts.pending);
+        ToProto(counts.coverage, *response.mutable_coverage());
+        return response;
+      });
+}
+
 void AdminApi::CreateToken(const identity::Caller&, const v1::CreateTokenRequest& request,
                            Reply<v1::CreateTokenResponse> reply) {
   // Compared in milliseconds: the foreign number may not fit a Duration.

@@ -35,6 +35,14 @@ class Publication;
 class PublishExceptionsRequest;
 class PublishExceptionsResponse;
 class PublishPolicyResponse;
+class ListPoliciesRequest;
+class ListPoliciesResponse;
+class CountVerdictsRequest;
+class CountVerdictsResponse;
+class ListEventsRequest;
+class ListEventsResponse;
+class ListArtifactsRequest;
+class ListArtifactsResponse;
 class RevokeAdminTokenRequest;
 class RevokeAdminTokenResponse;
 class RevokeEndpointRequest;
@@ -89,6 +97,14 @@ class AdminApi {
                      Reply<v1::ListSightingsResponse> reply);
   void Where(const identity::Caller& caller, const v1::WhereRequest& request,
              Reply<v1::WhereResponse> reply);
+  void ListArtifacts(const identity::Caller& caller, const v1::ListArtifactsRequest& request,
+                     Reply<v1::ListArtifactsResponse> reply);
+  void ListEvents(const identity::Caller& caller, const v1::ListEventsRequest& request,
+                  Reply<v1::ListEventsResponse> reply);
+  void CountVerdicts(const identity::Caller& caller, const v1::CountVerdictsRequest& request,
+                     Reply<v1::CountVerdictsResponse> reply);
+  void ListPolicies(const identity::Caller& caller, const v1::ListPoliciesRequest& request,
+                    Reply<v1::ListPoliciesResponse> reply);
   void CreateToken(const identity::Caller& caller, const v1::CreateTokenRequest& request,
                    Reply<v1::CreateTokenResponse> reply);
   // Takes the contents of the request along.

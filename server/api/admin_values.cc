@@ -1,5 +1,7 @@
 #include "server/api/admin_values.h"
 
+#include <google/protobuf/descriptor.h>
+
 #include "proto/wire/convert.h"
 #include "weighmaster/v1/admin.pb.h"
 
@@ -37,6 +39,34 @@ void ToProto(const store::SightingRow& row, v1::StoredSighting& out) {
   out.set_first_seen_time_us(base::ToMicroseconds(row.first_seen));
   out.set_last_change_time_us(base::ToMicroseconds(row.gone.value_or(row.last_change)));
   out.set_present(!row.gone.has_value());
+}
+
+void ToProto(const store::ArtifactRow& row, v1::Artifact& out) {
+  out.set_sha256(row.sha256.ToHex());
+  out.set_places(row.places);
+  out.set_endpoints(row.endpoints);
+  if (row.first_seen.has_value()) out.set_first_seen_time_us(base::ToMicroseconds(*row.first_seen));
+  if (row.format.has_value()) out.set_format(static_cast<v1::Format>(*row.format));
+  out.set_name(row.name);
+  out.set_license(row.license);
+  out.set_size_bytes(row.size_bytes.value_or(0));
+}
+
+void ToProto(const store::EventRow& row, v1::StoredEvent& out) {
+  out.set_chain_id(row.chain.ToHex());
+  out.set_number(row.number);
+  const auto* const kind = v1::Event::descriptor()->FindFieldByNumber(static_cast<int>(row.kind));
+  out.set_kind(kind == nullptr ? "unknown" : kind->name());
+  if (row.body.empty()) return;
+  if (!out.mutable_event()->ParseFromString(row.body)) out.clear_event();
+}
+
+void ToProto(const store::PolicyRow& row, v1::PublishedPolicy& out) {
+  out.set_version(row.version);
+  out.set_published_time_us(base::ToMicroseconds(row.published));
+  out.set_floor(row.floor);
+  out.set_manifest_sha256(row.manifest_sha256.ToHex());
+  out.set_endpoints_in_force(row.endpoints_in_force);
 }
 
 void ToProto(const store::FindingRow& row, v1::Finding& out) {

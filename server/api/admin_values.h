@@ -7,8 +7,11 @@ class AdminToken;
 class AuditEntry;
 class Endpoint;
 class Finding;
+class Artifact;
 class FleetCoverage;
 class PublishedExceptions;
+class PublishedPolicy;
+class StoredEvent;
 class StoredSighting;
 }  // namespace weighmaster::v1
 
@@ -18,6 +21,9 @@ namespace weighmaster::server::api {
 
 void ToProto(const store::EndpointRow& row, bool connected, v1::Endpoint& out);
 void ToProto(const store::SightingRow& row, v1::StoredSighting& out);
+void ToProto(const store::ArtifactRow& row, v1::Artifact& out);
+void ToProto(const store::EventRow& row, v1::StoredEvent& out);
+void ToProto(const store::PolicyRow& row, v1::PublishedPolicy& out);
 void ToProto(const store::FindingRow& row, v1::Finding& out);
 void ToProto(const store::AdminTokenRecord& row, v1::AdminToken& out);
 void ToProto(const store::AuditEntry& entry, v1::AuditEntry& out);

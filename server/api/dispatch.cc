@@ -50,6 +50,10 @@ Dispatch::Dispatch(const base::Clock& clock, identity::Administrators& administr
   Bind(&AdminApi::GetEndpoint);
   Bind(&AdminApi::ListSightings);
   Bind(&AdminApi::Where);
+  Bind(&AdminApi::ListArtifacts);
+  Bind(&AdminApi::ListEvents);
+  Bind(&AdminApi::CountVerdicts);
+  Bind(&AdminApi::ListPolicies);
   Bind(&AdminApi::CreateToken);
   Bind(&AdminApi::PublishPolicy);
   Bind(&AdminApi::GetPolicy);

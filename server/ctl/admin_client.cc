@@ -102,6 +102,21 @@ base::Status AdminClient::ListSightings(const v1::ListSightingsRequest& in,
 base::Status AdminClient::Where(const v1::WhereRequest& in, v1::WhereResponse& out) {
   return Call(&Stub::Where, in, out);
 }
+base::Status AdminClient::ListArtifacts(const v1::ListArtifactsRequest& in,
+                                        v1::ListArtifactsResponse& out) {
+  return Call(&Stub::ListArtifacts, in, out);
+}
+base::Status AdminClient::ListEvents(const v1::ListEventsRequest& in, v1::ListEventsResponse& out) {
+  return Call(&Stub::ListEvents, in, out);
+}
+base::Status AdminClient::CountVerdicts(const v1::CountVerdictsRequest& in,
+                                        v1::CountVerdictsResponse& out) {
+  return Call(&Stub::CountVerdicts, in, out);
+}
+base::Status AdminClient::ListPolicies(const v1::ListPoliciesRequest& in,
+                                       v1::ListPoliciesResponse& out) {
+  return Call(&Stub::ListPolicies, in, out);
+}
 base::Status AdminClient::CreateToken(const v1::CreateTokenRequest& in,
                                       v1::CreateTokenResponse& out) {
   return Call(&Stub::CreateToken, in, out);

@@ -9,6 +9,7 @@
 #include "proto/wire/convert.h"
 #include "server/ctl/command.h"
 #include "server/ctl/listing.h"
+#include "server/ctl/time_cell.h"
 #include "weighmaster/v1/admin.pb.h"
 
 namespace weighmaster::server::ctl {
@@ -133,6 +134,88 @@ base::Result<ExitCode> Where(Context& context, const Arguments& arguments) {
   return ExitCode::kOk;
 }
 
+base::Result<ExitCode> Artifacts(Context& context, const Arguments& arguments) {
+  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile_path));
+  AdminClient client(std::move(profile));
+  report::Table table({{"SHA256"},
+                       {"PLACES", Align::kRight},
+                       {"ENDPOINTS", Align::kRight},
+                       {"FIRST SEEN"},
+                       {"FORMAT"},
+                       {"SIZE", Align::kRight},
+                       {"LICENSE"},
+                       {"NAME"}});
+  std::uint64_t shown = 0;
+  const auto tell = [&](const v1::ListArtifactsResponse& page) -> base::Result<std::uint64_t> {
+    for (const v1::Artifact& artifact : page.artifacts()) {
+      table.AddRow({artifact.sha256(), std::to_string(artifact.places()),
+                    std::to_string(artifact.endpoints()), TimeCell(artifact.first_seen_time_us()),
+                    std::string(model::FormatName(static_cast<model::Format>(artifact.format()))),
+                    report::FormatBytes(artifact.size_bytes()), artifact.license(),
+                    artifact.name()});
+    }
+    const auto rows = static_cast<std::uint64_t>(page.artifacts_size());
+    shown += rows;
+    return rows;
+  };
+  WM_ASSIGN_OR_RETURN(const v1::ListArtifactsResponse last,
+                      ForEachPage(client, arguments, v1::ListArtifactsRequest(),
+                                  &AdminClient::ListArtifacts, tell));
+  if (!table.empty()) context.out << table.ToString() << "\n";
+  context.out << TotalLine(shown, last.total(), last.total_is_least(), "artifacts") << "\n";
+  return ExitCode::kOk;
+}
+
+// The path, or what else an event is about.
+std::string AboutCell(const v1::StoredEvent& stored) {
+  const v1::Event& event = stored.event();
+  if (event.has_sighting_appeared()) return event.sighting_appeared().sighting().path().value();
+  if (event.has_sighting_changed()) return event.sighting_changed().sighting().path().value();
+  if (event.has_sighting_gone()) return event.sighting_gone().path().value();
+  if (event.has_sighting_judged()) {
+    const v1::SightingJudged& judged = event.sighting_judged();
+    return judged.verdict().rule() + ": " + judged.path().value();
+  }
+  if (event.has_coverage_changed()) return event.coverage_changed().coverage().root().value();
+  if (event.has_policy_applied()) return std::to_string(event.policy_applied().version());
+  return "";
+}
+
+base::Result<ExitCode> Events(Context& context, const Arguments& arguments) {
+  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile_path));
+  AdminClient client(std::move(profile));
+  report::Table table({{"NUMBER", Align::kRight}, {"TIME"}, {"KIND"}, {"ABOUT"}});
+  v1::ListEventsRequest request;
+  request.set_endpoint_id(arguments.Positional(0));
+  std::uint64_t shown = 0;
+  const auto tell = [&](const v1::ListEventsResponse& page) -> base::Result<std::uint64_t> {
+    for (const v1::StoredEvent& event : page.events()) {
+      table.AddRow({std::to_string(event.number()), TimeCell(event.event().wall_time_us()),
+                    event.kind(), AboutCell(event)});
+    }
+    const auto rows = static_cast<std::uint64_t>(page.events_size());
+    shown += rows;
+    return rows;
+  };
+  WM_ASSIGN_OR_RETURN(const v1::ListEventsResponse last,
+                      ForEachPage(client, arguments, request, &AdminClient::ListEvents, tell));
+  if (!table.empty()) context.out << table.ToString() << "\n";
+  context.out << TotalLine(shown, last.total(), last.total_is_least(), "events") << "\n";
+  return ExitCode::kOk;
+}
+
+base::Result<ExitCode> Verdicts(Context& context, const Arguments& arguments) {
+  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile_path));
+  v1::CountVerdictsRequest request;
+  request.set_endpoint_id(arguments.Value("endpoint"));
+  v1::CountVerdictsResponse counts;
+  WM_RETURN_IF_ERROR(AdminClient(std::move(profile)).CountVerdicts(request, counts));
+  context.out << counts.deny() << " denied, " << counts.warn() << " warned of, " << counts.allow()
+              << " allowed, " << counts.pending() << " not judged yet. "
+              << CoverageLine(counts.coverage()) << "\n";
+  return ExitCode::kOk;
+}
+
 }  // namespace
 
 std::vector<Command> InventoryCommands() {
@@ -154,6 +237,21 @@ std::vector<Command> InventoryCommands() {
         {"limit", "N", "at most so many rows"},
         {"json", "", "one JSON object a line"}},
        Where},
+      {"artifacts",
+       "lists the distinct model files with the number of their places",
+       {},
+       WithListOptions({}),
+       Artifacts},
+      {"events",
+       "lists what an endpoint told, newest first",
+       {"ENDPOINT"},
+       WithListOptions({}),
+       Events},
+      {"verdicts",
+       "counts the models that are denied, warned of and allowed",
+       {},
+       {{"endpoint", "ID", "only those of this endpoint"}},
+       Verdicts},
   };
 }
 

@@ -11,9 +11,12 @@
 #include "policy/lang/schema.h"
 #include "policy/lang/suggest.h"
 #include "policy/model/lists/digest_lists.h"
+#include "policy/report/table.h"
 #include "proto/wire/convert.h"
 #include "proto/wire/trust.h"
 #include "server/ctl/command.h"
+#include "server/ctl/listing.h"
+#include "server/ctl/time_cell.h"
 #include "third_party/openssl/key.h"
 #include "third_party/openssl/sha256.h"
 #include "third_party/posix/files.h"
@@ -306,6 +309,33 @@ base::Result<ExitCode> Fields(Context& context, const Arguments& /*arguments*/) 
   return ExitCode::kOk;
 }
 
+base::Result<ExitCode> List(Context& context, const Arguments& arguments) {
+  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile_path));
+  AdminClient client(std::move(profile));
+  report::Table table({{"VERSION", report::Table::Align::kRight},
+                       {"PUBLISHED"},
+                       {"IN FORCE ON", report::Table::Align::kRight},
+                       {"FLOOR", report::Table::Align::kRight},
+                       {"MANIFEST"}});
+  std::uint64_t shown = 0;
+  const auto tell = [&](const v1::ListPoliciesResponse& page) -> base::Result<std::uint64_t> {
+    for (const v1::PublishedPolicy& policy : page.policies()) {
+      table.AddRow({std::to_string(policy.version()), TimeCell(policy.published_time_us()),
+                    std::to_string(policy.endpoints_in_force()), std::to_string(policy.floor()),
+                    policy.manifest_sha256()});
+    }
+    const auto rows = static_cast<std::uint64_t>(page.policies_size());
+    shown += rows;
+    return rows;
+  };
+  WM_ASSIGN_OR_RETURN(
+      const v1::ListPoliciesResponse last,
+      ForEachPage(client, arguments, v1::ListPoliciesRequest(), &AdminClient::ListPolicies, tell));
+  if (!table.empty()) context.out << table.ToString() << "\n";
+  context.out << TotalLine(shown, last.total(), last.total_is_least(), "policies") << "\n";
+  return ExitCode::kOk;
+}
+
 }  // namespace
 
 std::vector<Command> PolicyCommands() {
@@ -355,6 +385,11 @@ std::vector<Command> PolicyCommands() {
        {"BUNDLE"},
        {},
        Publish},
+      {"policy list",
+       "lists the published policies and on how many endpoints each is in force",
+       {},
+       WithListOptions({}),
+       List},
       {"policy show",
        "prints a published policy document",
        {},

@@ -20,6 +20,11 @@ constexpr Choice kFormats[] = {{"unknown", 0},     {"gguf", 1},   {"safetensors"
 constexpr Choice kSeverities[] = {
     {"info", 1}, {"low", 2}, {"medium", 3}, {"high", 4}, {"critical", 5}};
 constexpr Choice kDigestStates[] = {{"pending", 1}, {"claimed", 2}, {"verified", 3}, {"failed", 4}};
+constexpr Choice kEventKinds[] = {
+    {"unknown", 0},         {"sighting_appeared", 16}, {"sighting_changed", 17},
+    {"sighting_gone", 18},  {"sighting_judged", 19},   {"coverage_changed", 20},
+    {"policy_applied", 21}, {"policy_refused", 22},    {"chain_started", 23},
+    {"key_changed", 24},    {"bodies_dropped", 25},    {"agent_started", 26}};
 constexpr Choice kFindingStates[] = {{"open", 1}, {"resolved", 2}};
 constexpr Choice kRoles[] = {{"viewer", 1}, {"responder", 2}, {"policy_author", 3}, {"admin", 4}};
 constexpr Choice kAuditOutcomes[] = {{"begun", 1}, {"done", 2}, {"failed", 3}, {"refused", 4}};
@@ -64,6 +69,33 @@ constexpr Field kSightingFields[] = {
     {"first_seen_time", kTime, kOrders, kAlways, "begin of the interval", {}},
     {"last_change_time", kTime, kUnordered, kAlways, "when it last changed, or went", {}},
     {"present", kFlag, kUnordered, kAlways, "whether it is there (at that moment)", {}},
+};
+
+constexpr Field kArtifactFields[] = {
+    {"sha256", kDigest, kOrders, kAlways, "of the file, claimed or verified", {}},
+    {"places", kNumber, kOrders, kAlways, "sightings of it that are present now", {}},
+    {"endpoints", kNumber, kUnordered, kAlways, "on how many endpoints", {}},
+    {"first_seen_time", kTime, kUnordered, kMayLack, "when it was first seen anywhere", {}},
+    {"format", kChoice, kUnordered, kMayLack, "as one of its sightings says", kFormats},
+    {"name", kText, kUnordered, kMayLack, "as one of its sightings says", {}},
+    {"license", kText, kUnordered, kMayLack, "as one of its sightings says", {}},
+    {"size", kNumber, kUnordered, kMayLack, "bytes of the file", {}},
+};
+
+constexpr Field kEventFields[] = {
+    {"chain_id", kId, kOrders, kAlways, "the chain", {}},
+    {"number", kNumber, kOrders, kAlways, "its number in the chain", {}},
+    {"kind", kChoice, kOrders, kAlways, "what happened; unknown: its body is gone", kEventKinds},
+    {"time", kTime, kOrders, kMayLack, "when, by the endpoint's clock", {}},
+    {"sha256", kDigest, kUnordered, kMayLack, "of the file that it speaks of", {}},
+};
+
+constexpr Field kPolicyFields[] = {
+    {"version", kNumber, kOrders, kAlways, "its version", {}},
+    {"published_time", kTime, kOrders, kAlways, "when it was published", {}},
+    {"floor", kNumber, kOrders, kAlways, "the lowest version that is accepted after it", {}},
+    {"manifest_sha256", kDigest, kUnordered, kAlways, "of its manifest", {}},
+    {"endpoints_in_force", kNumber, kOrders, kAlways, "endpoints that say it is in force", {}},
 };
 
 // A row is the newest set of an endpoint, or of the fleet.
@@ -113,14 +145,18 @@ constexpr Field kAuditFields[] = {
 constexpr List kEndpoints{"endpoints", "the order of enrolment", false, kEndpointFields};
 constexpr List kSightings{"sightings", "the order in which they were first stored", false,
                           kSightingFields};
+constexpr List kArtifacts{"artifacts", "the order in which they were first told of", false,
+                          kArtifactFields};
+constexpr List kEvents{"events", "newest first", true, kEventFields};
+constexpr List kPolicies{"policies", "newest first", true, kPolicyFields};
 constexpr List kExceptions{"exceptions", "the order in which they were published", false,
                            kExceptionFields};
 constexpr List kFindings{"findings", "newest first", true, kFindingFields};
 constexpr List kAdminTokens{"admin_tokens", "the order in which they were made", false,
                             kAdminTokenFields};
 constexpr List kAuditEntries{"audit_entries", "oldest first", false, kAuditFields};
-constexpr const List* kLists[] = {&kEndpoints, &kSightings, &kExceptions, &kFindings, &kAdminTokens,
-                                  &kAuditEntries};
+constexpr const List* kLists[] = {&kEndpoints, &kSightings, &kArtifacts,   &kEvents,
+                                  &kPolicies,  &kExceptions, &kFindings,  &kAdminTokens, &kAuditEntries};
 
 }  // namespace
 
@@ -150,6 +186,9 @@ bool IsBytes(FieldType type) { return type == kText || type == kId || type == kD
 
 const List& Endpoints() { return kEndpoints; }
 const List& Sightings() { return kSightings; }
+const List& Artifacts() { return kArtifacts; }
+const List& Events() { return kEvents; }
+const List& Policies() { return kPolicies; }
 const List& Exceptions() { return kExceptions; }
 const List& Findings() { return kFindings; }
 const List& AdminTokens() { return kAdminTokens; }

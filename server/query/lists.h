@@ -48,6 +48,9 @@ struct List {
 
 const List& Endpoints();
 const List& Sightings();
+const List& Artifacts();
+const List& Events();  // of one endpoint
+const List& Policies();
 const List& Exceptions();
 const List& Findings();
 const List& AdminTokens();

@@ -209,6 +209,26 @@ Reactor* AdminService::PublishExceptions(Context* context,
   return Carry(*context, *request, *response);
 }
 
+Reactor* AdminService::ListArtifacts(Context* context, const v1::ListArtifactsRequest* request,
+                                     v1::ListArtifactsResponse* response) {
+  return Carry(*context, *request, *response);
+}
+
+Reactor* AdminService::ListEvents(Context* context, const v1::ListEventsRequest* request,
+                                  v1::ListEventsResponse* response) {
+  return Carry(*context, *request, *response);
+}
+
+Reactor* AdminService::CountVerdicts(Context* context, const v1::CountVerdictsRequest* request,
+                                     v1::CountVerdictsResponse* response) {
+  return Carry(*context, *request, *response);
+}
+
+Reactor* AdminService::ListPolicies(Context* context, const v1::ListPoliciesRequest* request,
+                                    v1::ListPoliciesResponse* response) {
+  return Carry(*context, *request, *response);
+}
+
 Reactor* AdminService::ListFindings(Context* context, const v1::ListFindingsRequest* request,
                                     v1::ListFindingsResponse* response) {
   return Carry(*context, *request, *response);

@@ -41,6 +41,14 @@ class AdminService final : public v1::AdminService::CallbackService {
                           v1::ListExceptionsResponse* response) override;
   Reactor* PublishExceptions(Context* context, const v1::PublishExceptionsRequest* request,
                              v1::PublishExceptionsResponse* response) override;
+  Reactor* ListArtifacts(Context* context, const v1::ListArtifactsRequest* request,
+                         v1::ListArtifactsResponse* response) override;
+  Reactor* ListEvents(Context* context, const v1::ListEventsRequest* request,
+                      v1::ListEventsResponse* response) override;
+  Reactor* CountVerdicts(Context* context, const v1::CountVerdictsRequest* request,
+                         v1::CountVerdictsResponse* response) override;
+  Reactor* ListPolicies(Context* context, const v1::ListPoliciesRequest* request,
+                        v1::ListPoliciesResponse* response) override;
   Reactor* ListFindings(Context* context, const v1::ListFindingsRequest* request,
                         v1::ListFindingsResponse* response) override;
   Reactor* RevokeEndpoint(Context* context, const v1::RevokeEndpointRequest* request,

@@ -48,6 +48,12 @@ class Queries {
   // NOT_FOUND when there is no such endpoint.
   virtual base::Result<EndpointRow> GetEndpoint(const model::Id& id) = 0;
   virtual base::Result<SightingPage> ListSightings(const SightingQuery& query) = 0;
+  virtual base::Result<Page<ArtifactRow>> ListArtifacts(const PageQuery& page) = 0;
+  // NOT_FOUND when there is no such endpoint; so for CountVerdicts.
+  virtual base::Result<Page<EventRow>> ListEvents(const model::Id& endpoint,
+                                                  const PageQuery& page) = 0;
+  virtual base::Result<VerdictCounts> CountVerdicts(const std::optional<model::Id>& endpoint) = 0;
+  virtual base::Result<Page<PolicyRow>> ListPolicies(const PageQuery& page) = 0;
   virtual base::Result<FleetCoverage> Coverage() = 0;
   // Newest first.
   virtual base::Result<Page<FindingRow>> ListFindings(bool include_resolved,

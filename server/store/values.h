@@ -201,6 +201,52 @@ struct FindingRow {
   std::uint64_t count = 0;
 };
 
+// How much of the fleet an answer speaks for. The four add up: endpoints is the sum of the others.
+struct FleetCoverage {
+  std::uint64_t endpoints = 0;  // enrolled and not revoked
+  std::uint64_t looked = 0;     // every root was looked at whole
+  std::uint64_t partly = 0;
+  std::uint64_t none = 0;  // nothing is known
+};
+
+// A model file by its content. The facts are those of one of its sightings.
+struct ArtifactRow {
+  model::Sha256 sha256;
+  std::uint64_t places = 0;  // present now
+  std::uint64_t endpoints = 0;
+  std::optional<base::WallTime> first_seen;
+  std::optional<model::Format> format;
+  std::string name;
+  std::string license;
+  std::optional<std::uint64_t> size_bytes;
+};
+
+struct EventRow {
+  model::Id chain;
+  std::uint64_t number = 0;
+  std::uint32_t kind = 0;  // field number in v1::Event; 0: the body is gone or can't be read
+  std::optional<base::WallTime> wall;  // the endpoint's clock
+  std::optional<model::Sha256> sha256;
+  std::string body;  // a serialised v1::Event; empty: gone
+};
+
+// Of sightings that are present now.
+struct VerdictCounts {
+  std::uint64_t allow = 0;
+  std::uint64_t warn = 0;
+  std::uint64_t deny = 0;
+  std::uint64_t pending = 0;
+  FleetCoverage coverage;
+};
+
+struct PolicyRow {
+  std::uint64_t version = 0;
+  base::WallTime published;
+  std::uint64_t floor = 0;
+  model::Sha256 manifest_sha256;
+  std::uint64_t endpoints_in_force = 0;  // not revoked
+};
+
 struct BundlePart {
   wire::PartReference reference;
   std::string content;
@@ -253,14 +299,6 @@ struct Page {
   // up to limits::kMaxCountedRows.
   std::uint64_t total = 0;
   bool total_is_least = false;
-};
-
-// How much of the fleet an answer speaks for. The four add up: endpoints is the sum of the others.
-struct FleetCoverage {
-  std::uint64_t endpoints = 0;  // enrolled and not revoked
-  std::uint64_t looked = 0;     // every root was looked at whole
-  std::uint64_t partly = 0;
-  std::uint64_t none = 0;  // nothing is known
 };
 
 struct SightingRow {

@@ -45,6 +45,10 @@ class Weighctl(fleet.EndToEnd):
                                       os.path.join(other.data, "ca.pem")))
         # All that failed left the login as it was.
         self.assertIn("0 endpoints.", self.fleet.ask("endpoints"))
+        self.assertIn("0 artifacts.", self.fleet.ask("artifacts", "--filter", "places > 0"))
+        self.assertIn("0 denied, 0 warned of, 0 allowed", self.fleet.ask("verdicts"))
+        self.assertIn("0 policies.", self.fleet.ask("policy", "list", "--order", "version"))
+        self.assert_fails(["there is no endpoint"], "events", "0" * 32)
 
         os.chmod(self.fleet.profile, 0o644)
         self.assert_fails(["can be read by others", "chmod 600"], "endpoints")
@@ -64,6 +68,10 @@ class Weighctl(fleet.EndToEnd):
         self.assertEqual(0, done.returncode, done)
         self.assertNotIn(good.strip(), done.stdout + done.stderr)
         self.assertIn("0 endpoints.", self.fleet.ask("endpoints"))
+        self.assertIn("0 artifacts.", self.fleet.ask("artifacts", "--filter", "places > 0"))
+        self.assertIn("0 denied, 0 warned of, 0 allowed", self.fleet.ask("verdicts"))
+        self.assertIn("0 policies.", self.fleet.ask("policy", "list", "--order", "version"))
+        self.assert_fails(["there is no endpoint"], "events", "0" * 32)
 
     def bad_token(self):
         path = self.path("bad.token")

@@ -1,6 +1,7 @@
 #include "server/store/sqlite/list_keys.h"
 
 #include <algorithm>
+#include <span>
 #include <utility>
 
 #include "policy/base/check.h"
@@ -37,7 +38,16 @@ class KeyQuery {
     types_.assign(values_.size(), query::FieldType::kId);
   }
 
-  void Narrow(const Filter& filter) { where_ += " AND " + Sql(filter, false); }
+  void Narrow(const Filter& filter) {
+    const std::span<const Filter> parts =
+        filter.kind == Filter::Kind::kAll ? std::span(filter.parts) : std::span(&filter, 1);
+    for (const Filter& part : parts) {
+      if (!IsIndexed(part)) continue;
+      const ListColumn& column = ColumnOf(table_, *part.term.field);
+      if (by_ == nullptr || column.rank < by_->rank) by_ = &column;
+    }
+    for (const Filter& part : parts) where_ += " AND " + Sql(part, false);
+  }
 
   // What comes after a position: (a, b, key) > (?, ?, ?), where each has its direction. The bound
   // on the first alone lets an index begin there.
@@ -61,16 +71,17 @@ class KeyQuery {
   }
 
   // The key first, then the order's values.
-  std::string Text(const query::Order& order, std::size_t rows) const {
-    std::string columns(table_.key);
+  std::string Unordered(const query::Order& order, std::size_t rows) const {
+    return Select(order) + " LIMIT " + std::to_string(rows);
+  }
+  std::string Ordered(const query::Order& order, std::size_t rows) const {
     std::string by;
     for (const query::OrderTerm& term : order) {
-      columns += ", " + OrderSql(*term.field);
       by += OrderSql(*term.field) + (term.descending ? " DESC, " : ", ");
     }
+    if (order.empty() && by_ != nullptr && by_->follows_key) by += "+";  // not along the key
     by += std::string(table_.key) + (query::KeyDescends(table_.list, order) ? " DESC" : "");
-    return "SELECT " + columns + " FROM " + std::string(table_.from) + " WHERE " + where_ +
-           " ORDER BY " + by + " LIMIT " + std::to_string(rows);
+    return Select(order) + " ORDER BY " + by + " LIMIT " + std::to_string(rows);
   }
 
   void Bind(Statement& statement) const {
@@ -87,6 +98,24 @@ class KeyQuery {
   }
 
  private:
+  std::string Select(const query::Order& order) const {
+    std::string columns(table_.key);
+    for (const query::OrderTerm& term : order) columns += ", " + OrderSql(*term.field);
+    return "SELECT " + columns + " FROM " + std::string(table_.from) + " WHERE " + where_;
+  }
+
+  // Whether an index finds what it leaves.
+  bool IsIndexed(const Filter& filter) const {
+    if (filter.kind != Filter::Kind::kTerm) return false;
+    const ListColumn& column = ColumnOf(table_, *filter.term.field);
+    if (column.rank == 0) return false;
+    // Through another table: whatever is compared there.
+    if (column.around_sql != "$") return true;
+    return filter.term.comparison != Comparison::kEnds &&
+           filter.term.comparison != Comparison::kContains &&
+           filter.term.comparison != Comparison::kPresent;
+  }
+
   // A row that lacks the field comes before all others.
   std::string OrderSql(const query::Field& field) const {
     const std::string sql(ColumnOf(table_, field).sql);
@@ -123,7 +152,10 @@ class KeyQuery {
 
   std::string TermSql(const query::Term& term) {
     const ListColumn& column = ColumnOf(table_, *term.field);
-    const std::string sql(column.sql);
+    // The plus keeps SQLite from another index than the best.
+    const bool aside = column.rank > 0 && by_ != nullptr && &column != by_;
+    const std::string sql =
+        (aside && column.around_sql == "$" ? "+" : "") + std::string(column.sql);
     std::string comparison;
     if (term.comparison == Comparison::kPresent) {
       comparison = sql + (term.field->type == query::FieldType::kText ? " <> ''" : " IS NOT NULL");
@@ -131,7 +163,8 @@ class KeyQuery {
       const std::string value = Parameter(*term.field, term.value);
       comparison = CompareSql(term, sql, Replaced(column.value_sql, value), value);
     }
-    return Replaced(column.around_sql, comparison);
+    const std::string around = Replaced(column.around_sql, comparison);
+    return aside && column.around_sql != "$" ? "+" + around : around;
   }
 
   std::string CompareSql(const query::Term& term, const std::string& sql, const std::string& value,
@@ -165,6 +198,7 @@ class KeyQuery {
   }
 
   const ListTable& table_;
+  const ListColumn* by_ = nullptr;  // whose index is to be used
   std::string where_;
   std::vector<Value> values_;
   std::vector<query::FieldType> types_;  // parallel; those of the scope are ids or numbers
@@ -203,31 +237,51 @@ Result<std::uint64_t> CountScope(sqlite::Database& database, const ListScope& sc
   return Number(count, 0);
 }
 
+namespace {
+
+using Positions = std::vector<query::Position>;
+
+Result<Positions> Walk(sqlite::Database& database, const KeyQuery& keys, const std::string& sql,
+                       const query::Order& order) {
+  WM_ASSIGN_OR_RETURN(Statement rows, database.PrepareOnce(sql));
+  keys.Bind(rows);
+  Positions found;
+  while (true) {
+    WM_ASSIGN_OR_RETURN(const bool more, rows.Step());
+    if (!more) return found;
+    found.push_back(PositionOf(rows, order));
+  }
+}
+
+void Sort(Positions& positions, const query::List& list, const query::Order& order) {
+  std::ranges::sort(positions, [&](const query::Position& a, const query::Position& b) {
+    for (std::size_t i = 0; i < order.size(); ++i) {
+      if (a.values[i] != b.values[i]) return (a.values[i] < b.values[i]) != order[i].descending;
+    }
+    return query::KeyDescends(list, order) ? a.key > b.key : a.key < b.key;
+  });
+}
+
+}  // namespace
+
 Result<ListKeys> FindKeys(sqlite::Database& database, const ListTable& table,
                           const ListScope& scope, const PageQuery& query) {
   const std::size_t size = SizeOf(query);
-  const bool counts = query.filter.has_value() && !query.after.has_value();
   KeyQuery keys(table, scope);
   if (query.filter.has_value()) keys.Narrow(*query.filter);
   if (query.after.has_value()) keys.Begin(query.order, *query.after);
   ListKeys found;
-  const std::size_t most = 1 + (counts ? std::max(size, limits::kMaxCountedRows) : size);
-  WM_ASSIGN_OR_RETURN(Statement rows, database.PrepareOnce(keys.Text(query.order, most)));
-  keys.Bind(rows);
-  std::size_t walked = 0;
-  std::optional<query::Position> last;
-  for (;; ++walked) {
-    WM_ASSIGN_OR_RETURN(const bool more, rows.Step());
-    if (!more) break;
-    if (walked < size) found.keys.push_back(rows.Int(0));
-    if (walked + 1 == size) last = PositionOf(rows, query.order);
-  }
+  Positions walked;
+  bool is_whole = false;
   if (query.after.has_value()) {
     found.total = query.after->total;
     found.total_is_least = query.after->total_is_least;
-  } else if (counts) {
-    found.total = std::min(walked, most - 1);
-    found.total_is_least = walked == most;
+  } else if (query.filter.has_value()) {
+    const std::string sql = keys.Unordered(query.order, limits::kMaxCountedRows + 1);
+    WM_ASSIGN_OR_RETURN(walked, Walk(database, keys, sql, query.order));
+    is_whole = walked.size() <= limits::kMaxCountedRows;
+    found.total = std::min(walked.size(), limits::kMaxCountedRows);
+    found.total_is_least = !is_whole;
   } else {
     ListScope whole = scope;
     if (whole.count_sql.empty()) {
@@ -235,10 +289,19 @@ Result<ListKeys> FindKeys(sqlite::Database& database, const ListTable& table,
     }
     WM_ASSIGN_OR_RETURN(found.total, CountScope(database, whole));
   }
-  if (walked > size) {
-    last->total = found.total;
-    last->total_is_least = found.total_is_least;
-    found.next = std::move(last);
+  if (is_whole) {
+    Sort(walked, table.list, query.order);
+  } else {
+    const std::string sql = keys.Ordered(query.order, size + 1);
+    WM_ASSIGN_OR_RETURN(walked, Walk(database, keys, sql, query.order));
+  }
+  for (std::size_t i = 0; i < std::min(size, walked.size()); ++i) {
+    found.keys.push_back(walked[i].key);
+  }
+  if (walked.size() > size) {
+    found.next = std::move(walked[size - 1]);
+    found.next->total = found.total;
+    found.next->total_is_least = found.total_is_least;
   }
   return found;
 }

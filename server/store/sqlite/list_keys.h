@@ -34,7 +34,9 @@ struct ListKeys {
 
 base::Result<std::uint64_t> CountScope(sqlite::Database& database, const ListScope& scope);
 
-// One walk: for the first page of a filter it goes on to limits::kMaxCountedRows, to count.
+// The first page of a filter walks over up to limits::kMaxCountedRows rows in any order, to count;
+// when these are all, they are sorted here. Otherwise, and for every other page, the walk is in
+// order.
 base::Result<ListKeys> FindKeys(sqlite::Database& database, const ListTable& table,
                                 const ListScope& scope, const PageQuery& query);
 

@@ -34,22 +34,23 @@ constexpr ListColumn kEndpointColumns[] = {
      "(SELECT coalesce(sum(c.events_dropped), 0) FROM chains c WHERE c.endpoint = e.id)"},
 };
 
-#define WM_COLUMNS_OF_ALL_SIGHTINGS                                                             \
-  {"endpoint_id", "s.endpoint", kEndpointOfId},                                                 \
-      {"hostname", "hostname", "$", "s.endpoint IN (SELECT id FROM endpoints WHERE $)"},        \
-      {"path", "s.path_display"}, {"size", "s.size_bytes"}, {"modified_time", "s.modified_us"}, \
-      {"owner", "s.owner"}, {"format", "s.format"}, {"name", "s.name"},                         \
-      {"architecture", "s.architecture"}, {"license", "s.license"},                             \
-      {"quantization", "s.quantization"}, {"parameters", "s.parameters"},                       \
-      {"risk_severity", "s.risk_severity"}, {"digest_state", "s.digest_state"},                 \
-      {"sha256", "s.artifact", "(SELECT id FROM artifacts WHERE sha256 = $)"}, {                \
-    "first_seen_time", "s.first_seen_us"                                                        \
+#define WM_COLUMNS_OF_ALL_SIGHTINGS                                                                \
+  {"endpoint_id", "s.endpoint", kEndpointOfId, "$", 2},                                            \
+      {"hostname", "hostname", "$", "s.endpoint IN (SELECT id FROM endpoints WHERE $)", 4},        \
+      {"path", "s.path_display", "$", "$", 3}, {"size", "s.size_bytes"},                           \
+      {"modified_time", "s.modified_us"}, {"owner", "s.owner"},                                    \
+      {"format", "s.format", "$", "$", 8}, {"name", "s.name"}, {"architecture", "s.architecture"}, \
+      {"license", "s.license", "$", "$", 7}, {"quantization", "s.quantization"},                   \
+      {"parameters", "s.parameters"}, {"risk_severity", "s.risk_severity", "$", "$", 5},           \
+      {"digest_state", "s.digest_state"},                                                          \
+      {"sha256", "s.artifact", "(SELECT id FROM artifacts WHERE sha256 = $)", "$", 1}, {           \
+    "first_seen_time", "s.first_seen_us", "$", "$", 9, true                                        \
   }
 
 // What is present has its newest verdict beside it, so that it can be found by it.
 constexpr ListColumn kPresentColumns[] = {
     WM_COLUMNS_OF_ALL_SIGHTINGS,
-    {"verdict", "s.outcome"},
+    {"verdict", "s.outcome", "$", "$", 6},
     {"rule", "coalesce(s.rule, '')"},
     {"basis", "s.basis"},
     {"last_change_time", "s.last_change_us"},
@@ -72,6 +73,42 @@ constexpr ListColumn kPastColumns[] = {
     {"present", "1"},
 };
 #undef WM_COLUMNS_OF_ALL_SIGHTINGS
+
+// Of one sighting of the artifact: the first that is present, otherwise the first that went.
+#define WM_OF_ONE_SIGHTING(column)                                            \
+  "(SELECT s." column                                                         \
+  " FROM sightings s WHERE s.artifact = a.id ORDER BY s.gone_us, s.id LIMIT " \
+  "1)"
+constexpr ListColumn kArtifactColumns[] = {
+    {"sha256", "a.sha256"},
+    {"places", "(SELECT count(*) FROM sightings s WHERE s.artifact = a.id AND s.gone_us IS NULL)"},
+    {"endpoints",
+     "(SELECT count(DISTINCT s.endpoint) FROM sightings s WHERE s.artifact = a.id AND s.gone_us IS "
+     "NULL)"},
+    {"first_seen_time", "(SELECT min(s.first_seen_us) FROM sightings s WHERE s.artifact = a.id)"},
+    {"format", WM_OF_ONE_SIGHTING("format")},
+    {"name", "coalesce(" WM_OF_ONE_SIGHTING("name") ", '')"},
+    {"license", "coalesce(" WM_OF_ONE_SIGHTING("license") ", '')"},
+    {"size", WM_OF_ONE_SIGHTING("size_bytes")},
+};
+#undef WM_OF_ONE_SIGHTING
+
+constexpr ListColumn kEventColumns[] = {
+    {"chain_id", "c.chain_id"},
+    {"number", "v.number"},
+    {"kind", "v.kind"},
+    {"time", "v.wall_us"},
+    {"sha256", "v.artifact", "(SELECT id FROM artifacts WHERE sha256 = $)"},
+};
+
+constexpr ListColumn kPolicyColumns[] = {
+    {"version", "b.version"},
+    {"published_time", "b.published_us"},
+    {"floor", "b.floor"},
+    {"manifest_sha256", "b.manifest_sha256"},
+    {"endpoints_in_force",
+     "(SELECT count(*) FROM endpoints e WHERE e.policy_version = b.version AND e.state <> 2)"},
+};
 
 constexpr ListColumn kFindingColumns[] = {
     {"finding_id", "f.id"},
@@ -133,6 +170,19 @@ const ListTable& AllSightingTable() {
 const ListTable& PastSightingTable() {
   static const ListTable kTable{query::Sightings(), WM_SIGHTINGS_AND_VERDICTS, "s.id",
                                 kPastColumns};
+  return kTable;
+}
+const ListTable& ArtifactTable() {
+  static const ListTable kTable{query::Artifacts(), "artifacts a", "a.id", kArtifactColumns};
+  return kTable;
+}
+const ListTable& EventTable() {
+  static const ListTable kTable{query::Events(), "chains c JOIN events v ON v.chain = c.id",
+                                "(v.chain << 40) + v.number", kEventColumns};
+  return kTable;
+}
+const ListTable& PolicyTable() {
+  static const ListTable kTable{query::Policies(), "bundles b", "b.version", kPolicyColumns};
   return kTable;
 }
 const ListTable& FindingTable() {

@@ -16,6 +16,12 @@ struct ListColumn {
   std::string_view value_sql = "$";
   // Around a comparison of `sql`, which is $ here.
   std::string_view around_sql = "$";
+  // Which index is used when several could be: the lowest rank. SQLite has no statistics of values
+  // and would take any. 0: there is none.
+  int rank = 0;
+  // It grows with the key. A range of it is found by its index and then sorted: along the key it
+  // may lie at the far end.
+  bool follows_key = false;
 };
 
 // A list as a table: the rows that there are, the key in whose order they come, the columns.
@@ -32,6 +38,11 @@ const ListTable& EndpointTable();
 const ListTable& PresentSightingTable();
 const ListTable& AllSightingTable();
 const ListTable& PastSightingTable();
+const ListTable& ArtifactTable();
+// Of one endpoint, which is `c.endpoint`. The key holds the chain's small number above the event's,
+// which stays below 2^40.
+const ListTable& EventTable();
+const ListTable& PolicyTable();
 // The newest set of each scope is the caller's to narrow to.
 const ListTable& ExceptionTable();
 const ListTable& FindingTable();

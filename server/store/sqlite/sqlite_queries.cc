@@ -46,6 +46,20 @@ constexpr std::string_view kFindingRow =
     "SELECT f.id, f.rule, e.endpoint_id, e.hostname, f.subject, f.severity, f.resolved_us, "
     "f.detail, f.first_us, f.last_us, f.count FROM findings f "
     "JOIN endpoints e ON e.id = f.endpoint WHERE f.id = ?";
+constexpr std::string_view kArtifactRow =
+    "SELECT a.sha256, count(s.id) FILTER (WHERE s.gone_us IS NULL), "
+    "count(DISTINCT s.endpoint) FILTER (WHERE s.gone_us IS NULL), min(s.first_seen_us), "
+    "o.format, o.name, o.license, o.size_bytes FROM artifacts a "
+    "LEFT JOIN sightings s ON s.artifact = a.id "
+    "LEFT JOIN sightings o ON o.id = (SELECT id FROM sightings WHERE artifact = ?1 "
+    "ORDER BY gone_us, id LIMIT 1) WHERE a.id = ?1";
+constexpr std::string_view kEventRow =
+    "SELECT c.chain_id, v.number, v.kind, v.wall_us, a.sha256, v.body FROM events v "
+    "JOIN chains c ON c.id = v.chain LEFT JOIN artifacts a ON a.id = v.artifact "
+    "WHERE v.chain = (?1 >> 40) AND v.number = (?1 & 1099511627775)";
+constexpr std::string_view kPolicyRow =
+    "SELECT version, published_us, floor, manifest_sha256, (SELECT count(*) FROM endpoints "
+    "WHERE policy_version = version AND state <> 2) FROM bundles WHERE version = ?";
 #define WM_ENDPOINT_COLUMNS                                                               \
   "SELECT id, endpoint_id, state, hostname, os, os_release, agent_version, enrolled_us, " \
   "last_contact_us, clock_offset_us, policy_version FROM endpoints "
@@ -69,6 +83,44 @@ Result<SightingRow> ReadSighting(const Statement& row) {
     WM_ASSIGN_OR_RETURN(sighting.verdict, Stored(wire::FromProto(verdict), "verdict"));
   }
   return sighting;
+}
+
+Result<ArtifactRow> ReadArtifact(const Statement& row) {
+  ArtifactRow artifact;
+  WM_ASSIGN_OR_RETURN(artifact.sha256, Stored(model::Sha256FromBytes(row.Blob(0)), "digest"));
+  artifact.places = Number(row, 1);
+  artifact.endpoints = Number(row, 2);
+  artifact.first_seen = MaybeTime(row, 3);
+  if (row.IsNull(4)) return artifact;
+  artifact.format = static_cast<model::Format>(row.Int(4));
+  artifact.name = row.Text(5);
+  artifact.license = row.Text(6);
+  artifact.size_bytes = Number(row, 7);
+  return artifact;
+}
+
+Result<EventRow> ReadEvent(const Statement& row) {
+  EventRow event;
+  WM_ASSIGN_OR_RETURN(event.chain, Stored(model::IdFromBytes(row.Blob(0)), "chain id"));
+  event.number = Number(row, 1);
+  event.kind = static_cast<std::uint32_t>(row.Int(2));
+  event.wall = MaybeTime(row, 3);
+  if (!row.IsNull(4)) {
+    WM_ASSIGN_OR_RETURN(event.sha256, Stored(model::Sha256FromBytes(row.Blob(4)), "digest"));
+  }
+  event.body = Chars(row, 5);
+  return event;
+}
+
+Result<PolicyRow> ReadPolicy(const Statement& row) {
+  PolicyRow policy;
+  policy.version = Number(row, 0);
+  policy.published = Time(row, 1);
+  policy.floor = Number(row, 2);
+  WM_ASSIGN_OR_RETURN(policy.manifest_sha256,
+                      Stored(model::Sha256FromBytes(row.Blob(3)), "digest"));
+  policy.endpoints_in_force = Number(row, 4);
+  return policy;
 }
 
 Result<FindingRow> ReadFinding(const Statement& row) {
@@ -433,12 +485,8 @@ Result<SightingPage> SqliteQueries::ListSightings(const SightingQuery& query) {
     scope.where += " AND s.gone_us IS NULL";
   }
   if (query.endpoint.has_value()) {
-    WM_ASSIGN_OR_RETURN(
-        const auto endpoint,
-        SmallNumber("SELECT id FROM endpoints WHERE endpoint_id = ?", query.endpoint->view()));
-    if (!endpoint.has_value())
-      return base::NotFound("there is no endpoint " + query.endpoint->ToHex());
-    scope.Narrow(*endpoint, "s.endpoint = $");
+    WM_ASSIGN_OR_RETURN(const std::int64_t endpoint, EndpointNumber(*query.endpoint));
+    scope.Narrow(endpoint, "s.endpoint = $");
   }
   if (query.sha256.has_value()) {
     WM_ASSIGN_OR_RETURN(
@@ -447,7 +495,11 @@ Result<SightingPage> SqliteQueries::ListSightings(const SightingQuery& query) {
     if (!artifact.has_value()) return page;  // seen nowhere, as far as the coverage goes
     scope.Narrow(*artifact, "s.artifact = $");
   }
-  scope.count_sql = "SELECT count(*) FROM sightings s WHERE " + scope.where;
+  // The narrowest index of those that are present.
+  const bool all_present = !query.include_gone && !query.as_of.has_value() && scope.values.empty();
+  scope.count_sql = "SELECT count(*) FROM sightings s " +
+                    std::string(all_present ? "INDEXED BY sightings_by_format " : "") + "WHERE " +
+                    scope.where;
   const ListTable& table = query.as_of.has_value() ? PastSightingTable()
                            : query.include_gone    ? AllSightingTable()
                                                    : PresentSightingTable();
@@ -458,6 +510,64 @@ Result<SightingPage> SqliteQueries::ListSightings(const SightingQuery& query) {
   if (!query.sha256.has_value()) return page;
   scope.count_sql = "SELECT count(DISTINCT s.endpoint) FROM sightings s WHERE " + scope.where;
   WM_ASSIGN_OR_RETURN(page.endpoints, CountScope(database_, scope));
+  return page;
+}
+
+Result<Page<ArtifactRow>> SqliteQueries::ListArtifacts(const PageQuery& query) {
+  WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_));
+  WM_ASSIGN_OR_RETURN(const ListKeys keys, FindKeys(database_, ArtifactTable(), {}, query));
+  Page<ArtifactRow> page;
+  WM_RETURN_IF_ERROR(ReadRows(database_, keys, kArtifactRow, ReadArtifact, std::nullopt, page));
+  return page;
+}
+
+Result<std::int64_t> SqliteQueries::EndpointNumber(const model::Id& endpoint) {
+  WM_ASSIGN_OR_RETURN(
+      const auto number,
+      SmallNumber("SELECT id FROM endpoints WHERE endpoint_id = ?", endpoint.view()));
+  if (!number.has_value()) return base::NotFound("there is no endpoint " + endpoint.ToHex());
+  return *number;
+}
+
+Result<Page<EventRow>> SqliteQueries::ListEvents(const model::Id& endpoint,
+                                                 const PageQuery& query) {
+  WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_));
+  WM_ASSIGN_OR_RETURN(const std::int64_t number, EndpointNumber(endpoint));
+  ListScope scope;
+  scope.Narrow(number, "c.endpoint = $");
+  WM_ASSIGN_OR_RETURN(const ListKeys keys, FindKeys(database_, EventTable(), scope, query));
+  Page<EventRow> page;
+  WM_RETURN_IF_ERROR(ReadRows(database_, keys, kEventRow, ReadEvent, std::nullopt, page));
+  return page;
+}
+
+Result<VerdictCounts> SqliteQueries::CountVerdicts(const std::optional<model::Id>& endpoint) {
+  WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_));
+  ListScope scope;
+  scope.where = "s.gone_us IS NULL";
+  if (endpoint.has_value()) {
+    WM_ASSIGN_OR_RETURN(const std::int64_t number, EndpointNumber(*endpoint));
+    scope.Narrow(number, "s.endpoint = $");
+  }
+  VerdictCounts counts;
+  const auto count = [&](std::string_view outcome) {
+    scope.count_sql = "SELECT count(*) FROM sightings s WHERE " + scope.where + " AND s.outcome " +
+                      std::string(outcome);
+    return CountScope(database_, scope);
+  };
+  WM_ASSIGN_OR_RETURN(counts.allow, count("= 1"));
+  WM_ASSIGN_OR_RETURN(counts.warn, count("= 2"));
+  WM_ASSIGN_OR_RETURN(counts.deny, count("= 3"));
+  WM_ASSIGN_OR_RETURN(counts.pending, count("IS NULL"));
+  WM_ASSIGN_OR_RETURN(counts.coverage, CoverageNow());
+  return counts;
+}
+
+Result<Page<PolicyRow>> SqliteQueries::ListPolicies(const PageQuery& query) {
+  WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_));
+  WM_ASSIGN_OR_RETURN(const ListKeys keys, FindKeys(database_, PolicyTable(), {}, query));
+  Page<PolicyRow> page;
+  WM_RETURN_IF_ERROR(ReadRows(database_, keys, kPolicyRow, ReadPolicy, std::nullopt, page));
   return page;
 }
 

@@ -38,6 +38,11 @@ class SqliteQueries final : public Queries {
   base::Result<Page<EndpointRow>> ListEndpoints(const PageQuery& page) override;
   base::Result<EndpointRow> GetEndpoint(const model::Id& id) override;
   base::Result<SightingPage> ListSightings(const SightingQuery& query) override;
+  base::Result<Page<ArtifactRow>> ListArtifacts(const PageQuery& page) override;
+  base::Result<Page<EventRow>> ListEvents(const model::Id& endpoint,
+                                          const PageQuery& page) override;
+  base::Result<VerdictCounts> CountVerdicts(const std::optional<model::Id>& endpoint) override;
+  base::Result<Page<PolicyRow>> ListPolicies(const PageQuery& page) override;
   base::Result<FleetCoverage> Coverage() override;
   base::Result<Page<FindingRow>> ListFindings(bool include_resolved,
                                               const PageQuery& page) override;
@@ -48,6 +53,8 @@ class SqliteQueries final : public Queries {
 
   // The id of the row that has this value; none when no row has.
   base::Result<std::optional<std::int64_t>> SmallNumber(std::string_view sql, base::ByteView value);
+  // NOT_FOUND when there is no such endpoint.
+  base::Result<std::int64_t> EndpointNumber(const model::Id& endpoint);
   base::Result<FleetCoverage> CoverageNow();
   base::Status CompleteEndpoint(std::int64_t endpoint, EndpointRow& row);
 

@@ -199,5 +199,48 @@ TEST_F(AdminApiTest, KnowsWhatWasThereAtAMoment) {
   EXPECT_FALSE(Ask<v1::ListSightingsResponse>(request).has_value());
 }
 
+TEST_F(AdminApiTest, CountsArtifactsAndVerdictsAndShowsWhatAnEndpointTold) {
+  SeeModels(1, 3);
+  v1::ListArtifactsRequest artifacts;
+  artifacts.set_filter("places > 0 AND format = gguf");
+  const auto distinct = Ask<v1::ListArtifactsResponse>(artifacts);
+  ASSERT_TRUE(distinct.has_value()) << distinct.error().ToString();
+  std::uint64_t places = 0;
+  for (const v1::Artifact& artifact : distinct->artifacts()) {
+    places += artifact.places();
+    EXPECT_EQ(artifact.endpoints(), 1U);
+    EXPECT_EQ(artifact.sha256().size(), 64U);
+  }
+  EXPECT_EQ(places, 3U);
+
+  const auto counts = Ask<v1::CountVerdictsResponse>(v1::CountVerdictsRequest());
+  ASSERT_TRUE(counts.has_value()) << counts.error().ToString();
+  EXPECT_EQ(counts->allow() + counts->warn() + counts->deny() + counts->pending(), 3U);
+  EXPECT_GE(counts->deny(), 1U);
+  EXPECT_EQ(counts->coverage().endpoints(), 1U);
+
+  v1::ListEventsRequest events;
+  events.set_endpoint_id(
+      Ask<v1::ListEndpointsResponse>(v1::ListEndpointsRequest())->endpoints(0).endpoint_id());
+  events.set_filter("kind = sighting_appeared");
+  events.set_order_by("number");
+  const auto told = Ask<v1::ListEventsResponse>(events);
+  ASSERT_TRUE(told.has_value()) << told.error().ToString();
+  ASSERT_EQ(told->events_size(), 3);
+  EXPECT_EQ(told->events(0).kind(), "sighting_appeared");
+  EXPECT_LT(told->events(0).number(), told->events(1).number());
+  EXPECT_TRUE(told->events(0).event().has_sighting_appeared());
+
+  const std::string nobody(32, '0');
+  events.set_endpoint_id(nobody);
+  EXPECT_EQ(Ask<v1::ListEventsResponse>(events).error().code(), base::ErrorCode::kNotFound);
+  v1::CountVerdictsRequest of_nobody;
+  of_nobody.set_endpoint_id(nobody);
+  EXPECT_EQ(Ask<v1::CountVerdictsResponse>(of_nobody).error().code(), base::ErrorCode::kNotFound);
+  const auto policies = Ask<v1::ListPoliciesResponse>(v1::ListPoliciesRequest());
+  ASSERT_TRUE(policies.has_value());
+  EXPECT_EQ(policies->total(), 0U);
+}
+
 }  // namespace
 }  // namespace weighmaster::server::api

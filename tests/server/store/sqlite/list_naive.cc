@@ -142,6 +142,38 @@ NaiveRow Naive(const SightingRow& row) {
   return out;
 }
 
+NaiveRow Naive(const ArtifactRow& row) {
+  NaiveRow out{row.sha256.ToHex(), {}};
+  out.values = {{"sha256", OfBytes(row.sha256)},
+                {"places", Num(row.places)},
+                {"endpoints", Num(row.endpoints)},
+                {"name", row.name},
+                {"license", row.license}};
+  if (row.first_seen.has_value()) out.values["first_seen_time"] = OfTime(*row.first_seen);
+  if (row.format.has_value()) out.values["format"] = OfEnum(*row.format);
+  if (row.size_bytes.has_value()) out.values["size"] = Num(*row.size_bytes);
+  return out;
+}
+
+NaiveRow Naive(const EventRow& row) {
+  NaiveRow out{row.chain.ToHex() + std::to_string(row.number), {}};
+  out.values = {
+      {"chain_id", OfBytes(row.chain)}, {"number", Num(row.number)}, {"kind", Num(row.kind)}};
+  if (row.wall.has_value()) out.values["time"] = OfTime(*row.wall);
+  if (row.sha256.has_value()) out.values["sha256"] = OfBytes(*row.sha256);
+  return out;
+}
+
+NaiveRow Naive(const PolicyRow& row) {
+  NaiveRow out{std::to_string(row.version), {}};
+  out.values = {{"version", Num(row.version)},
+                {"published_time", OfTime(row.published)},
+                {"floor", Num(row.floor)},
+                {"manifest_sha256", OfBytes(row.manifest_sha256)},
+                {"endpoints_in_force", Num(row.endpoints_in_force)}};
+  return out;
+}
+
 NaiveRow Naive(const FindingRow& row) {
   NaiveRow out{std::to_string(row.id), {}};
   out.values = {{"finding_id", Num(row.id)},

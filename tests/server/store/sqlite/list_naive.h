@@ -19,6 +19,9 @@ struct NaiveRow {
 
 NaiveRow Naive(const EndpointRow& row);
 NaiveRow Naive(const SightingRow& row);
+NaiveRow Naive(const ArtifactRow& row);
+NaiveRow Naive(const EventRow& row);
+NaiveRow Naive(const PolicyRow& row);
 NaiveRow Naive(const FindingRow& row);
 NaiveRow Naive(const AdminTokenRecord& row);
 NaiveRow Naive(const AuditEntry& row);

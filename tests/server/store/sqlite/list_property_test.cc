@@ -68,6 +68,7 @@ class RandomFleet {
       AddToken();
       AddAudit();
     }
+    for (int i = 0; i < 8; ++i) AddPolicy();
   }
 
   Queries& queries() { return *queries_; }
@@ -145,6 +146,21 @@ class RandomFleet {
     if (n > 1) token.created_by = IdFrom(1 + static_cast<int>(random_.Below(3)));
     if (random_.Below(2) == 0) token.expires = tests::kTestEpoch + Jitter();
     EXPECT_TRUE(store_->AddAdminToken(token).has_value());
+  }
+
+  // Published, and in force on somebody.
+  void AddPolicy() {
+    NewBundle bundle;
+    ++policies_;
+    bundle.manifest = tests::MakeManifest(policies_, policies_ / 2);
+    bundle.document = tests::SignBundle(bundle.manifest);
+    bundle.published = tests::kTestEpoch + Jitter();
+    const auto published = store_->Publish(bundle);
+    EXPECT_TRUE(published.has_value()) << published.error().ToString();
+    model::PolicyApplied applied;
+    applied.version = policies_;
+    const int n = static_cast<int>(random_.Below(kEndpoints));
+    Commit(n, scripts_[static_cast<std::size_t>(n)]->Seal({applied}));
   }
 
   void AddAudit() {
@@ -238,6 +254,7 @@ class RandomFleet {
   std::vector<Said> said_;
   base::WallTime wall_ = tests::kTestEpoch;
   int new_paths_ = 0;
+  std::uint64_t policies_ = 0;
   int findings_ = 0;
   int tokens_ = 0;
 };
@@ -272,6 +289,17 @@ std::vector<Subject> Subjects(RandomFleet& fleet) {
       {query::Findings(),
        [&](const PageQuery& page) { return ListedOf(fleet.queries().ListFindings(false, page)); },
        [&] { fleet.AddFinding(); }},
+      {query::Artifacts(),
+       [&](const PageQuery& page) { return ListedOf(fleet.queries().ListArtifacts(page)); },
+       [&] {}},
+      {query::Events(),
+       [&](const PageQuery& page) {
+         return ListedOf(fleet.queries().ListEvents(RandomFleet::IdOf(1), page));
+       },
+       [&] { fleet.TellOfANewPath(); }},
+      {query::Policies(),
+       [&](const PageQuery& page) { return ListedOf(fleet.queries().ListPolicies(page)); },
+       [&] { fleet.AddPolicy(); }},
       {query::AdminTokens(),
        [&](const PageQuery& page) { return ListedOf(fleet.queries().ListAdminTokens(page)); },
        [&] { fleet.AddToken(); }},
