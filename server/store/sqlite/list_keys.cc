@@ -42,8 +42,12 @@ class KeyQuery {
     const std::span<const Filter> parts =
         filter.kind == Filter::Kind::kAll ? std::span(filter.parts) : std::span(&filter, 1);
     for (const Filter& part : parts) {
-      if (!IsIndexed(part)) continue;
+      if (part.kind != Filter::Kind::kTerm) continue;
       const ListColumn& column = ColumnOf(table_, *part.term.field);
+      if (!IsIndexed(part)) {
+        scan_index_ = column.scan_index.empty() ? scan_index_ : column.scan_index;
+        continue;
+      }
       if (by_ == nullptr || column.rank < by_->rank) by_ = &column;
     }
     for (const Filter& part : parts) where_ += " AND " + Sql(part, false);
@@ -72,7 +76,9 @@ class KeyQuery {
 
   // The key first, then the order's values.
   std::string Unordered(const query::Order& order, std::size_t rows) const {
-    return Select(order) + " LIMIT " + std::to_string(rows);
+    const bool scans = by_ == nullptr && !scan_index_.empty();
+    return Select(order, scans ? scan_index_ : std::string_view()) + " LIMIT " +
+           std::to_string(rows);
   }
   std::string Ordered(const query::Order& order, std::size_t rows) const {
     std::string by;
@@ -81,7 +87,10 @@ class KeyQuery {
     }
     if (order.empty() && by_ != nullptr && by_->follows_key) by += "+";  // not along the key
     by += std::string(table_.key) + (query::KeyDescends(table_.list, order) ? " DESC" : "");
-    return Select(order) + " ORDER BY " + by + " LIMIT " + std::to_string(rows);
+    const bool along_index = by_ == nullptr && !order.empty();
+    const std::string_view index =
+        along_index ? ColumnOf(table_, *order.front().field).scan_index : std::string_view();
+    return Select(order, index) + " ORDER BY " + by + " LIMIT " + std::to_string(rows);
   }
 
   void Bind(Statement& statement) const {
@@ -98,10 +107,16 @@ class KeyQuery {
   }
 
  private:
-  std::string Select(const query::Order& order) const {
+  std::string Select(const query::Order& order, std::string_view index) const {
     std::string columns(table_.key);
     for (const query::OrderTerm& term : order) columns += ", " + OrderSql(*term.field);
-    return "SELECT " + columns + " FROM " + std::string(table_.from) + " WHERE " + where_;
+    std::string from(table_.from);
+    if (!index.empty()) {
+      // After the name of the first table.
+      from.insert(std::min(from.find(" LEFT JOIN"), from.size()),
+                  " INDEXED BY " + std::string(index));
+    }
+    return "SELECT " + columns + " FROM " + from + " WHERE " + where_;
   }
 
   // Whether an index finds what it leaves.
@@ -199,6 +214,7 @@ class KeyQuery {
 
   const ListTable& table_;
   const ListColumn* by_ = nullptr;  // whose index is to be used
+  std::string_view scan_index_;     // otherwise
   std::string where_;
   std::vector<Value> values_;
   std::vector<query::FieldType> types_;  // parallel; those of the scope are ids or numbers

@@ -37,8 +37,8 @@ constexpr ListColumn kEndpointColumns[] = {
 #define WM_COLUMNS_OF_ALL_SIGHTINGS                                                                \
   {"endpoint_id", "s.endpoint", kEndpointOfId, "$", 2},                                            \
       {"hostname", "hostname", "$", "s.endpoint IN (SELECT id FROM endpoints WHERE $)", 4},        \
-      {"path", "s.path_display", "$", "$", 3}, {"size", "s.size_bytes"},                           \
-      {"modified_time", "s.modified_us"}, {"owner", "s.owner"},                                    \
+      {"path", "s.path_display", "$", "$", 3, false, "sightings_by_path"},                         \
+      {"size", "s.size_bytes"}, {"modified_time", "s.modified_us"}, {"owner", "s.owner"},          \
       {"format", "s.format", "$", "$", 8}, {"name", "s.name"}, {"architecture", "s.architecture"}, \
       {"license", "s.license", "$", "$", 7}, {"quantization", "s.quantization"},                   \
       {"parameters", "s.parameters"}, {"risk_severity", "s.risk_severity", "$", "$", 5},           \

@@ -22,6 +22,8 @@ struct ListColumn {
   // It grows with the key. A range of it is found by its index and then sorted: along the key it
   // may lie at the far end.
   bool follows_key = false;
+  // Its order, and all that a search inside its texts must look at where no index leads to them.
+  std::string_view scan_index = {};
 };
 
 // A list as a table: the rows that there are, the key in whose order they come, the columns.

@@ -282,7 +282,7 @@ CREATE INDEX sightings_by_format ON sightings (format) WHERE gone_us IS NULL;
 CREATE INDEX sightings_by_risk ON sightings (risk_severity)
   WHERE gone_us IS NULL AND risk_severity IS NOT NULL;
 CREATE INDEX sightings_by_license ON sightings (license) WHERE gone_us IS NULL;
-CREATE INDEX sightings_by_path ON sightings (path_display) WHERE gone_us IS NULL;
+CREATE INDEX sightings_by_path ON sightings (path_display, gone_us, first_seen_us);
 CREATE INDEX sightings_by_time ON sightings (first_seen_us, gone_us, endpoint);
 
 ALTER TABLE verdicts ADD COLUMN rule TEXT;
