@@ -5,7 +5,7 @@
 
 #include "policy/base/bytes.h"
 #include "policy/base/limits.h"
-#include "policy/lang/diagnostics.h"
+#include "policy/lang/yaml/diagnostics.h"
 #include "server/query/filter_value.h"
 
 namespace weighmaster::server::query {

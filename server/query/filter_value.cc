@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "policy/lang/diagnostics.h"
+#include "policy/lang/yaml/diagnostics.h"
 #include "policy/model/digest.h"
 
 namespace weighmaster::server::query {

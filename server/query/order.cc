@@ -4,7 +4,7 @@
 #include <string>
 
 #include "policy/base/limits.h"
-#include "policy/lang/diagnostics.h"
+#include "policy/lang/yaml/diagnostics.h"
 
 namespace weighmaster::server::query {
 namespace {

@@ -10,7 +10,7 @@
 
 namespace weighmaster::server::rollout {
 
-// What leads from one stored `lists` part to another (policy/model/lists_delta.h). A publication
+// What leads from one stored `lists` part to another (policy/model/lists/lists_delta.h). A publication
 // makes every endpoint ask for the same one within a second, so the newest
 // limits::kMaxListsDeltasKept are kept, and so is the knowledge that there is none.
 //

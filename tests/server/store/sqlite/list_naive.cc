@@ -174,6 +174,13 @@ NaiveRow Naive(const PolicyRow& row) {
   return out;
 }
 
+NaiveRow Naive(const ExceptionSetRecord& row) {
+  NaiveRow out{row.set.endpoint ? row.set.endpoint->ToHex() : "fleet", {}};
+  out.values = {{"version", Num(row.set.version)}, {"published_time", OfTime(row.published)}};
+  if (row.set.endpoint) out.values["endpoint_id"] = OfBytes(*row.set.endpoint);
+  return out;
+}
+
 NaiveRow Naive(const FindingRow& row) {
   NaiveRow out{std::to_string(row.id), {}};
   out.values = {{"finding_id", Num(row.id)},

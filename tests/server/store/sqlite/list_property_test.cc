@@ -69,6 +69,9 @@ class RandomFleet {
       AddAudit();
     }
     for (int i = 0; i < 8; ++i) AddPolicy();
+    for (const std::uint64_t version : {1, 2}) PublishExceptions(version, std::nullopt);
+    for (int i = 0; i < kEndpoints; ++i) PublishExceptions(1, IdOf(i));
+    PublishExceptions(2, IdOf(0));
   }
 
   Queries& queries() { return *queries_; }
@@ -146,6 +149,20 @@ class RandomFleet {
     if (n > 1) token.created_by = IdFrom(1 + static_cast<int>(random_.Below(3)));
     if (random_.Below(2) == 0) token.expires = tests::kTestEpoch + Jitter();
     EXPECT_TRUE(store_->AddAdminToken(token).has_value());
+  }
+
+  void PublishExceptions(std::uint64_t version, std::optional<model::Id> endpoint) {
+    ExceptionSetRecord record;
+    record.set = tests::MakeExceptionSet(version, {});
+    record.set.endpoint = endpoint;
+    record.document = tests::SignExceptions(record.set);
+    record.published = tests::kTestEpoch + Jitter();
+    EXPECT_TRUE(store_->PublishExceptions(record).has_value());
+  }
+  // Of an endpoint that is new as well.
+  void AddExceptions() {
+    AddEndpoint();
+    PublishExceptions(1, IdOf(static_cast<int>(scripts_.size()) - 1));
   }
 
   // Published, and in force on somebody.
@@ -300,6 +317,9 @@ std::vector<Subject> Subjects(RandomFleet& fleet) {
       {query::Policies(),
        [&](const PageQuery& page) { return ListedOf(fleet.queries().ListPolicies(page)); },
        [&] { fleet.AddPolicy(); }},
+      {query::Exceptions(),
+       [&](const PageQuery& page) { return ListedOf(fleet.queries().ListExceptionSets(page)); },
+       [&] { fleet.AddExceptions(); }},
       {query::AdminTokens(),
        [&](const PageQuery& page) { return ListedOf(fleet.queries().ListAdminTokens(page)); },
        [&] { fleet.AddToken(); }},
