@@ -19,8 +19,9 @@ constexpr Table kTables[] = {
     {"artifacts", "ib", "id", true},
     {"batches", "iiiiiibbbii", "chain, number"},
     {"events", "iiiiibbb", "chain, number"},
-    {"sightings", "iibbitibiiii", "id"},
-    {"verdicts", "ibibi", "endpoint, path_sha256"},
+    {"sightings", "iibbitibiiiiiitittttiiiiti", "id"},
+    {"verdicts", "ibibiti", "endpoint, path_sha256"},
+    {"past_verdicts", "ibiiitib", "endpoint, path_sha256, from_us"},
 };
 
 std::string InsertOf(const Table& table) {

@@ -23,6 +23,8 @@ int Walk(const Arguments& arguments);
 int Ingest(const Arguments& arguments);
 // where FOLDER RUNS: the question for one digest over a million sightings.
 int Where(const Arguments& arguments);
+// lists FOLDER RUNS: first pages of every list over the big store, which is kept in the folder.
+int Lists(const Arguments& arguments);
 // enrol FLEET COUNT: writes endpoints 0 to COUNT - 1 into the store of a server that does not run.
 int Enrol(const Arguments& arguments);
 // agents FLEET STATE COUNT: that many agents over mutual TLS, until the process is ended.

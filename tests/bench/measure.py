@@ -54,6 +54,19 @@ def absolute(what, values, unit, at_most, note=""):
                   len(values), note)
 
 
+def nearly_all(values):
+    """What 95 of 100 stay within."""
+    return sorted(values)[max(0, -(-len(values) * 95 // 100) - 1)]
+
+
+def at_p95(what, values, unit, at_most, note=""):
+    """Held against what 95 of 100 stay within, not against the median."""
+    late = nearly_all(values)
+    return Result(
+        what, bar_of(at_most, None, f" {unit} at p95"), spread(values, unit), "none",
+        f"{late:,.1f} {unit} at p95", within(late, at_most, None), len(values), note)
+
+
 def in_turn(pairs, ours, reference):
     """Two lists of what the two functions return, called in turn, each first every other time."""
     mine, theirs = [], []

@@ -151,6 +151,28 @@ def where(bench):
              f"page of {first['rows']}; the first, coldest run took {first['seconds'] * 1000:.1f} ms")]
 
 
+def lists(bench):
+    """The slowest question of each list, by its own p95."""
+    lines = processes.all_lines([bench.program, "lists", bench.disk, str(3 * bench.pairs)])
+    asked = {}
+    for line in lines:
+        asked.setdefault(line["list"], {}).setdefault(line["question"], []).append(
+            line["seconds"] * 1000)
+    results = []
+    for name, questions in asked.items():
+        slowest = max(questions, key=lambda question: measure.nearly_all(questions[question]))
+        others = ", ".join(f"{question} {measure.nearly_all(times):,.0f}"
+                           for question, times in questions.items())
+        bar = {"where": 50, "as_of": 500}.get(name, 300)
+        what = {"where": "where over the big store", "as_of": "what was there at a moment"}.get(
+            name, f"first page of {name}")
+        results.append(measure.at_p95(
+            what, questions[slowest], "ms", bar,
+            note="10,000 endpoints, 1,200,000 sightings of which 1,000,000 are present, 5,000,000 events; "
+                 f"the slowest of these questions, each by its p95 in ms: {others}"))
+    return results
+
+
 def new_model(bench):
     folder = bench.on_disk("new-model")
     server = processes.Server(bench.bin, folder)
