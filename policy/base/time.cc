@@ -108,4 +108,12 @@ Result<WallTime> ParseWallTime(std::string_view text) {
   return *time;
 }
 
+Result<WallTime> ParseWallTimeOrDay(std::string_view text) {
+  constexpr std::size_t kDayLength = 10;
+  const bool is_day = text.size() == kDayLength;
+  auto time = ParseWallTime(is_day ? std::string(text) + "T00:00:00Z" : std::string(text));
+  if (time.has_value()) return time;
+  return InvalidArgument("write a day, 2026-03-01, or a time, 2026-03-01T12:00:00Z");
+}
+
 }  // namespace weighmaster::base

@@ -32,6 +32,8 @@ std::string FormatWallTime(WallTime time);
 // of a fraction are dropped; a leap second is the first of the next minute. INVALID_ARGUMENT for
 // anything else.
 Result<WallTime> ParseWallTime(std::string_view text);
+// The same, or a day alone, "2026-03-01", which stands for its first moment in UTC.
+Result<WallTime> ParseWallTimeOrDay(std::string_view text);
 
 // The source of time, passed to everything that asks for it. Implementations are callable from any
 // thread.

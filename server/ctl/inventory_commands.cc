@@ -9,7 +9,6 @@
 #include "proto/wire/convert.h"
 #include "server/ctl/command.h"
 #include "server/ctl/listing.h"
-#include "server/ctl/time_cell.h"
 #include "weighmaster/v1/admin.pb.h"
 
 namespace weighmaster::server::ctl {

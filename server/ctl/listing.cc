@@ -14,11 +14,11 @@ std::vector<Arguments::Option> WithListOptions(std::vector<Arguments::Option> ow
 
 base::Result<std::int64_t> MomentOf(const Arguments& arguments, std::string_view option) {
   if (!arguments.Has(option)) return 0;
-  auto moment = query::ParseTime(arguments.Value(option));
+  auto moment = base::ParseWallTimeOrDay(arguments.Value(option));
   if (!moment.has_value()) {
     return base::InvalidArgument("--" + std::string(option) + ": " + moment.error().message());
   }
-  return *moment;
+  return base::ToMicroseconds(*moment);
 }
 
 std::string TotalLine(std::uint64_t shown, std::uint64_t total, bool total_is_least,

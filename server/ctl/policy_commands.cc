@@ -16,7 +16,6 @@
 #include "proto/wire/trust.h"
 #include "server/ctl/command.h"
 #include "server/ctl/listing.h"
-#include "server/ctl/time_cell.h"
 #include "third_party/openssl/key.h"
 #include "third_party/openssl/sha256.h"
 #include "third_party/posix/files.h"

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <cstdint>
 #include <string_view>
 
 #include "policy/base/result.h"
@@ -11,8 +10,5 @@ namespace weighmaster::server::query {
 // The text of a value as one of the field's type; not for texts, which are what they are. The error
 // says what was expected.
 base::Result<Value> ParseValue(const Field& field, std::string_view text);
-
-// RFC 3339, or a date alone, which is its midnight in UTC: microseconds since 1970.
-base::Result<std::int64_t> ParseTime(std::string_view text);
 
 }  // namespace weighmaster::server::query

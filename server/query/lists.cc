@@ -155,8 +155,9 @@ constexpr List kFindings{"findings", "newest first", true, kFindingFields};
 constexpr List kAdminTokens{"admin_tokens", "the order in which they were made", false,
                             kAdminTokenFields};
 constexpr List kAuditEntries{"audit_entries", "oldest first", false, kAuditFields};
-constexpr const List* kLists[] = {&kEndpoints, &kSightings, &kArtifacts,   &kEvents,
-                                  &kPolicies,  &kExceptions, &kFindings,  &kAdminTokens, &kAuditEntries};
+constexpr const List* kLists[] = {&kEndpoints, &kSightings,   &kArtifacts,
+                                  &kEvents,    &kPolicies,    &kExceptions,
+                                  &kFindings,  &kAdminTokens, &kAuditEntries};
 
 }  // namespace
 

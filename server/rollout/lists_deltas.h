@@ -10,8 +10,8 @@
 
 namespace weighmaster::server::rollout {
 
-// What leads from one stored `lists` part to another (policy/model/lists/lists_delta.h). A publication
-// makes every endpoint ask for the same one within a second, so the newest
+// What leads from one stored `lists` part to another (policy/model/lists/lists_delta.h). A
+// publication makes every endpoint ask for the same one within a second, so the newest
 // limits::kMaxListsDeltasKept are kept, and so is the knowledge that there is none.
 //
 // Belongs to the thread that runs `queries`, which reads both parts whole to make one. What can't

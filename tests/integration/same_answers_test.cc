@@ -174,8 +174,12 @@ class SameAnswersTest : public testing::Test {
   }
 
   Outcome AskRest(const Method& method, const Json& fields, const std::string& bearer) {
-    TlsClient client(ports_.rest_->port(), api_.ca_pem_);
-    const HttpAnswer answer = client.Ask(HttpRequest(method, fields, bearer));
+    const std::string request = HttpRequest(method, fields, bearer);
+    HttpAnswer answer = client_ == nullptr ? HttpAnswer() : client_->Ask(request);
+    if (answer.status == 0) {  // the first, or the server has closed it after the answer before
+      client_ = std::make_unique<TlsClient>(ports_.rest_->port(), api_.ca_pem_);
+      answer = client_->Ask(request);
+    }
     const Json json = Json::parse(answer.body, nullptr, false);
     EXPECT_TRUE(json.is_object()) << answer.status << " " << answer.body;
     if (answer.status == 200) return {0, "", json};
@@ -239,6 +243,7 @@ class SameAnswersTest : public testing::Test {
   BothPorts ports_;
   ServedApi& api_ = ports_.api_;
   std::unique_ptr<grpc::GenericStub> stub_;
+  std::unique_ptr<TlsClient> client_;
 };
 
 // The first of each method goes well for whoever may call it; the others are refused.
@@ -258,9 +263,7 @@ std::map<std::string, std::vector<Json>> Samples(const Json& publication, const 
       {"GetEndpoint",
        {{{"endpoint_id", endpoint}}, {{"endpoint_id", nobody}}, {{"endpoint_id", "x/y:z"}}}},
       {"ListSightings",
-       {{{"include_gone", true}, {"page_size", 1}},
-        too_large,
-        {{"endpoint_id", "\u00e4&=+%"}}}},
+       {{{"include_gone", true}, {"page_size", 1}}, too_large, {{"endpoint_id", "\u00e4&=+%"}}}},
       {"Where", {{{"sha256", TestDigest(1).ToHex()}}, {{"sha256", "00"}}, Json::object()}},
       {"ListArtifacts", {{{"order_by", "places desc"}}, too_large, {{"filter", "size >"}}}},
       {"ListEvents",

@@ -81,12 +81,9 @@ std::optional<base::WallTime> ReadTime(const YamlNode& node, std::string_view wh
                                        const Reporter& report) {
   const std::optional<std::string> text = ReadText(node, what, report);
   if (!text) return std::nullopt;
-  constexpr std::size_t kDayLength = 10;  // 2027-01-31
-  const bool is_day = text->size() == kDayLength;
-  const auto time = base::ParseWallTime(is_day ? *text + "T00:00:00Z" : *text);
+  const auto time = base::ParseWallTimeOrDay(*text);
   if (time.has_value()) return *time;
-  report.Error(node.at, Quote(*text) + " is no time",
-               "write a day, 2027-01-31, or a time, 2027-01-31T12:00:00Z");
+  report.Error(node.at, Quote(*text) + " is no time", time.error().message());
   return std::nullopt;
 }
 

@@ -85,8 +85,33 @@ Status Projection::Put(const At& at, const model::Sighting& sighting) {
   return {};
 }
 
+// A digest that becomes known, by far the most frequent change: what indices hold of the facts is
+// not written once more.
+base::Result<bool> Projection::ContinueWithSameContent(const At& at,
+                                                       const model::Sighting& sighting,
+                                                       std::optional<std::int64_t> artifact) {
+  WM_ASSIGN_OR_RETURN(
+      Statement put,
+      database_.Prepare("UPDATE sightings SET artifact = ?, sighting = ?, last_change_us = ?, "
+                        "digest_state = ? WHERE endpoint = ? AND path_sha256 = ? AND gone_us IS "
+                        "NULL AND (artifact IS NULL OR artifact = ?) AND (" WM_CONTENT_COLUMNS
+                        ") IS (" WM_CONTENT_PARAMETERS ")"));
+  put.Bind(artifact)
+      .Bind(base::AsBytes(at.write.blob))
+      .Bind(Column(at.time))
+      .Bind(EnumColumn(sighting.digest.state))
+      .Bind(at.endpoint)
+      .Bind(at.write.path_sha256.view())
+      .Bind(artifact);
+  BindContent(put, sighting);
+  WM_RETURN_IF_ERROR(put.Run());
+  return database_.Changes() == 1;
+}
+
 base::Result<bool> Projection::OpenOrContinue(const At& at, const model::Sighting& sighting,
                                               std::optional<std::int64_t> artifact) {
+  WM_ASSIGN_OR_RETURN(const bool continued, ContinueWithSameContent(at, sighting, artifact));
+  if (continued) return true;
   // A verdict that came first stands beside what it judges.
   WM_ASSIGN_OR_RETURN(
       Statement put,
@@ -172,7 +197,8 @@ Status Projection::On(const At& at, const model::SightingJudged& event) {
   WM_ASSIGN_OR_RETURN(
       Statement mark,
       database_.Prepare("UPDATE sightings SET outcome = ?, rule = ?, basis = ? WHERE "
-                        "endpoint = ? AND path_sha256 = ? AND gone_us IS NULL"));
+                        "endpoint = ? AND path_sha256 = ? AND gone_us IS NULL AND "
+                        "(outcome, rule, basis) IS NOT (?1, ?2, ?3)"));
   return mark.Bind(EnumColumn(event.verdict.outcome))
       .Bind(event.verdict.rule)
       .Bind(EnumColumn(event.verdict.basis))

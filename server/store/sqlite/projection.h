@@ -62,6 +62,8 @@ class Projection {
   base::Status DropCoverage(const At& at, const model::CoverageChanged& event);
   base::Status CloseInterval(const At& at, std::optional<model::GoneReason> reason);
   // False when another artifact is open at this path.
+  base::Result<bool> ContinueWithSameContent(const At& at, const model::Sighting& sighting,
+                                             std::optional<std::int64_t> artifact);
   base::Result<bool> OpenOrContinue(const At& at, const model::Sighting& sighting,
                                     std::optional<std::int64_t> artifact);
 

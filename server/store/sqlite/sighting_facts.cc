@@ -107,7 +107,7 @@ Status FillVerdict(sqlite::Database& database, const UnfilledVerdict& row) {
 
 }  // namespace
 
-void BindFacts(Statement& statement, const model::Sighting& sighting) {
+void BindContent(Statement& statement, const model::Sighting& sighting) {
   const model::Facts& facts = sighting.facts;
   std::optional<std::int64_t> parameters;
   if (facts.parameters.has_value()) parameters = Column(*facts.parameters);
@@ -120,8 +120,12 @@ void BindFacts(Statement& statement, const model::Sighting& sighting) {
       .Bind(facts.license)
       .Bind(facts.quantization)
       .Bind(parameters)
-      .Bind(WorstSeverity(facts))
-      .Bind(EnumColumn(sighting.digest.state));
+      .Bind(WorstSeverity(facts));
+}
+
+void BindFacts(Statement& statement, const model::Sighting& sighting) {
+  BindContent(statement, sighting);
+  statement.Bind(EnumColumn(sighting.digest.state));
 }
 
 Status FillFacts(sqlite::Database& database) {

@@ -22,7 +22,8 @@ TEST(RequestFields, SetsFieldsOfEveryDepth) {
   v1::StoredSighting message;
   RequestFields fields(message);
   ASSERT_TRUE(fields.Set("endpoint_id", "ab").has_value());
-  ASSERT_TRUE(fields.SetQuery("sighting.size_bytes=7&present=true&&path.text=a%20b+c%2B").has_value());
+  ASSERT_TRUE(
+      fields.SetQuery("sighting.size_bytes=7&present=true&&path.text=a%20b+c%2B").has_value());
   EXPECT_EQ(message.endpoint_id(), "ab");
   EXPECT_EQ(message.sighting().size_bytes(), 7U);
   EXPECT_EQ(message.path().text(), "a b c+");
@@ -45,9 +46,8 @@ TEST(RequestFields, SetsEveryKindOfScalar) {
 }
 
 TEST(RequestFields, RefusesWhatIsNoField) {
-  for (const char* const query :
-       {"x=1", "path=1", "path.=1", ".path=1", "path.text.x=1", "path.x=1", "=", "Path.text=1",
-        "endpointId=1", "path.Text=1"}) {
+  for (const char* const query : {"x=1", "path=1", "path.=1", ".path=1", "path.text.x=1",
+                                  "path.x=1", "=", "Path.text=1", "endpointId=1", "path.Text=1"}) {
     EXPECT_NE(Refusal<v1::StoredSighting>(query).find("is not one of this method"),
               std::string::npos)
         << query;
@@ -57,9 +57,9 @@ TEST(RequestFields, RefusesWhatIsNoField) {
 
 TEST(RequestFields, RefusesATextThatIsNoValue) {
   for (const char* const query :
-       {"page_size=", "page_size", "page_size=-1", "page_size=4294967296",
-        "page_size=1x", "page_size=+1", "page_size=1.0", "page_size=%201",
-        "include_gone=1", "include_gone=True", "endpoint_id=%ff", "endpoint_id=%", "%=1"}) {
+       {"page_size=", "page_size", "page_size=-1", "page_size=4294967296", "page_size=1x",
+        "page_size=+1", "page_size=1.0", "page_size=%201", "include_gone=1", "include_gone=True",
+        "endpoint_id=%ff", "endpoint_id=%", "%=1"}) {
     EXPECT_NE(Refusal<v1::ListSightingsRequest>(query), "") << query;
   }
   EXPECT_NE(Refusal<v1::CreateAdminTokenRequest>("role=1"), "");

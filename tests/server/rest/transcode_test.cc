@@ -44,9 +44,7 @@ std::string Refusal(std::string_view method, const PathTemplate::Variables& path
 
 TEST(ReadRequest, PutsTogetherWhatPathQueryAndBodySay) {
   EXPECT_EQ(Read<v1::GetPolicyRequest>("GetPolicy", {{"version", "7"}}, "").version(), 7U);
-  EXPECT_EQ(
-      Read<v1::ListEndpointsRequest>("ListEndpoints", {}, "page_size=9").page_size(),
-      9U);
+  EXPECT_EQ(Read<v1::ListEndpointsRequest>("ListEndpoints", {}, "page_size=9").page_size(), 9U);
   const auto revoke = Read<v1::RevokeEndpointRequest>("RevokeEndpoint", {{"endpoint_id", "ab"}}, "",
                                                       R"({"reason": "lost"})");
   EXPECT_EQ(revoke.endpoint_id(), "ab");

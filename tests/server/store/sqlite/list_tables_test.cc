@@ -8,8 +8,8 @@ namespace {
 TEST(ListTables, HaveAColumnForEveryFieldAndNoOther) {
   for (const ListTable* const table :
        {&EndpointTable(), &PresentSightingTable(), &AllSightingTable(), &PastSightingTable(),
-        &ArtifactTable(), &EventTable(), &PolicyTable(), &ExceptionTable(), &FindingTable(), &AdminTokenTable(),
-        &AuditTable()}) {
+        &ArtifactTable(), &EventTable(), &PolicyTable(), &ExceptionTable(), &FindingTable(),
+        &AdminTokenTable(), &AuditTable()}) {
     for (const query::Field& field : table->list.fields) {
       EXPECT_EQ(ColumnOf(*table, field).field, field.name);
     }
