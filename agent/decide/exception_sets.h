@@ -36,6 +36,10 @@ class ExceptionSets {
 
   std::uint64_t fleet_version() const { return fleet_ ? fleet_->version : 0; }
   std::uint64_t endpoint_version() const { return endpoint_ ? endpoint_->version : 0; }
+  // Also of sets that the root does not trust any more.
+  bool any_stored() const {
+    return vault_.record().fleet_exceptions || vault_.record().endpoint_exceptions;
+  }
   // Of both sets.
   std::vector<model::Exception> all() const;
 

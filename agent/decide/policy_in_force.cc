@@ -134,6 +134,8 @@ void PolicyInForce::Resume() {
   const auto told = ToldInForce();
   // When that can't be read, judging once more is harmless.
   if (!told.has_value() || !told.value()) return Rejudge({{}, [] {}, true});
+  // Nothing says whether the judging by the newest exceptions came to its end.
+  if (exceptions_.any_stored()) return Rejudge({{}, [] {}, false});
   CheckExpiry();
 }
 
@@ -175,9 +177,9 @@ base::Status PolicyInForce::ConsiderRoot(const wire::SignedDocument& document) {
   if (TakesAPolicyKeyAway(*root_, *next)) record.floor = 0;
   WM_RETURN_IF_ERROR(rooms_.vault.Commit(record));
   root_ = std::move(next).value();
-  const bool had_exceptions = !exceptions_.all().empty();
+  const std::vector<model::Exception> before = exceptions_.all();
   exceptions_.Load(*root_);
-  if (had_exceptions) RebuildSoon();
+  if (exceptions_.all() != before) RebuildSoon();
   return {};
 }
 

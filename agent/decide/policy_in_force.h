@@ -67,7 +67,7 @@ class PolicyInForce {
   static base::Result<std::unique_ptr<PolicyInForce>> Open(Rooms rooms, std::string line);
 
   // Takes up what an earlier run began: judges again where a bundle came into force without having
-  // been told. Once, after Open, when `subjects` can judge.
+  // been told, or where exceptions are stored. Once, after Open, when `subjects` can judge.
   void Resume();
 
   // The first root, pinned by digest in the enrolment token or by MDM. FAILED_PRECONDITION when

@@ -315,12 +315,12 @@ std::string TypeOf(const Field& field) {
   return type;
 }
 
-std::string Listed(const std::string& text) { return "`" + text + "`"; }
+std::string Code(const std::string& text) { return "`" + text + "`"; }
 
 std::string OperatorsOf(const Field& field) {
   std::string names;
   for (const Operator op : engine::OperatorsOf(field.type)) {
-    names += (names.empty() ? "" : ", ") + Listed(std::string(model::OperatorName(op)));
+    names += (names.empty() ? "" : ", ") + Code(std::string(model::OperatorName(op)));
   }
   return names;
 }
@@ -328,7 +328,7 @@ std::string OperatorsOf(const Field& field) {
 std::string ValuesOf(const Field& field) {
   std::string names;
   for (const std::string_view value : field.values) {
-    names += (names.empty() ? " One of " : ", ") + Listed(std::string(value));
+    names += (names.empty() ? " One of " : ", ") + Code(std::string(value));
   }
   return names.empty() ? names : names + ".";
 }
@@ -356,7 +356,7 @@ std::string FieldsPage() {
       "| field | type | operators | can be unknown | what it is |\n"
       "| --- | --- | --- | --- | --- |\n";
   for (const Field& field : engine::Fields()) {
-    page += "| " + Listed(std::string(field.name)) + " | " + TypeOf(field) + " | " +
+    page += "| " + Code(std::string(field.name)) + " | " + TypeOf(field) + " | " +
             OperatorsOf(field) + " | " + (field.can_be_unknown ? "yes" : "") + " | " +
             std::string(field.description) + ValuesOf(field) + " |\n";
   }

@@ -225,9 +225,15 @@ base::Result<ExitCode> Suggest(Context& context, const Arguments& arguments) {
   }
   const std::filesystem::path out(arguments.Value("out", "policy.yaml"));
   const std::string list = out.stem().string() + "-approved.txt";
+  const std::string list_path = (out.parent_path() / list).string();
+  // Before anything is written, so that both files are new or neither is.
+  for (const std::string& path : {out.string(), list_path}) {
+    std::error_code unreadable;  // is then told by the writing
+    if (!std::filesystem::exists(path, unreadable)) continue;
+    return base::AlreadyExists(path + " is there already, and nothing is overwritten");
+  }
   lang::Suggestion suggestion(arguments.Value("name", "suggested"), list);
   WM_RETURN_IF_ERROR(AddInventory(context, suggestion));
-  const std::string list_path = (out.parent_path() / list).string();
   constexpr int kMode = 0644;
   WM_RETURN_IF_ERROR(posix::WriteNewFile(out.string(), suggestion.document(), kMode));
   if (suggestion.approved_files() > 0) {

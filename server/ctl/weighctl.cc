@@ -43,9 +43,11 @@ std::string Synopsis(const Command& command) {
 void PrintHelp(std::ostream& out, const std::vector<Command>& commands) {
   out << "Usage: weighctl COMMAND [ARGUMENT…]\n\n"
          "Asks and steers a Weighmaster server.\n\nCommands:\n";
+  std::size_t width = 0;
+  for (const Command& command : commands) width = std::max(width, command.name.size());
   for (const Command& command : commands) {
     std::string name(command.name);
-    name.resize(std::max<std::size_t>(name.size(), 16), ' ');
+    name.resize(width, ' ');
     out << "  " << name << "  " << command.summary << "\n";
   }
   out << "\n\"weighctl COMMAND --help\" says more of one. The manual: weighctl(1).\n"

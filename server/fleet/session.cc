@@ -421,7 +421,7 @@ void Session::OnPartRequest(const v1::PartRequest& request) {
   }
   auto wish = ReadWish(request);
   if (!wish.has_value()) return Refuse(RefusalReason::kProtocol, wish.error().message());
-  if (!MayTakeDelta(*wish)) wish->held.reset();
+  if (!TakesDelta(*wish)) wish->held.reset();
   parts_wanted_.push_back(*wish);
   ServeParts();
 }
@@ -437,13 +437,15 @@ Result<Session::PartWish> Session::ReadWish(const v1::PartRequest& request) {
 }
 
 // Making a delta reads two parts whole, so it is done for what endpoints are to fetch now only: the
-// lists of the policy that is offered.
-bool Session::MayTakeDelta(const PartWish& wish) const {
+// lists of the policy that is offered, once on a stream.
+bool Session::TakesDelta(const PartWish& wish) {
   const auto& policy = services_.rollout.current();
   if (!wish.held.has_value() || wish.offset != 0 || policy == nullptr) return false;
-  return std::ranges::any_of(policy->manifest.parts, [&](const wire::PartReference& part) {
-    return part.kind == wire::PartKind::kLists && part.sha256 == wish.sha256;
-  });
+  const bool offered =
+      std::ranges::any_of(policy->manifest.parts, [&](const wire::PartReference& part) {
+        return part.kind == wire::PartKind::kLists && part.sha256 == wish.sha256;
+      });
+  return offered && std::exchange(delta_taken_, wish.sha256) != wish.sha256;
 }
 
 Session::PartAnswer Session::ReadPart(store::Queries& queries, rollout::ListsDeltas& deltas,

@@ -155,7 +155,7 @@ class Session final : public wire::ServerListener {
 
   void OnPartRequest(const v1::PartRequest& request);
   static base::Result<PartWish> ReadWish(const v1::PartRequest& request);
-  bool MayTakeDelta(const PartWish& wish) const;
+  bool TakesDelta(const PartWish& wish);
   static PartAnswer ReadPart(store::Queries& queries, rollout::ListsDeltas& deltas,
                              const PartWish& wish);
   void ServeParts();
@@ -188,6 +188,7 @@ class Session final : public wire::ServerListener {
   std::uint64_t offered_version_ = 0;
 
   std::deque<PartWish> parts_wanted_;
+  std::optional<model::Sha256> delta_taken_;  // the lists that a delta was asked for last
   bool reading_part_ = false;
   base::Timer parts_timer_;
 };

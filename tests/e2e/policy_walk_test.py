@@ -57,6 +57,14 @@ class PolicyWalk(fleet.EndToEnd):
         fleet.wait_for(lambda: self.verdicts()[name] == verdict, f"{verdict} of {name}")
 
     def test_a_policy_lives(self):
+        in_the_way = self.path("policy-approved.txt")
+        with open(in_the_way, "x", encoding="utf-8"):
+            pass
+        done = self.fleet.weighctl("policy", "suggest", "--from-inventory", "--out", self.document)
+        self.assertEqual(1, done.returncode)
+        self.assertIn(in_the_way.encode(), done.stderr)
+        self.assertFalse(os.path.exists(self.document), "both files or neither")
+        os.remove(in_the_way)
         self.fleet.ask("policy", "suggest", "--from-inventory", "--out", self.document)
         self.edit("then: warn\n    message: This file can run", "then: denied\n    message: This file can run")
         done = self.fleet.weighctl("policy", "lint", self.document)

@@ -304,6 +304,21 @@ TEST_F(PolicyExceptionsTest, AreThereAfterARestartAndWithTheNextPolicy) {
   EXPECT_EQ(Outcome("/m/good"), model::Outcome::kAllow);
 }
 
+TEST_F(PolicyExceptionsTest, ThatNothingWasJudgedByBeforeAKillAreJudgedByAtTheNextStart) {
+  {
+    const auto busy =
+        sqlite::Transaction::Begin(*rooms_.database);  // so that nothing is judged yet
+    ASSERT_TRUE(policy().ConsiderExceptions(Set(1), kEndpoint).has_value());
+    ASSERT_TRUE(policy().applying());
+  }
+  EXPECT_EQ(Told(), model::JudgementStep::kDefault);
+  Restart();
+  rooms_.loop.RunFor(std::chrono::seconds(1));
+  EXPECT_EQ(Told(), model::JudgementStep::kException);
+  EXPECT_EQ(Outcome("/m/good"), model::Outcome::kAllow);
+  EXPECT_EQ(rooms_.ToldOf<model::PolicyApplied>().size(), 1) << "the policy is the same";
+}
+
 TEST_F(PolicyExceptionsTest, AnOlderSetChangesNothing) {
   Consider(Set(2));
   exception_.overrides = "nothing";

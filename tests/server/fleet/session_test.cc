@@ -455,19 +455,24 @@ TEST_F(SessionTest, SendsWhatChangedOfTheListsToWhoHasOthers) {
   const auto digest = [](const std::string& part) {
     return Text(openssl::Sha256Of(base::AsBytes(part)).view());
   };
-  ScriptedAgent agent(world_, 1);
-  agent.SayHello();
-  Run();
+  std::optional<ScriptedAgent> agent;
   const auto ask = [&](const std::string& part, const std::string& held, std::uint64_t offset) {
     v1::AgentFrame frame;
     frame.mutable_part_request()->set_sha256(digest(part));
     frame.mutable_part_request()->set_held_sha256(held);
     frame.mutable_part_request()->set_offset(offset);
-    agent.Deliver(frame);
+    agent->Deliver(frame);
     Run();
-    return agent.Last(ServerFrame::kPartChunk)->part_chunk();
+    return agent->Last(ServerFrame::kPartChunk)->part_chunk();
   };
-  const v1::PartChunk chunk = ask(after, digest(before), 0);
+  const auto ask_on_new_stream = [&](const std::string& part, const std::string& held,
+                                     std::uint64_t offset) {
+    agent.emplace(world_, 1);
+    agent->SayHello();
+    Run();
+    return ask(part, held, offset);
+  };
+  const v1::PartChunk chunk = ask_on_new_stream(after, digest(before), 0);
   EXPECT_TRUE(chunk.data().empty());
   EXPECT_EQ(chunk.total_bytes(), after.size());
   EXPECT_LT(chunk.delta().size(), 256U);
@@ -477,13 +482,16 @@ TEST_F(SessionTest, SendsWhatChangedOfTheListsToWhoHasOthers) {
   EXPECT_EQ(Text(*made), after);
 
   for (const v1::PartChunk& whole :
-       {ask(after, std::string(32, 'x'), 0), ask(before, digest(after), 0), ask(after, "", 0),
-        ask(after, digest(before), 1)}) {
+       {ask(after, digest(before), 0),  // once more on one stream
+        ask_on_new_stream(after, std::string(32, 'x'), 0),
+        ask_on_new_stream(before, digest(after), 0), ask_on_new_stream(after, "", 0),
+        ask_on_new_stream(after, digest(before), 1)}) {
     EXPECT_TRUE(whole.delta().empty());
     EXPECT_FALSE(whole.data().empty());
   }
+  EXPECT_FALSE(ask_on_new_stream(after, digest(before), 0).delta().empty());
   ask(after, "no digest", 0);
-  EXPECT_EQ(agent.refused(), v1::REFUSAL_REASON_PROTOCOL);
+  EXPECT_EQ(agent->refused(), v1::REFUSAL_REASON_PROTOCOL);
 }
 
 TEST_F(SessionTest, SendsExceptionsToWhomTheyAreForAndNewTo) {
