@@ -10,8 +10,8 @@
 #include <utility>
 #include <vector>
 
-#include "policy/base/random.h"
 #include "policy/engine/policy.h"
+#include "tests/support/random_policies.h"
 
 namespace weighmaster::engine {
 namespace {
@@ -327,185 +327,6 @@ Judgement NaiveJudgeExcepted(model::RuleSet rules, model::DigestLists lists,
   }
 }
 
-// --- Random policies and sightings
-// -----------------------------------------------------------------
-
-class Generator {
- public:
-  explicit Generator(std::uint64_t seed) : random_(seed) {}
-
-  model::RuleSet Rules(bool may_ask_known) {
-    model::RuleSet rules;
-    rules.policy_name = "random";
-    const std::size_t count = random_.Below(6);
-    for (std::size_t i = 0; i < count; ++i) {
-      Rule rule;
-      rule.id = "r" + std::to_string(i);
-      rule.always = Chance(3);
-      rule.when = MakeCondition(3, may_ask_known);
-      rule.outcome = AnyOutcome();
-      rule.fire_when_unknown = Chance(4);
-      if (Chance(4)) rule.severity = AnySeverity();
-      if (Chance(4)) rule.link = "https://models.example/" + rule.id;
-      if (Chance(4)) rule.expires = AnyTime();
-      if (Chance(4)) rule.mode = AnyMode();
-      rule.audit = Chance(5);
-      rules.rules.push_back(std::move(rule));
-    }
-    rules.default_outcome = AnyOutcome();
-    if (Chance(3)) rules.default_severity = AnySeverity();
-    if (Chance(3)) rules.default_link = "https://models.example/";
-    rules.mode = AnyMode();
-    return rules;
-  }
-
-  model::DigestLists Lists() {
-    model::DigestLists lists;
-    for (std::uint8_t digest = 0; digest < 8; ++digest) {
-      if (Chance(6)) lists.blocked.push_back(Digest(digest));
-      if (Chance(6)) lists.denied.push_back(Digest(digest));
-      if (Chance(4)) lists.approved.push_back(Digest(digest));
-      if (Chance(12)) lists.denied_weights.push_back(Digest(digest));
-      if (Chance(4)) lists.approved_weights.push_back(Digest(digest));
-    }
-    return lists;
-  }
-
-  // Those of one policy end at different times.
-  Exceptions MakeExceptions() {
-    Exceptions exceptions;
-    for (std::size_t i = random_.Below(2) * random_.Below(60); i > 0; --i) {
-      model::Exception exception;
-      exception.id.bytes[0] = static_cast<std::uint8_t>(i);
-      exception.digest = AnyDigest();
-      exception.of_weights = Chance(3);
-      exception.user = Pick({"", "", "", "ada", "1000"});
-      exception.overrides =
-          Pick({"denied", "default", "default", "blocked", "approved", "r0", "r1", "r2", "r3"});
-      exception.reason = "why";
-      exception.expires = base::WallTimeFromMicroseconds(static_cast<std::int64_t>(i));
-      exceptions.push_back(std::move(exception));
-    }
-    return exceptions;
-  }
-
-  Sighting MakeSighting() {
-    Sighting s;
-    s.path.bytes =
-        Pick({"/tmp/a.gguf", "/home/ada/models/b", "/home/models/c", "/x/y/z/model.bin"});
-    s.size_bytes = random_.Below(5);
-    s.facts.format = static_cast<model::Format>(random_.Below(6));
-    if (Chance(2)) s.facts.name = Name();
-    if (Chance(2)) s.facts.license = License();
-    if (Chance(2)) s.facts.parameters = random_.Below(5);
-    if (Chance(2)) s.facts.tensor_count = random_.Below(5);
-    if (Chance(2)) s.weights_digest = AnyDigest();
-    if (Chance(2)) s.owner = Owner();
-    for (std::size_t i = random_.Below(3); i > 0; --i) {
-      s.facts.risks.push_back({Pick({"malformed", "opaque", "pickle_executes_code"}),
-                               static_cast<model::Severity>(1 + random_.Below(5)), "", ""});
-    }
-    s.digest.state = static_cast<DigestState>(1 + random_.Below(4));
-    if (s.digest.state == DigestState::kClaimed || s.digest.state == DigestState::kVerified) {
-      s.digest.sha256 = AnyDigest();
-    }
-    return s;
-  }
-
-  // The same sighting once everything is known.
-  Sighting Completed(Sighting s) {
-    if (s.facts.name.empty()) s.facts.name = Name();
-    if (s.facts.license.empty()) s.facts.license = License();
-    if (!s.facts.parameters) s.facts.parameters = random_.Below(5);
-    if (!s.facts.tensor_count) s.facts.tensor_count = random_.Below(5);
-    if (!s.weights_digest) s.weights_digest = AnyDigest();
-    if (s.owner.id.empty() && s.owner.name.empty()) s.owner = Owner();
-    return s;
-  }
-
-  base::WallTime AnyTime() {
-    return base::WallTimeFromMicroseconds(static_cast<std::int64_t>(random_.Below(5)));
-  }
-
- private:
-  static model::Sha256 Digest(std::uint8_t fill) {
-    model::Sha256 digest;
-    digest.bytes.fill(fill);
-    return digest;
-  }
-  model::Sha256 AnyDigest() { return Digest(static_cast<std::uint8_t>(random_.Below(8))); }
-  bool Chance(std::uint64_t one_in) { return random_.Below(one_in) == 0; }
-  std::string Pick(const std::vector<std::string>& from) {
-    return from[random_.Below(from.size())];
-  }
-  std::string Name() { return Pick({"Llama-3", "qwen2", "a/b"}); }
-  std::string License() { return Pick({"mit", "Apache-2.0", "cc-by-nc-4.0"}); }
-  model::User Owner() { return {Pick({"0", "1000"}), Pick({"", "ada", "root"})}; }
-  Outcome AnyOutcome() { return static_cast<Outcome>(1 + random_.Below(3)); }
-  model::Severity AnySeverity() { return static_cast<model::Severity>(1 + random_.Below(5)); }
-  model::Mode AnyMode() { return static_cast<model::Mode>(random_.Below(3)); }
-
-  Condition MakeCondition(int depth, bool may_ask_known) {
-    Condition condition;
-    const std::uint64_t kind = depth == 0 ? 3 : random_.Below(5);
-    condition.kind = static_cast<Condition::Kind>(std::min<std::uint64_t>(kind, 3));
-    if (condition.kind == Condition::Kind::kTest) {
-      condition.test = MakeTest(may_ask_known);
-      return condition;
-    }
-    const std::size_t count = condition.kind == Condition::Kind::kNot ? 1 : random_.Below(4);
-    for (std::size_t i = 0; i < count; ++i) {
-      condition.conditions.push_back(MakeCondition(depth - 1, may_ask_known));
-    }
-    return condition;
-  }
-
-  FieldTest MakeTest(bool may_ask_known) {
-    FieldTest test;
-    test.field = Pick({"format", "name", "license", "path", "file_name", "owner", "size",
-                       "parameters", "tensor_count", "risk", "risk_severity", "digest_state",
-                       "sha256", "weights", "weights_approved"});
-    const bool is_number = test.field == "size" || test.field == "parameters" ||
-                           test.field == "tensor_count" || test.field == "risk_severity";
-    if (may_ask_known && Chance(8)) {
-      test.op = Operator::kKnown;
-      test.number = random_.Below(2);
-    } else if (is_number && (test.field != "risk_severity" || Chance(2))) {
-      test.op = Chance(2) ? Operator::kAtLeast : Operator::kAtMost;
-      test.number = random_.Below(5);
-    } else if (is_number) {
-      test.op = Operator::kEquals;
-      test.texts = {Pick({"info", "HIGH", "critical"})};
-    } else if (test.field == "weights_approved") {
-      test.number = random_.Below(2);
-    } else if (test.field == "sha256" || test.field == "weights") {
-      for (std::size_t i = 1 + random_.Below(3); i > 0; --i) {
-        test.texts.push_back(AnyDigest().ToHex());
-      }
-    } else {
-      const Operator ops[] = {Operator::kEquals, Operator::kGlob, Operator::kContains};
-      test.op = ops[random_.Below(3)];
-      for (std::size_t i = 1 + random_.Below(2); i > 0; --i) test.texts.push_back(Text(test.op));
-    }
-    return test;
-  }
-
-  std::string Text(Operator op) {
-    if (op == Operator::kGlob && Chance(2)) {
-      std::string glob;
-      for (std::size_t i = 1 + random_.Below(7); i > 0; --i) {
-        glob += Pick({"*", "**", "**/", "?", "/", "a", "M", "models", "l", "-"});
-      }
-      return glob;
-    }
-    if (op == Operator::kContains) return Pick({"i", "a", "NC", "/tmp", "l"});
-    return Pick({"MIT", "apache-2.0", "cc-by-nc-4.0", "llama-3", "qwen2", "gguf", "pickle", "ada",
-                 "0", "malformed", "OPAQUE", "pending", "verified", "/tmp/a.gguf", "b"});
-  }
-
-  base::SeededRandom random_;
-};
-
 std::shared_ptr<const Policy> MakePolicy(const model::RuleSet& rules,
                                          const model::DigestLists& lists,
                                          const Exceptions& exceptions) {
@@ -522,13 +343,13 @@ TEST(JudgeProperty, EveryVerdictIsTheNaiveJudges) {
   constexpr int kPolicies = 6'000;
   constexpr int kSightings = 5;
   for (int seed = 0; seed < kPolicies; ++seed) {
-    Generator generator(static_cast<std::uint64_t>(seed));
+    tests::RandomPolicies generator(static_cast<std::uint64_t>(seed));
     const model::RuleSet rules = generator.Rules(true);
     const model::DigestLists lists = generator.Lists();
-    const Exceptions exceptions = generator.MakeExceptions();
+    const Exceptions exceptions = generator.Exceptions();
     const auto policy = MakePolicy(rules, lists, exceptions);
     for (int i = 0; i < kSightings; ++i) {
-      const Sighting sighting = generator.MakeSighting();
+      const Sighting sighting = generator.Sighting();
       const base::WallTime now = generator.AnyTime();
       const Verdict verdict = policy->Judge(sighting, now);
       const Judgement expected = NaiveJudgeExcepted(rules, lists, exceptions, sighting, now);
@@ -557,11 +378,11 @@ TEST(JudgeProperty, EveryVerdictIsTheNaiveJudges) {
 TEST(JudgeProperty, AVerifiedVerdictOutlivesWhateverBecomesKnown) {
   int checked = 0;
   for (int seed = 0; seed < 6'000; ++seed) {
-    Generator generator(static_cast<std::uint64_t>(seed) + 1'000'000);
+    tests::RandomPolicies generator(static_cast<std::uint64_t>(seed) + 1'000'000);
     const auto policy =
-        MakePolicy(generator.Rules(false), generator.Lists(), generator.MakeExceptions());
+        MakePolicy(generator.Rules(false), generator.Lists(), generator.Exceptions());
     for (int i = 0; i < 5; ++i) {
-      const Sighting sighting = generator.MakeSighting();
+      const Sighting sighting = generator.Sighting();
       const Verdict verdict = policy->Judge(sighting, {});
       if (verdict.basis != Basis::kVerified) continue;
       Verdict later = policy->Judge(generator.Completed(sighting), {});
