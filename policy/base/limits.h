@@ -285,6 +285,8 @@ inline constexpr std::chrono::minutes kAuditRefusalInterval{1};
 inline constexpr std::size_t kMaxAuditSummaryBytes = 1 * kKiB;
 // The reviewed text of a published policy is kMaxPolicyBytes; a bundle has at most this many parts.
 inline constexpr std::size_t kMaxBundleParts = 16;
+// Changes that a simulation shows of each transition from one outcome to another.
+inline constexpr std::uint32_t kMaxSimulatedSamples = 100;
 
 // What gRPC may hold for all connections together (buffers, calls, requests that are not whole
 // yet): so much for those that nobody knows yet, and more for each endpoint's open stream, which

@@ -169,8 +169,10 @@ std::shared_ptr<const Policy> Policy::None() {
 // One judgement under way: the steps in their order, and what they have found out so far.
 class Policy::Judgement {
  public:
-  Judgement(const Policy& policy, const Sighting& sighting, base::WallTime now)
+  Judgement(const Policy& policy, const Sighting& sighting, base::WallTime now,
+            std::span<const model::Exception> exceptions)
       : policy_(policy),
+        exceptions_(exceptions),
         sighting_(sighting),
         subject_{sighting, policy.lists_},
         now_(now),
@@ -289,7 +291,7 @@ class Policy::Judgement {
   bool Overridden(Outcome outcome, std::string_view rule) {
     if (outcome == Outcome::kAllow) return false;
     const model::Exception* longest = nullptr;
-    for (const model::Exception& exception : policy_.exceptions_) {
+    for (const model::Exception& exception : exceptions_) {
       if (exception.overrides != rule || exception.expires <= now_) continue;
       const Truth applies = Applies(exception);
       may_be_excepted_ = may_be_excepted_ || applies == Truth::kUnknown;
@@ -325,6 +327,7 @@ class Policy::Judgement {
   }
 
   const Policy& policy_;
+  const std::span<const model::Exception> exceptions_;
   const Sighting& sighting_;
   const Subject subject_;
   const base::WallTime now_;
@@ -338,8 +341,9 @@ class Policy::Judgement {
   bool may_be_excepted_ = false;
 };
 
-Verdict Policy::Judge(const Sighting& sighting, base::WallTime now) const {
-  return Judgement(*this, sighting, now).Decide();
+Verdict Policy::Judge(const Sighting& sighting, base::WallTime now,
+                      std::span<const model::Exception> exceptions) const {
+  return Judgement(*this, sighting, now, exceptions).Decide();
 }
 
 std::optional<base::WallTime> Policy::NextExpiry(base::WallTime now) const {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -53,7 +54,12 @@ class Policy {
   // The basis is `claimed` when a claimed digest decided; `partial` when the verdict could be
   // another once more is known: the digest is not verified, or the deciding rule or one before it
   // asked for something that is unknown or may still change; else `verified`.
-  model::Verdict Judge(const model::Sighting& sighting, base::WallTime now) const;
+  model::Verdict Judge(const model::Sighting& sighting, base::WallTime now) const {
+    return Judge(sighting, now, exceptions_);
+  }
+  // The same with these exceptions in the place of its own.
+  model::Verdict Judge(const model::Sighting& sighting, base::WallTime now,
+                       std::span<const model::Exception> exceptions) const;
 
   // The first moment after `now` at which something in the policy expires, and verdicts with it.
   std::optional<base::WallTime> NextExpiry(base::WallTime now) const;

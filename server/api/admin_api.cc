@@ -11,6 +11,7 @@
 #include "server/identity/permissions.h"
 #include "server/rollout/exception_rollout.h"
 #include "server/rollout/rollout.h"
+#include "server/rollout/simulator.h"
 #include "server/store/ask.h"
 #include "weighmaster/v1/admin.pb.h"
 
@@ -20,20 +21,27 @@ namespace {
 using base::Result;
 
 // Takes the contents along.
-base::Result<rollout::Publication> ReadPublication(v1::Publication& request) {
-  rollout::Publication publication;
-  WM_ASSIGN_OR_RETURN(publication.document, wire::FromProto(request.bundle()));
+template <typename Request>
+Result<std::vector<store::BundlePart>> ReadParts(Request& request) {
   if (static_cast<std::size_t>(request.parts_size()) > base::limits::kMaxBundleParts) {
     return base::InvalidArgument("a policy has at most " +
                                  std::to_string(base::limits::kMaxBundleParts) + " parts");
   }
+  std::vector<store::BundlePart> parts;
   for (v1::Part& part : *request.mutable_parts()) {
-    store::BundlePart& out = publication.parts.emplace_back();
+    store::BundlePart& out = parts.emplace_back();
     WM_ASSIGN_OR_RETURN(out.reference.sha256,
                         model::Sha256FromBytes(base::AsBytes(part.reference().sha256())));
     out.reference.kind = static_cast<wire::PartKind>(part.reference().kind());
     out.content = std::move(*part.mutable_content());
   }
+  return parts;
+}
+
+Result<rollout::Publication> ReadPublication(v1::Publication& request) {
+  rollout::Publication publication;
+  WM_ASSIGN_OR_RETURN(publication.document, wire::FromProto(request.bundle()));
+  WM_ASSIGN_OR_RETURN(publication.parts, ReadParts(request));
   publication.text = std::move(*request.mutable_document());
   return publication;
 }
@@ -55,13 +63,15 @@ base::Status ReadMoment(const Request& request, store::SightingQuery& query) {
 AdminApi::AdminApi(base::Loop& loop, identity::Authority& authority,
                    identity::Administrators& administrators, fleet::Fleet& fleet,
                    rollout::Rollout& rollout, rollout::ExceptionRollout& exceptions,
-                   base::Executor& reader, store::Queries& queries, std::string server_version)
+                   rollout::Simulator& simulator, base::Executor& reader, store::Queries& queries,
+                   std::string server_version)
     : loop_(loop),
       authority_(authority),
       administrators_(administrators),
       fleet_(fleet),
       rollout_(rollout),
       exceptions_(exceptions),
+      simulator_(simulator),
       reader_(reader),
       queries_(queries),
       server_version_(std::move(server_version)) {}
@@ -256,6 +266,25 @@ void AdminApi::PublishPolicy(const identity::Caller&, v1::Publication& request,
                      response.set_endpoints_offered(fleet_.connected());
                      reply(std::move(response));
                    });
+}
+
+void AdminApi::SimulatePolicy(const identity::Caller&, v1::PolicyDraft& request,
+                              Reply<v1::SimulatePolicyResponse> reply) {
+  constexpr std::uint32_t kSamples = 20;
+  if (request.samples() > base::limits::kMaxSimulatedSamples) {
+    return reply(base::InvalidArgument("samples is at most " +
+                                       std::to_string(base::limits::kMaxSimulatedSamples)));
+  }
+  auto parts = ReadParts(request);
+  if (!parts.has_value()) return reply(std::move(parts).error());
+  const std::uint32_t samples = request.samples() == 0 ? kSamples : request.samples();
+  simulator_.Simulate(*std::move(parts), samples,
+                      [reply = std::move(reply)](Result<rollout::Simulation> simulation) {
+                        if (!simulation.has_value()) return reply(std::move(simulation).error());
+                        v1::SimulatePolicyResponse response;
+                        ToProto(*simulation, response);
+                        reply(std::move(response));
+                      });
 }
 
 void AdminApi::GetPolicy(const identity::Caller&, const v1::GetPolicyRequest& request,

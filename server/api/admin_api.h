@@ -31,6 +31,7 @@ class ListFindingsRequest;
 class ListFindingsResponse;
 class ListSightingsRequest;
 class ListSightingsResponse;
+class PolicyDraft;
 class Publication;
 class PublishExceptionsRequest;
 class PublishExceptionsResponse;
@@ -47,6 +48,7 @@ class RevokeAdminTokenRequest;
 class RevokeAdminTokenResponse;
 class RevokeEndpointRequest;
 class RevokeEndpointResponse;
+class SimulatePolicyResponse;
 class WhereRequest;
 class WhereResponse;
 class WhoAmIRequest;
@@ -64,6 +66,7 @@ struct Caller;
 namespace weighmaster::server::rollout {
 class ExceptionRollout;
 class Rollout;
+class Simulator;
 }  // namespace weighmaster::server::rollout
 
 namespace weighmaster::server::api {
@@ -81,8 +84,8 @@ class AdminApi {
 
   AdminApi(base::Loop& loop, identity::Authority& authority,
            identity::Administrators& administrators, fleet::Fleet& fleet, rollout::Rollout& rollout,
-           rollout::ExceptionRollout& exceptions, base::Executor& reader, store::Queries& queries,
-           std::string server_version);
+           rollout::ExceptionRollout& exceptions, rollout::Simulator& simulator,
+           base::Executor& reader, store::Queries& queries, std::string server_version);
   ~AdminApi() = default;
   AdminApi(const AdminApi&) = delete;
   AdminApi& operator=(const AdminApi&) = delete;
@@ -110,6 +113,9 @@ class AdminApi {
   // Takes the contents of the request along.
   void PublishPolicy(const identity::Caller& caller, v1::Publication& request,
                      Reply<v1::PublishPolicyResponse> reply);
+  // Takes the contents of the request along.
+  void SimulatePolicy(const identity::Caller& caller, v1::PolicyDraft& request,
+                      Reply<v1::SimulatePolicyResponse> reply);
   void GetPolicy(const identity::Caller& caller, const v1::GetPolicyRequest& request,
                  Reply<v1::GetPolicyResponse> reply);
   void ListExceptions(const identity::Caller& caller, const v1::ListExceptionsRequest& request,
@@ -144,6 +150,7 @@ class AdminApi {
   fleet::Fleet& fleet_;
   rollout::Rollout& rollout_;
   rollout::ExceptionRollout& exceptions_;
+  rollout::Simulator& simulator_;
   base::Executor& reader_;
   store::Queries& queries_;
   const std::string server_version_;

@@ -3,9 +3,28 @@
 #include <google/protobuf/descriptor.h>
 
 #include "proto/wire/convert.h"
+#include "server/rollout/simulation.h"
 #include "weighmaster/v1/admin.pb.h"
 
 namespace weighmaster::server::api {
+namespace {
+
+void ToProto(const model::Path& path, v1::DisplayPath& out) {
+  out.set_text(path.ToDisplay());
+  wire::ToProto(path, *out.mutable_path());
+}
+
+void ToProto(const rollout::SimulatedChange& change, v1::SimulatedChange& out) {
+  out.set_endpoint_id(change.endpoint.ToHex());
+  out.set_hostname(change.hostname);
+  ToProto(change.path, *out.mutable_path());
+  if (change.sha256) out.set_sha256(change.sha256->ToHex());
+  out.set_rule_now(change.rule_now);
+  wire::ToProto(change.verdict, *out.mutable_verdict());
+}
+
+}  // namespace
+
 void ToProto(const store::EndpointRow& row, bool connected, v1::Endpoint& out) {
   out.set_endpoint_id(row.id.ToHex());
   out.set_hostname(row.machine.hostname);
@@ -32,8 +51,7 @@ void ToProto(const store::EndpointRow& row, bool connected, v1::Endpoint& out) {
 void ToProto(const store::SightingRow& row, v1::StoredSighting& out) {
   out.set_endpoint_id(row.endpoint.ToHex());
   out.set_hostname(row.hostname);
-  out.mutable_path()->set_text(row.sighting.path.ToDisplay());
-  wire::ToProto(row.sighting.path, *out.mutable_path()->mutable_path());
+  ToProto(row.sighting.path, *out.mutable_path());
   wire::ToProto(row.sighting, *out.mutable_sighting());
   if (row.verdict.has_value()) wire::ToProto(*row.verdict, *out.mutable_verdict());
   out.set_first_seen_time_us(base::ToMicroseconds(row.first_seen));
@@ -126,6 +144,28 @@ void ToProto(const store::ExceptionSetRecord& record, v1::PublishedExceptions& o
     row.set_expires_time_us(base::ToMicroseconds(exception.expires));
   }
   wire::ToProto(record.document, *out.mutable_signed_exceptions());
+}
+
+void ToProto(const rollout::Simulation& simulation, v1::SimulatePolicyResponse& out) {
+  out.set_sightings(simulation.sightings);
+  out.set_changed(simulation.changed);
+  out.set_endpoints_changed(simulation.endpoints_changed);
+  for (const rollout::SimulatedTransition& transition : simulation.transitions) {
+    v1::SimulatedTransition& proto = *out.add_transitions();
+    if (transition.from) proto.set_from(static_cast<v1::Outcome>(*transition.from));
+    proto.set_to(static_cast<v1::Outcome>(transition.to));
+    proto.set_sightings(transition.sightings);
+    for (const rollout::SimulatedChange& change : transition.first) {
+      ToProto(change, *proto.add_first());
+    }
+  }
+  for (const rollout::SimulatedRule& rule : simulation.rules) {
+    v1::SimulatedRule& proto = *out.add_rules();
+    proto.set_rule(rule.rule);
+    proto.set_now(rule.now);
+    proto.set_then(rule.then);
+  }
+  ToProto(simulation.coverage, *out.mutable_coverage());
 }
 
 void ToProto(const store::FleetCoverage& coverage, v1::FleetCoverage& out) {

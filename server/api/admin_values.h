@@ -11,9 +11,14 @@ class Artifact;
 class FleetCoverage;
 class PublishedExceptions;
 class PublishedPolicy;
+class SimulatePolicyResponse;
 class StoredEvent;
 class StoredSighting;
 }  // namespace weighmaster::v1
+
+namespace weighmaster::server::rollout {
+struct Simulation;
+}  // namespace weighmaster::server::rollout
 
 namespace weighmaster::server::api {
 
@@ -28,6 +33,7 @@ void ToProto(const store::FindingRow& row, v1::Finding& out);
 void ToProto(const store::AdminTokenRecord& row, v1::AdminToken& out);
 void ToProto(const store::AuditEntry& entry, v1::AuditEntry& out);
 void ToProto(const store::ExceptionSetRecord& record, v1::PublishedExceptions& out);
+void ToProto(const rollout::Simulation& simulation, v1::SimulatePolicyResponse& out);
 void ToProto(const store::FleetCoverage& coverage, v1::FleetCoverage& out);
 
 }  // namespace weighmaster::server::api

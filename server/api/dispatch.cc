@@ -44,7 +44,8 @@ Dispatch::Dispatch(const base::Clock& clock, identity::Administrators& administr
       api_(api),
       methods_(AdminMethods()),
       bodies_(methods_.size()),
-      calls_(limits::kAdminCallInterval, limits::kAdminCallBurst, limits::kMaxAdminTokens) {
+      calls_(limits::kAdminCallInterval, limits::kAdminCallBurst, limits::kMaxAdminTokens),
+      streaming_(methods_.size()) {
   Bind(&AdminApi::GetFleet);
   Bind(&AdminApi::ListEndpoints);
   Bind(&AdminApi::GetEndpoint);
@@ -56,6 +57,7 @@ Dispatch::Dispatch(const base::Clock& clock, identity::Administrators& administr
   Bind(&AdminApi::ListPolicies);
   Bind(&AdminApi::CreateToken);
   Bind(&AdminApi::PublishPolicy);
+  Bind(&AdminApi::SimulatePolicy);
   Bind(&AdminApi::GetPolicy);
   Bind(&AdminApi::ListExceptions);
   Bind(&AdminApi::PublishExceptions);
@@ -91,12 +93,13 @@ void Dispatch::Admit(const Method& method, const std::string& authorization,
         }
         Admission admission{&method, *std::move(caller), nullptr};
         if (method.descriptor->client_streaming()) {
-          if (!streaming_.expired()) {
-            return reply(base::ResourceExhausted(
-                "another policy is being published; try again when that is done"));
+          auto& streaming = streaming_[static_cast<std::size_t>(&method - methods_.data())];
+          if (!streaming.expired()) {
+            return reply(base::ResourceExhausted("somebody else's " + method.name +
+                                                 " is under way; try again when that is done"));
           }
           admission.permit = std::make_shared<int>();
-          streaming_ = admission.permit;
+          streaming = admission.permit;
         }
         reply(std::move(admission));
       });

@@ -36,8 +36,9 @@ class Dispatch {
   using Reply = std::function<void(base::Result<T>)>;
   using Message = std::shared_ptr<google::protobuf::Message>;
 
-  // A call that may be made, once. While one of a streaming method is held, there is no other:
-  // that bounds what large requests hold in memory. Released on any thread.
+  // A call that may be made, once. While one of a streaming method is held, there is no other of
+  // this method: that bounds what large requests hold in memory, and long work. Released on any
+  // thread.
   struct Admission {
     const Method* method = nullptr;  // lives as long as the Dispatch
     identity::Caller caller;
@@ -57,7 +58,7 @@ class Dispatch {
   // `authorization` is the metadata's value ("Bearer wma1.…", "" if there is none). Nothing else in
   // a request says who the caller is. UNAUTHENTICATED, see Administrators; PERMISSION_DENIED: the
   // token's role may not; RESOURCE_EXHAUSTED: too many calls of this token
-  // (limits::kAdminCallBurst), or somebody else is publishing.
+  // (limits::kAdminCallBurst), or another call of a streaming method is not over.
   void Admit(const Method& method, const std::string& authorization, Reply<Admission> reply);
 
   // The request must be of the admitted method's type; what is in it may be taken out. An audited
@@ -86,8 +87,9 @@ class Dispatch {
   const std::shared_ptr<const void> alive_ = std::make_shared<int>();
 
   // Owned by the loop.
-  base::RateLimit calls_;                // by token
-  std::weak_ptr<const void> streaming_;  // the permit that was given last
+  base::RateLimit calls_;  // by token
+  // Parallel to methods_: the permit that was given last.
+  std::vector<std::weak_ptr<const void>> streaming_;
 };
 
 }  // namespace weighmaster::server::api

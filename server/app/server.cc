@@ -39,6 +39,7 @@ base::Status Server::OpenStore(const std::string& data_folder, const identity::F
       store_->AdoptFleet(files.root.fleet_id, new_lineage, files.root.version, files.signed_root));
   WM_ASSIGN_OR_RETURN(queries_, store_->OpenQueries());
   WM_ASSIGN_OR_RETURN(admin_queries_, store_->OpenQueries());
+  WM_ASSIGN_OR_RETURN(simulator_queries_, store_->OpenQueries());
   WM_ASSIGN_OR_RETURN(const store::FleetRecord fleet, queries_->Fleet());
   lineage_ = fleet.lineage;
   return {};
@@ -48,6 +49,7 @@ base::Status Server::OpenRooms(identity::FleetFiles files, std::string address) 
   writer_ = std::make_unique<asio::ThreadPool>(1, "store");
   reader_ = std::make_unique<asio::ThreadPool>(1, "queries");
   admin_reader_ = std::make_unique<asio::ThreadPool>(1, "lists");
+  simulating_ = std::make_unique<asio::ThreadPool>(1, "simulate");
   pool_ = std::make_unique<asio::ThreadPool>(std::max(1U, std::thread::hardware_concurrency()),
                                              "verify");
   authority_ = std::make_unique<identity::Authority>(loop_, clock_, random_, std::move(files),
@@ -71,11 +73,13 @@ base::Status Server::OpenRooms(identity::FleetFiles files, std::string address) 
                                                             *store_, *rollout_);
   WM_RETURN_IF_ERROR(exceptions_->Load(*queries_));
   lists_deltas_ = std::make_unique<rollout::ListsDeltas>(*queries_);
+  simulator_ =
+      std::make_unique<rollout::Simulator>(loop_, clock_, *simulating_, *simulator_queries_);
   fleet_ = std::make_unique<fleet::Fleet>(fleet::Services{
       loop_, clock_, random_, *ingest_, *rollout_, *exceptions_, *reader_, *queries_,
       *lists_deltas_, *writer_, *store_, authority_->files().ack_key, lineage_});
   api_ = std::make_unique<api::AdminApi>(loop_, *authority_, *administrators_, *fleet_, *rollout_,
-                                         *exceptions_, *admin_reader_, *admin_queries_,
+                                         *exceptions_, *simulator_, *admin_reader_, *admin_queries_,
                                          std::string(base::kVersion));
   audit_ = std::make_unique<api::AuditLog>(loop_, clock_, *writer_, *store_);
   dispatch_ = std::make_unique<api::Dispatch>(clock_, *administrators_, *audit_, *api_);

@@ -16,6 +16,7 @@
 #include "server/rest/gateway.h"
 #include "server/rest/server.h"
 #include "server/rollout/rollout.h"
+#include "server/rollout/simulator.h"
 #include "server/rpc/calls.h"
 #include "server/rpc/server.h"
 #include "server/store/store.h"
@@ -62,6 +63,7 @@ class Server {
   std::unique_ptr<store::Store> store_;
   std::unique_ptr<store::Queries> queries_;
   std::unique_ptr<store::Queries> admin_queries_;
+  std::unique_ptr<store::Queries> simulator_queries_;
   std::unique_ptr<rollout::ListsDeltas> lists_deltas_;
   model::Id lineage_;
   // Their tasks use what stands above and post to the loop; they run dry when they go.
@@ -69,12 +71,14 @@ class Server {
   std::unique_ptr<asio::ThreadPool> reader_;
   // Of lists alone: a filter over a million rows keeps no endpoint waiting.
   std::unique_ptr<asio::ThreadPool> admin_reader_;
+  std::unique_ptr<asio::ThreadPool> simulating_;  // one that takes seconds keeps no list waiting
   std::unique_ptr<asio::ThreadPool> pool_;
   std::unique_ptr<identity::Authority> authority_;
   std::unique_ptr<identity::Administrators> administrators_;
   std::unique_ptr<ingest::Ingest> ingest_;
   std::unique_ptr<rollout::Rollout> rollout_;
   std::unique_ptr<rollout::ExceptionRollout> exceptions_;
+  std::unique_ptr<rollout::Simulator> simulator_;
   std::unique_ptr<fleet::Fleet> fleet_;
   std::unique_ptr<api::AdminApi> api_;
   std::unique_ptr<api::AuditLog> audit_;

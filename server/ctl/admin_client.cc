@@ -80,6 +80,23 @@ base::Status AdminClient::Call(Method method, const Request& in, Response& out) 
   return {};
 }
 
+template <typename Chunk, typename Open, typename Response>
+base::Status AdminClient::CallInChunks(Open open, const std::string& request, Response& out) {
+  grpc::ClientContext context;
+  Prepare(context, profile_, limits::kMaxPublicationTime);
+  const auto writer = ((*connection_->stub).*open)(&context, &out);
+  Chunk chunk;
+  bool taken = true;  // the server's answer says why not
+  for (std::size_t at = 0; taken && at < request.size(); at += limits::kPublicationChunkBytes) {
+    chunk.set_chunk(request.substr(at, limits::kPublicationChunkBytes));
+    taken = writer->Write(chunk);
+  }
+  writer->WritesDone();
+  const grpc::Status status = writer->Finish();
+  if (!status.ok()) return FromStatus(profile_, status);
+  return {};
+}
+
 using Stub = v1::AdminService::Stub;
 
 base::Status AdminClient::GetFleet(const v1::GetFleetRequest& in, v1::GetFleetResponse& out) {
@@ -122,20 +139,12 @@ base::Status AdminClient::CreateToken(const v1::CreateTokenRequest& in,
   return Call(&Stub::CreateToken, in, out);
 }
 base::Status AdminClient::PublishPolicy(const v1::Publication& in, v1::PublishPolicyResponse& out) {
-  grpc::ClientContext context;
-  Prepare(context, profile_, limits::kMaxPublicationTime);
-  const auto writer = connection_->stub->PublishPolicy(&context, &out);
-  const std::string bytes = in.SerializeAsString();
-  v1::PublishPolicyRequest request;
-  bool taken = true;  // the server's answer says why not
-  for (std::size_t at = 0; taken && at < bytes.size(); at += limits::kPublicationChunkBytes) {
-    request.set_chunk(bytes.substr(at, limits::kPublicationChunkBytes));
-    taken = writer->Write(request);
-  }
-  writer->WritesDone();
-  const grpc::Status status = writer->Finish();
-  if (!status.ok()) return FromStatus(profile_, status);
-  return {};
+  return CallInChunks<v1::PublishPolicyRequest>(&Stub::PublishPolicy, in.SerializeAsString(), out);
+}
+base::Status AdminClient::SimulatePolicy(const v1::PolicyDraft& in,
+                                         v1::SimulatePolicyResponse& out) {
+  return CallInChunks<v1::SimulatePolicyRequest>(&Stub::SimulatePolicy, in.SerializeAsString(),
+                                                 out);
 }
 base::Status AdminClient::GetPolicy(const v1::GetPolicyRequest& in, v1::GetPolicyResponse& out) {
   return Call(&Stub::GetPolicy, in, out);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "policy/base/result.h"
 #include "server/ctl/profile.h"
@@ -34,6 +35,7 @@ class CountVerdictsRequest;
 class CountVerdictsResponse;
 class ListPoliciesRequest;
 class ListPoliciesResponse;
+class PolicyDraft;
 class Publication;
 class PublishExceptionsRequest;
 class PublishExceptionsResponse;
@@ -42,6 +44,7 @@ class RevokeAdminTokenRequest;
 class RevokeAdminTokenResponse;
 class RevokeEndpointRequest;
 class RevokeEndpointResponse;
+class SimulatePolicyResponse;
 class WhereRequest;
 class WhereResponse;
 class WhoAmIRequest;
@@ -70,6 +73,7 @@ class AdminClient {
   base::Status ListPolicies(const v1::ListPoliciesRequest& in, v1::ListPoliciesResponse& out);
   base::Status CreateToken(const v1::CreateTokenRequest& in, v1::CreateTokenResponse& out);
   base::Status PublishPolicy(const v1::Publication& in, v1::PublishPolicyResponse& out);
+  base::Status SimulatePolicy(const v1::PolicyDraft& in, v1::SimulatePolicyResponse& out);
   base::Status GetPolicy(const v1::GetPolicyRequest& in, v1::GetPolicyResponse& out);
   base::Status ListExceptions(const v1::ListExceptionsRequest& in, v1::ListExceptionsResponse& out);
   base::Status PublishExceptions(const v1::PublishExceptionsRequest& in,
@@ -90,6 +94,8 @@ class AdminClient {
   struct Connection;
   template <typename Method, typename Request, typename Response>
   base::Status Call(Method method, const Request& in, Response& out);
+  template <typename Chunk, typename Open, typename Response>
+  base::Status CallInChunks(Open open, const std::string& request, Response& out);
 
   const Profile profile_;
   const std::unique_ptr<Connection> connection_;

@@ -53,7 +53,8 @@ base::Result<Arguments> Arguments::Parse(const std::vector<std::string>& words,
       parsed.values_.emplace_back(name, words[++i]);
     }
   }
-  if (parsed.positionals_.size() < positionals.size()) {
+  if (parsed.positionals_.size() < positionals.size() &&
+      !positionals[parsed.positionals_.size()].starts_with('[')) {
     return base::InvalidArgument(std::string(positionals[parsed.positionals_.size()]) +
                                  " is missing");
   }

@@ -25,7 +25,7 @@ class Arguments {
   };
 
   // INVALID_ARGUMENT names the option that is unknown, repeated or without its value, and what
-  // positional argument is missing or too many.
+  // positional argument is missing or too many. One in brackets may be missing.
   static base::Result<Arguments> Parse(const std::vector<std::string>& words,
                                        const std::vector<Option>& options,
                                        const std::vector<std::string_view>& positionals);
@@ -36,6 +36,7 @@ class Arguments {
   base::Result<std::uint64_t> Number(std::string_view option, std::uint64_t otherwise) const;
   // "90s", "15m", "36h", "7d".
   base::Result<base::Duration> Duration(std::string_view option, base::Duration otherwise) const;
+  std::size_t positionals() const { return positionals_.size(); }
   const std::string& Positional(std::size_t index) const { return positionals_[index]; }
 
  private:
@@ -62,12 +63,5 @@ struct Command {
   // An error ends the program with kFailed and its message.
   std::function<base::Result<ExitCode>(Context&, const Arguments&)> run;
 };
-
-std::vector<Command> AdminCommands();       // whoami, admin-tokens create, list, revoke
-std::vector<Command> AuditCommands();       // audit list, verify
-std::vector<Command> ExceptionsCommands();  // exceptions grant, list, revoke
-std::vector<Command> FleetCommands();       // login, endpoints, tokens create, revoke, findings
-std::vector<Command> InventoryCommands();   // inventory, where, artifacts, events, verdicts
-std::vector<Command> PolicyCommands();      // policy lint, list, sign, …
 
 }  // namespace weighmaster::server::ctl

@@ -18,7 +18,8 @@ constexpr model::Named<Permission> kNames[] = {
     {Permission::kPublishPolicy, "publish_policy"},
     {Permission::kManageAdminTokens, "manage_admin_tokens"},
     {Permission::kReadAudit, "read_audit"},
-    {Permission::kGrantExceptions, "grant_exceptions"}};
+    {Permission::kGrantExceptions, "grant_exceptions"},
+    {Permission::kSimulatePolicy, "simulate_policy"}};
 
 struct Row {
   Permission permission;
@@ -37,6 +38,7 @@ constexpr Row kTable[] = {
     {Permission::kManageAdminTokens, false, false, false, true},
     {Permission::kReadAudit, false, false, false, true},
     {Permission::kGrantExceptions, false, true, true, true},
+    {Permission::kSimulatePolicy, false, false, true, true},
 };
 static_assert(std::size(kTable) == kPermissions && std::size(kNames) == kPermissions);
 

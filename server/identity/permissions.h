@@ -19,8 +19,9 @@ enum class Permission : std::uint8_t {
   kManageAdminTokens,
   kReadAudit,
   kGrantExceptions,
+  kSimulatePolicy,
 };
-inline constexpr int kPermissions = 9;
+inline constexpr int kPermissions = 10;
 
 // "read_inventory"
 std::string_view PermissionName(Permission permission);

@@ -5,6 +5,7 @@
 
 #include "policy/base/limits.h"
 #include "policy/model/lists/lists_delta.h"
+#include "server/rollout/whole_part.h"
 
 namespace weighmaster::server::rollout {
 
@@ -27,22 +28,12 @@ std::shared_ptr<const std::string> ListsDeltas::Find(const model::Sha256& from,
 
 base::Result<std::shared_ptr<const std::string>> ListsDeltas::Make(const model::Sha256& from,
                                                                    const model::Sha256& to) {
-  WM_ASSIGN_OR_RETURN(const std::string before, ReadWhole(from));
-  WM_ASSIGN_OR_RETURN(const std::string after, ReadWhole(to));
+  WM_ASSIGN_OR_RETURN(const std::string before, ReadWholePart(queries_, from));
+  WM_ASSIGN_OR_RETURN(const std::string after, ReadWholePart(queries_, to));
   const std::size_t most = std::min(limits::kMaxListsDeltaBytes, after.size());
   const auto delta = model::EncodeListsDelta(base::AsBytes(before), base::AsBytes(after), most);
   if (!delta.has_value()) return std::shared_ptr<const std::string>();
   return std::make_shared<const std::string>(base::AsText(*delta));
-}
-
-base::Result<std::string> ListsDeltas::ReadWhole(const model::Sha256& part) {
-  std::string bytes;
-  while (true) {
-    WM_ASSIGN_OR_RETURN(const store::PartPiece piece, queries_.ReadPart(part, bytes.size()));
-    bytes += piece.data;
-    if (bytes.size() >= piece.total_bytes) return bytes;
-    if (piece.data.empty()) return base::DataLoss("the store lacks a piece of a part");
-  }
 }
 
 }  // namespace weighmaster::server::rollout

@@ -32,7 +32,6 @@ class ListsDeltas {
 
   base::Result<std::shared_ptr<const std::string>> Make(const model::Sha256& from,
                                                         const model::Sha256& to);
-  base::Result<std::string> ReadWhole(const model::Sha256& part);
 
   store::Queries& queries_;
   std::deque<Known> known_;  // asked for last, first

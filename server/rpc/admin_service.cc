@@ -33,41 +33,40 @@ void AnswerWith(WaitingCall& call, Response& out, base::Result<Dispatch::Message
 
 }  // namespace
 
-// One PublishPolicy call. The loop starts each read; gRPC's threads put the chunks together. gRPC
-// owns it until OnDone, where it deletes itself: after the call was answered, so it is there for
-// the loop as long as the call is not.
-class AdminService::PublicationStream final
-    : public grpc::ServerReadReactor<v1::PublishPolicyRequest> {
+// One call whose request, a Whole, comes in chunks. The loop starts each read; gRPC's threads put
+// the chunks together. gRPC owns it until OnDone, where it deletes itself: after the call was
+// answered, so it is there for the loop as long as the call is not.
+template <typename Chunk, typename Whole, typename Response>
+class AdminService::ChunkedCall final : public grpc::ServerReadReactor<Chunk> {
  public:
-  PublicationStream(AdminService& service, const std::string& authorization,
-                    v1::PublishPolicyResponse& response)
+  ChunkedCall(AdminService& service, const std::string& authorization, Response& response)
       : service_(service),
         response_(response),
         call_(service.calls_.Begin(
             [this](const grpc::Status& status) {
               late_.reset();
               over_ = true;
-              Finish(status);
+              this->Finish(status);
             },
             [this, authorization](const auto& call) { Admit(authorization, call); })) {}
-  ~PublicationStream() override = default;
-  PublicationStream(const PublicationStream&) = delete;
-  PublicationStream& operator=(const PublicationStream&) = delete;
+  ~ChunkedCall() override = default;
+  ChunkedCall(const ChunkedCall&) = delete;
+  ChunkedCall& operator=(const ChunkedCall&) = delete;
 
   void OnReadDone(bool ok) override {
     if (over_) return;
-    if (!ok) return Publish();
+    if (!ok) return Carry();
     if (request_.chunk().size() > limits::kMaxBundleBytes - bytes_.size()) {
-      return Fail(base::ResourceExhausted("a publication has at most 128 MiB"));
+      return Fail(base::ResourceExhausted("such a request has at most 128 MiB"));
     }
     bytes_ += request_.chunk();
     service_.loop_.Post([this, call = call_] {
-      if (!call->answered()) StartRead(&request_);
+      if (!call->answered()) this->StartRead(&request_);
     });
   }
   void OnCancel() override {
     over_ = true;
-    Fail({base::ErrorCode::kCancelled, "the publisher has gone"});
+    Fail({base::ErrorCode::kCancelled, "the caller has gone"});
   }
   void OnDone() override { delete this; }
 
@@ -76,14 +75,14 @@ class AdminService::PublicationStream final
 
   // On the loop.
   void Admit(const std::string& authorization, const Call& call) {
-    const api::Method& method = service_.dispatch_.MethodFor(*v1::Publication::descriptor());
+    const api::Method& method = service_.dispatch_.MethodFor(*Whole::descriptor());
     service_.dispatch_.Admit(method, authorization,
                              [this, call](base::Result<Dispatch::Admission> admission) {
                                if (call->answered()) return;
                                if (!admission) return call->Fail(admission.error());
                                admission_ = *std::move(admission);
                                FailWhenLate(call);
-                               StartRead(&request_);
+                               this->StartRead(&request_);
                              });
   }
 
@@ -92,22 +91,22 @@ class AdminService::PublicationStream final
     late_->Start(limits::kMaxPublicationTime, [weak = std::weak_ptr<WaitingCall>(call)] {
       const Call late = weak.lock();
       if (late != nullptr) {
-        late->Fail({base::ErrorCode::kAborted, "the publication took over five minutes"});
+        late->Fail({base::ErrorCode::kAborted, "the request took over five minutes"});
       }
     });
   }
 
-  // The rest is on gRPC's threads. What a lost connection has cut short lacks its document, which
-  // comes last, and is refused for that.
-  void Publish() {
-    auto publication = std::make_shared<v1::Publication>();
-    const bool parsed = publication->ParseFromString(bytes_);
+  // The rest is on gRPC's threads. A publication that a lost connection has cut short lacks its
+  // document, which comes last, and is refused for that; the answer to a draft finds nobody.
+  void Carry() {
+    auto whole = std::make_shared<Whole>();
+    const bool parsed = whole->ParseFromString(bytes_);
     bytes_ = std::string();
-    if (!parsed) return Fail(base::InvalidArgument("the publication can't be parsed"));
-    service_.loop_.Post([this, publication, call = call_] {
+    if (!parsed) return Fail(base::InvalidArgument("the request can't be parsed"));
+    service_.loop_.Post([this, whole, call = call_] {
       if (call->answered()) return;
-      late_.reset();  // from here on it is not the publisher who takes time
-      service_.dispatch_.Call(std::move(admission_), publication,
+      late_.reset();  // from here on it is not the caller who takes time
+      service_.dispatch_.Call(std::move(admission_), whole,
                               [this, call](base::Result<Dispatch::Message> result) {
                                 AnswerWith(*call, response_, std::move(result));
                               });
@@ -122,7 +121,7 @@ class AdminService::PublicationStream final
   }
 
   AdminService& service_;
-  v1::PublishPolicyResponse& response_;
+  Response& response_;
   std::atomic<bool> over_ = false;  // answered or cancelled: what still arrives is for nobody
 
   // Owned by the loop.
@@ -130,7 +129,7 @@ class AdminService::PublicationStream final
   std::unique_ptr<base::Timer> late_;  // from the admission until all has arrived
 
   // Owned by gRPC's threads.
-  v1::PublishPolicyRequest request_;
+  Chunk request_;
   std::string bytes_;
   const Call call_;  // gRPC tells nothing before the constructor is done; the loop has its own
 };
@@ -190,7 +189,14 @@ Reactor* AdminService::CreateToken(Context* context, const v1::CreateTokenReques
 
 grpc::ServerReadReactor<v1::PublishPolicyRequest>* AdminService::PublishPolicy(
     Context* context, v1::PublishPolicyResponse* response) {
-  return new PublicationStream(*this, AuthorizationOf(*context), *response);
+  return new ChunkedCall<v1::PublishPolicyRequest, v1::Publication, v1::PublishPolicyResponse>(
+      *this, AuthorizationOf(*context), *response);
+}
+
+grpc::ServerReadReactor<v1::SimulatePolicyRequest>* AdminService::SimulatePolicy(
+    Context* context, v1::SimulatePolicyResponse* response) {
+  return new ChunkedCall<v1::SimulatePolicyRequest, v1::PolicyDraft, v1::SimulatePolicyResponse>(
+      *this, AuthorizationOf(*context), *response);
 }
 
 Reactor* AdminService::GetPolicy(Context* context, const v1::GetPolicyRequest* request,

@@ -12,8 +12,8 @@
 namespace weighmaster::server::rpc {
 
 // AdminService over Dispatch: each call is carried to the loop with the metadata's `authorization`,
-// the only thing that is ever taken from there. A publication is read once Dispatch has admitted
-// it. Must outlive the grpc::Server.
+// the only thing that is ever taken from there. A request in chunks is read once Dispatch has
+// admitted it. Must outlive the grpc::Server.
 class AdminService final : public v1::AdminService::CallbackService {
   using Context = grpc::CallbackServerContext;
   using Reactor = grpc::ServerUnaryReactor;
@@ -35,6 +35,8 @@ class AdminService final : public v1::AdminService::CallbackService {
                        v1::CreateTokenResponse* response) override;
   grpc::ServerReadReactor<v1::PublishPolicyRequest>* PublishPolicy(
       Context* context, v1::PublishPolicyResponse* response) override;
+  grpc::ServerReadReactor<v1::SimulatePolicyRequest>* SimulatePolicy(
+      Context* context, v1::SimulatePolicyResponse* response) override;
   Reactor* GetPolicy(Context* context, const v1::GetPolicyRequest* request,
                      v1::GetPolicyResponse* response) override;
   Reactor* ListExceptions(Context* context, const v1::ListExceptionsRequest* request,
@@ -68,7 +70,8 @@ class AdminService final : public v1::AdminService::CallbackService {
   void Stop() { calls_.Stop(); }
 
  private:
-  class PublicationStream;
+  template <typename Chunk, typename Whole, typename Response>
+  class ChunkedCall;
 
   template <typename Request, typename Response>
   Reactor* Carry(Context& context, const Request& request, Response& response);

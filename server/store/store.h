@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -48,6 +49,9 @@ class Queries {
   // NOT_FOUND when there is no such endpoint.
   virtual base::Result<EndpointRow> GetEndpoint(const model::Id& id) = 0;
   virtual base::Result<SightingPage> ListSightings(const SightingQuery& query) = 0;
+  // Shows every sighting that is present on an endpoint which is not revoked, in no order. Takes
+  // seconds for a million.
+  virtual base::Status VisitPresent(const std::function<void(const PresentSighting&)>& visit) = 0;
   virtual base::Result<Page<ArtifactRow>> ListArtifacts(const PageQuery& page) = 0;
   // NOT_FOUND when there is no such endpoint; so for CountVerdicts.
   virtual base::Result<Page<EventRow>> ListEvents(const model::Id& endpoint,

@@ -311,6 +311,19 @@ struct SightingRow {
   std::optional<base::WallTime> gone;
 };
 
+// A sighting that is present now, with what its newest verdict says. Views die with the visit.
+struct PresentSighting {
+  struct Judged {
+    model::Outcome outcome = model::Outcome::kAllow;
+    std::string_view rule;
+    model::Basis basis = model::Basis::kVerified;
+  };
+  const model::Id& endpoint;
+  std::string_view hostname;
+  const model::Sighting& sighting;
+  std::optional<Judged> judged;  // none: not judged yet
+};
+
 struct SightingQuery {
   std::optional<model::Id> endpoint;
   std::optional<model::Sha256> sha256;  // claimed or verified

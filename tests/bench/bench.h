@@ -25,6 +25,8 @@ int Ingest(const Arguments& arguments);
 int Where(const Arguments& arguments);
 // lists FOLDER RUNS: first pages of every list over the big store, which is kept in the folder.
 int Lists(const Arguments& arguments);
+// simulate FOLDER RUNS: what an ordinary policy would change of the big store.
+int Simulate(const Arguments& arguments);
 // enrol FLEET COUNT: writes endpoints 0 to COUNT - 1 into the store of a server that does not run.
 int Enrol(const Arguments& arguments);
 // agents FLEET STATE COUNT: that many agents over mutual TLS, until the process is ended.

@@ -13,13 +13,10 @@ struct Command {
   int (*run)(const bench::Arguments&);
 };
 constexpr Command kCommands[] = {
-    {"walk", 3, bench::Walk},
-    {"ingest", 3, bench::Ingest},
-    {"where", 2, bench::Where},
-    {"lists", 2, bench::Lists},
-    {"enrol", 2, bench::Enrol},
-    {"agents", 3, bench::Agents},
-    {"bare-server", 1, bench::BareServer},
+    {"walk", 3, bench::Walk},         {"ingest", 3, bench::Ingest},
+    {"where", 2, bench::Where},       {"lists", 2, bench::Lists},
+    {"simulate", 2, bench::Simulate}, {"enrol", 2, bench::Enrol},
+    {"agents", 3, bench::Agents},     {"bare-server", 1, bench::BareServer},
     {"streams", 3, bench::Streams},
 };
 

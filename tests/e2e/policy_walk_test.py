@@ -1,6 +1,8 @@
 """A policy over its life: suggested, wrong, mended, tested, signed away from the server, in force, changed by one digest,
 excepted from, and taken back."""
 
+import collections
+import json
 import os
 import re
 import shutil
@@ -50,6 +52,13 @@ class PolicyWalk(fleet.EndToEnd):
         fleet.wait_for(lambda: signed_events.applied_versions(self.fleet.data)[-1:] == [version],
                        f"the endpoint's signed word that version {version} is in force")
 
+    def simulate(self, document):
+        return json.loads(self.fleet.ask("policy", "simulate", document, "--json"))
+
+    def models_by_rule(self):
+        counts = collections.Counter(row["rule"] for row in self.fleet.inventory())
+        return {rule: str(count) for rule, count in counts.items()}
+
     def verdicts(self):
         return {name: row["verdict"] for name, row in self.fleet.by_name().items()}
 
@@ -84,8 +93,14 @@ class PolicyWalk(fleet.EndToEnd):
                       "- {name: danger, given: {risk: malformed}, expect: {verdict: deny, rule: dangerous}}\n")
         self.assertIn("1 of 1 cases pass", self.fleet.ask("policy", "test", self.document))
 
+        simulation = self.simulate(self.document)
+        self.assertEqual("7", simulation["sightings"])
+        self.assertEqual({"OUTCOME_ALLOW"}, {change["from"] for change in simulation["transitions"]})
         self.sign_and_publish(1, floor=0)
         self.wait_for_verdict("downloaded-from-a-forum.bin", "deny")
+        self.assertEqual({row["rule"]: row["then"] for row in simulation["rules"] if row["then"] != "0"},
+                         self.models_by_rule(), "the endpoint says what the simulation said")
+        self.assertEqual("0", self.simulate(self.document)["changed"])
         allowed = [name for name, verdict in self.verdicts().items() if verdict == "allow"]
         self.assertIn("novelist-nc.gguf", allowed)
 
@@ -107,6 +122,10 @@ class PolicyWalk(fleet.EndToEnd):
         changes = self.fleet.ask("policy", "diff", before, self.document)
         self.assertIn("approved: 0 added, 1 removed", changes)
         self.assertIn(digest, changes)
+        simulated = self.fleet.ask("policy", "simulate", self.document)
+        self.assertIn("From allow to warn:", simulated)
+        self.assertIn("novelist-nc.gguf", simulated)
+        self.assertIn("1 of 7 models would have another verdict, on 1 endpoints.", simulated)
         self.sign_and_publish(2, floor=1)
         self.wait_for_verdict("novelist-nc.gguf", "warn")
 
@@ -122,6 +141,9 @@ class PolicyWalk(fleet.EndToEnd):
                        "the end of the exception, offline")
         self.fleet.start()
         self.wait_for_verdict("novelist-nc.gguf", "warn")
+
+        back = json.loads(self.fleet.ask("policy", "simulate", "--version", "1", "--json"))
+        self.assertEqual("1", back["changed"])
 
         # Back to what version 1 said: its text, under a higher number.
         shutil.copy(before, self.document)

@@ -40,7 +40,7 @@ include-operation-id = "GetEndpoint"
 
 [[operations]]
 include-operation-id = ["CreateToken", "CreateAdminToken", "PublishExceptions", "PublishPolicy",
-                        "RevokeAdminToken"]
+                        "RevokeAdminToken", "SimulatePolicy"]
 [operations.checks.positive_data_acceptance]
 expected-statuses = ["2xx", "400", "401", "403", "404", "409", "429"]
 """

@@ -246,6 +246,20 @@ class SameAnswersTest : public testing::Test {
   std::unique_ptr<TlsClient> client_;
 };
 
+// A policy that warns of everything.
+Json Draft(std::uint32_t samples) {
+  model::RuleSet rules;
+  rules.policy_name = "draft";
+  rules.default_outcome = model::Outcome::kWarn;
+  v1::PolicyDraft draft;
+  draft.set_samples(samples);
+  v1::Part& part = *draft.add_parts();
+  part.mutable_reference()->set_kind(v1::PART_KIND_RULES);
+  part.mutable_reference()->set_sha256(std::string(32, 'x'));
+  part.set_content(wire::SerialiseRules(rules));
+  return AsJson(draft);
+}
+
 // The first of each method goes well for whoever may call it; the others are refused.
 std::map<std::string, std::vector<Json>> Samples(const Json& publication, const Json& exceptions,
                                                  const std::string& token_id) {
@@ -277,6 +291,7 @@ std::map<std::string, std::vector<Json>> Samples(const Json& publication, const 
         Json::object(),
         {{"uses", 1}, {"valid_for_ms", "9223372036854775807"}}}},
       {"PublishPolicy", {publication, no_policy, no_signature, Json::object()}},
+      {"SimulatePolicy", {Draft(1), Draft(101), Json::object()}},
       {"GetPolicy", {{{"version", "1"}}, {{"version", "18446744073709551615"}}}},
       {"ListExceptions",
        {{{"page_size", 1}}, {{"filter", "x"}}, {{"page_token", "p1.0"}}, {{"page_size", 1001}}}},

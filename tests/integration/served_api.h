@@ -16,6 +16,7 @@
 #include "server/identity/authority.h"
 #include "server/ingest/ingest.h"
 #include "server/rollout/rollout.h"
+#include "server/rollout/simulator.h"
 #include "server/store/sqlite/sqlite_store.h"
 #include "tests/support/live_loop.h"
 #include "tests/support/temp_folder.h"
@@ -52,8 +53,8 @@ class ServedApi {
     fleet_.emplace(server::fleet::Services{loop_, clock_, random_, ingest_, rollout_, exceptions_,
                                            reader_, *queries_, lists_deltas_, writer_, *store_,
                                            *acknowledger_, model::Id{{1}}});
-    admin_.emplace(loop_, *authority_, administrators_, *fleet_, rollout_, exceptions_, reader_,
-                   *queries_, "test");
+    admin_.emplace(loop_, *authority_, administrators_, *fleet_, rollout_, exceptions_, simulator_,
+                   reader_, *queries_, "test");
     dispatch_.emplace(clock_, administrators_, audit_, *admin_);
   }
 
@@ -82,6 +83,7 @@ class ServedApi {
   server::ingest::Ingest ingest_{loop_, clock_, random_, pool_, writer_, *store_};
   server::rollout::Rollout rollout_{loop_, clock_, pool_, writer_, *store_};
   server::rollout::ExceptionRollout exceptions_{loop_, clock_, pool_, writer_, *store_, rollout_};
+  server::rollout::Simulator simulator_{loop_, clock_, reader_, *queries_};
   std::optional<server::identity::Authority> authority_;
   std::optional<openssl::PrivateKey> acknowledger_;
   std::optional<server::fleet::Fleet> fleet_;

@@ -102,9 +102,10 @@ class ServedFleetTest : public testing::Test {
       const server::api::Method& method = api_.dispatch_->MethodFor(*v1::Publication::descriptor());
       api_.dispatch_->Admit(method, authorization_, [&](const auto& admission) {
         // Asked too often is neither.
-        is_so = publishing ? !admission.has_value() && admission.error().message().starts_with(
-                                                           "another policy is being published")
-                           : admission.has_value();
+        is_so = publishing
+                    ? !admission.has_value() &&
+                          admission.error().message().starts_with("somebody else's PublishPolicy")
+                    : admission.has_value();
         answered = true;
       });
       loop_.RunUntil([&] { return answered; });
@@ -181,7 +182,7 @@ TEST_F(ServedFleetTest, TakesAPublicationInPiecesUpToItsLimit) {
   EXPECT_EQ(Publish(limits::kMaxBundleBytes).error_code(), grpc::StatusCode::INVALID_ARGUMENT);
   const grpc::Status too_long = Publish(limits::kMaxBundleBytes + 1);
   EXPECT_EQ(too_long.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
-  EXPECT_EQ(too_long.error_message(), "a publication has at most 128 MiB");
+  EXPECT_EQ(too_long.error_message(), "such a request has at most 128 MiB");
 }
 
 TEST_F(ServedFleetTest, ReadsNothingOfAPublicationBeforeItKnowsWhoPublishes) {
@@ -203,7 +204,7 @@ TEST_F(ServedFleetTest, TakesOnePublicationAtATimeAndForgetsTheOneThatIsGivenUp)
   ASSERT_TRUE(RunUntilPublishing(true));
   status = Publish(1);
   EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
-  EXPECT_NE(status.error_message().find("being published"), std::string::npos);
+  EXPECT_NE(status.error_message().find("under way"), std::string::npos);
   Beside([&] {
     context.TryCancel();
     writer->Finish();

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "policy/report/table.h"
-#include "server/ctl/command.h"
+#include "server/ctl/commands/groups.h"
 #include "server/ctl/listing.h"
 #include "weighmaster/v1/admin.pb.h"
 

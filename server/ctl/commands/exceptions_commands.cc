@@ -5,7 +5,7 @@
 #include "policy/base/limits.h"
 #include "policy/report/table.h"
 #include "proto/wire/exceptions.h"
-#include "server/ctl/command.h"
+#include "server/ctl/commands/groups.h"
 #include "third_party/openssl/key.h"
 #include "third_party/openssl/random.h"
 #include "third_party/posix/files.h"

@@ -4,7 +4,7 @@
 
 #include "policy/model/artifact.h"
 #include "policy/report/table.h"
-#include "server/ctl/command.h"
+#include "server/ctl/commands/groups.h"
 #include "server/ctl/listing.h"
 #include "third_party/posix/files.h"
 #include "weighmaster/v1/admin.pb.h"

@@ -7,7 +7,7 @@
 #include "policy/report/sighting_json.h"
 #include "policy/report/table.h"
 #include "proto/wire/convert.h"
-#include "server/ctl/command.h"
+#include "server/ctl/commands/groups.h"
 #include "server/ctl/listing.h"
 #include "weighmaster/v1/admin.pb.h"
 

@@ -10,11 +10,11 @@
 #include "policy/lang/document.h"
 #include "policy/lang/schema.h"
 #include "policy/lang/suggest.h"
-#include "policy/model/lists/digest_lists.h"
 #include "policy/report/table.h"
 #include "proto/wire/convert.h"
 #include "proto/wire/trust.h"
-#include "server/ctl/command.h"
+#include "server/ctl/commands/groups.h"
+#include "server/ctl/commands/policy_files.h"
 #include "server/ctl/listing.h"
 #include "third_party/openssl/key.h"
 #include "third_party/openssl/sha256.h"
@@ -25,24 +25,6 @@ namespace weighmaster::server::ctl {
 namespace {
 
 namespace limits = base::limits;
-
-struct DocumentFile {
-  std::string text;
-  lang::Reading reading;
-};
-
-base::Result<DocumentFile> ReadDocumentFile(const std::string& path, base::WallTime now) {
-  DocumentFile file;
-  WM_ASSIGN_OR_RETURN(file.text, posix::ReadFile(path, limits::kMaxPolicyBytes));
-  const std::string folder = std::filesystem::path(path).parent_path().string();
-  file.reading = lang::ReadDocument(
-      path, file.text,
-      [&folder](const std::string& list) {
-        return posix::ReadFileBelow(folder, list, limits::kMaxListFileBytes);
-      },
-      now);
-  return file;
-}
 
 std::string CountLine(const lang::Diagnostics& diagnostics) {
   return std::to_string(diagnostics.errors()) + " errors, " +
@@ -89,29 +71,12 @@ base::Result<Target> FindTarget(const Context& context, const Arguments& argumen
   return target;
 }
 
-wire::PartReference AddPart(v1::Publication& request, wire::PartKind kind, std::string_view feature,
-                            std::string content) {
-  wire::PartReference reference;
-  reference.kind = kind;
-  reference.sha256 = openssl::Sha256Of(base::AsBytes(content));
-  reference.size_bytes = content.size();
-  reference.features = {std::string(feature)};
-  v1::Part& part = *request.add_parts();
-  part.mutable_reference()->set_kind(static_cast<v1::PartKind>(kind));
-  part.mutable_reference()->set_sha256(std::string(base::AsText(reference.sha256.view())));
-  part.mutable_reference()->set_size_bytes(reference.size_bytes);
-  part.mutable_reference()->add_features(std::string(feature));
-  part.set_content(std::move(content));
-  return reference;
-}
-
 base::Result<v1::Publication> Bundle(const Context& context, const Arguments& arguments,
                                      const DocumentFile& file) {
-  WM_ASSIGN_OR_RETURN(const lang::CompiledPolicy compiled, lang::Compile(file.reading));
+  WM_ASSIGN_OR_RETURN(std::vector<CompiledPart> parts, CompileParts(file.reading));
   WM_ASSIGN_OR_RETURN(const Target target, FindTarget(context, arguments));
   WM_ASSIGN_OR_RETURN(const base::Duration valid_for,
                       arguments.Duration("valid-for", std::chrono::hours(90 * 24)));
-  const base::Bytes lists = model::EncodeDigestLists(compiled.lists);
   v1::Publication request;
   wire::BundleManifest manifest;
   manifest.fleet_id = target.fleet_id;
@@ -122,10 +87,10 @@ base::Result<v1::Publication> Bundle(const Context& context, const Arguments& ar
   manifest.expires = manifest.issued + valid_for;
   manifest.document = openssl::Sha256Of(base::AsBytes(file.text));
   manifest.document_name = std::filesystem::path(arguments.Positional(0)).filename().string();
-  manifest.parts.push_back(AddPart(request, wire::PartKind::kLists, wire::kFeatureLists,
-                                   std::string(base::AsText(lists))));
-  manifest.parts.push_back(AddPart(request, wire::PartKind::kRules, wire::kFeatureRules,
-                                   wire::SerialiseRules(compiled.rules)));
+  for (CompiledPart& part : parts) {
+    manifest.parts.push_back(part.reference);
+    PutPart(std::move(part), *request.add_parts());
+  }
   request.mutable_bundle()->set_manifest(wire::SerialiseManifest(manifest));
   request.set_document(file.text);
   return request;
@@ -137,15 +102,6 @@ base::Status AddSignature(v1::Publication& request, const std::string& key_file)
   WM_RETURN_IF_ERROR(wire::Sign(document, wire::kDomainBundle, key));
   wire::ToProto(document, *request.mutable_bundle());
   return {};
-}
-
-base::Result<v1::Publication> ReadBundleFile(const std::string& path) {
-  WM_ASSIGN_OR_RETURN(const std::string bytes, posix::ReadFile(path, limits::kMaxBundleBytes));
-  v1::Publication request;
-  if (!request.ParseFromString(bytes) || request.bundle().manifest().empty()) {
-    return base::InvalidArgument(path + " is no bundle; \"weighctl policy sign\" makes one");
-  }
-  return request;
 }
 
 base::Result<ExitCode> Sign(Context& context, const Arguments& arguments) {
@@ -366,6 +322,7 @@ std::vector<Command> PolicyCommands() {
        {"FILE"},
        {{"cases", "FILE", "the cases (FILE with .test before its ending)"}},
        Test},
+      SimulateCommand(),
       {"policy suggest",
        "writes a first policy document from what is there",
        {},

@@ -1,4 +1,4 @@
-#include "server/ctl/weighctl.h"
+#include "server/ctl/commands/weighctl.h"
 
 #include <algorithm>
 #include <iterator>
@@ -6,6 +6,7 @@
 
 #include "policy/base/bytes.h"
 #include "policy/base/version.h"
+#include "server/ctl/commands/groups.h"
 
 namespace weighmaster::server::ctl {
 namespace {

@@ -48,13 +48,8 @@ base::Result<std::vector<Unfilled>> NextUnfilled(sqlite::Database& database) {
 }
 
 Status FillSighting(sqlite::Database& database, const Unfilled& row) {
-  v1::Sighting message;
-  if (!message.ParseFromString(row.blob)) {
-    return base::DataLoss("the store holds a sighting that cannot be read");
-  }
-  message.mutable_path()->set_value(row.path);
-  message.mutable_path()->set_encoding(static_cast<v1::PathEncoding>(row.encoding));
-  WM_ASSIGN_OR_RETURN(const auto sighting, Stored(wire::FromProto(message), "sighting"));
+  WM_ASSIGN_OR_RETURN(const model::Sighting sighting,
+                      ReadSightingBlob(base::AsBytes(row.blob), row.path, row.encoding));
   WM_ASSIGN_OR_RETURN(Statement put, database.Prepare("UPDATE sightings SET (" WM_FACT_COLUMNS
                                                       ") = (" WM_FACT_PARAMETERS ") WHERE id = ?"));
   BindFacts(put, sighting);
@@ -106,6 +101,17 @@ Status FillVerdict(sqlite::Database& database, const UnfilledVerdict& row) {
 }
 
 }  // namespace
+
+base::Result<model::Sighting> ReadSightingBlob(base::ByteView blob, std::string_view path,
+                                               std::int64_t encoding) {
+  v1::Sighting message;
+  if (!message.ParseFromArray(blob.data(), static_cast<int>(blob.size()))) {
+    return base::DataLoss("the store holds a sighting that cannot be read");
+  }
+  message.mutable_path()->set_value(std::string(path));
+  message.mutable_path()->set_encoding(static_cast<v1::PathEncoding>(encoding));
+  return Stored(wire::FromProto(message), "sighting");
+}
 
 void BindContent(Statement& statement, const model::Sighting& sighting) {
   const model::Facts& facts = sighting.facts;

@@ -1,10 +1,18 @@
 #pragma once
 
+#include <cstdint>
+#include <string_view>
+
+#include "policy/base/bytes.h"
 #include "policy/base/result.h"
 #include "policy/model/sighting.h"
 #include "third_party/sqlite/database.h"
 
 namespace weighmaster::server::store {
+
+// A sighting from its three columns: `sighting`, `path`, `path_encoding`.
+base::Result<model::Sighting> ReadSightingBlob(base::ByteView blob, std::string_view path,
+                                               std::int64_t encoding);
 
 // The columns of `sightings` that repeat what its blob says, so that lists can be filtered by it.
 #define WM_CONTENT_COLUMNS                                                              \

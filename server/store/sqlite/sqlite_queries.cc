@@ -8,7 +8,9 @@
 #include "proto/wire/convert.h"
 #include "proto/wire/exceptions.h"
 #include "server/store/sqlite/list_keys.h"
+#include "server/store/sqlite/present_sightings.h"
 #include "server/store/sqlite/rows.h"
+#include "server/store/sqlite/sighting_facts.h"
 #include "server/store/sqlite/verdict_sql.h"
 #include "weighmaster/v1/exceptions.pb.h"
 #include "weighmaster/v1/trust.pb.h"
@@ -71,10 +73,7 @@ Result<SightingRow> ReadSighting(const Statement& row) {
   SightingRow sighting;
   WM_ASSIGN_OR_RETURN(sighting.endpoint, Stored(model::IdFromBytes(row.Blob(0)), "endpoint id"));
   sighting.hostname = row.Text(1);
-  WM_ASSIGN_OR_RETURN(auto message, ParseColumn<v1::Sighting>(row, 4, "sighting"));
-  message.mutable_path()->set_value(std::string(Chars(row, 2)));
-  message.mutable_path()->set_encoding(static_cast<v1::PathEncoding>(row.Int(3)));
-  WM_ASSIGN_OR_RETURN(sighting.sighting, Stored(wire::FromProto(message), "sighting"));
+  WM_ASSIGN_OR_RETURN(sighting.sighting, ReadSightingBlob(row.Blob(4), Chars(row, 2), row.Int(3)));
   sighting.first_seen = Time(row, 5);
   sighting.last_change = Time(row, 6);
   sighting.gone = MaybeTime(row, 7);
@@ -511,6 +510,11 @@ Result<SightingPage> SqliteQueries::ListSightings(const SightingQuery& query) {
   scope.count_sql = "SELECT count(DISTINCT s.endpoint) FROM sightings s WHERE " + scope.where;
   WM_ASSIGN_OR_RETURN(page.endpoints, CountScope(database_, scope));
   return page;
+}
+
+Status SqliteQueries::VisitPresent(const std::function<void(const PresentSighting&)>& visit) {
+  WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_));
+  return VisitPresentSightings(database_, visit);
 }
 
 Result<Page<ArtifactRow>> SqliteQueries::ListArtifacts(const PageQuery& query) {

@@ -15,6 +15,7 @@
 #include "server/api/dispatch.h"
 #include "server/identity/administrators.h"
 #include "server/identity/authority.h"
+#include "server/rollout/simulator.h"
 #include "tests/server/server_world.h"
 
 namespace weighmaster::tests {
@@ -86,9 +87,11 @@ class ApiWorld {
   server::identity::Administrators administrators_{
       world_.loop_,   world_.loop_,     world_.random_,  world_.executor_,
       *world_.store_, world_.executor_, *world_.queries_};
-  server::api::AdminApi api_{world_.loop_,     authority_,       administrators_,
-                             world_.fleet_,    world_.rollout_,  world_.exceptions_,
-                             world_.executor_, *world_.queries_, "0.1.0"};
+  server::rollout::Simulator simulator_{world_.loop_, world_.loop_, world_.executor_,
+                                        *world_.queries_};
+  server::api::AdminApi api_{
+      world_.loop_,       authority_, administrators_,  world_.fleet_,    world_.rollout_,
+      world_.exceptions_, simulator_, world_.executor_, *world_.queries_, "0.1.0"};
   server::api::AuditLog audit_{world_.loop_, world_.loop_, world_.executor_, *world_.store_};
   server::api::Dispatch dispatch_{world_.loop_, administrators_, audit_, api_};
   std::string bearer_;

@@ -37,6 +37,7 @@ const std::map<std::string, May> kTable = {
     {"CountVerdicts", {true, true, true, true}},
     {"CreateToken", {false, false, false, true}},
     {"PublishPolicy", {false, false, true, true}},
+    {"SimulatePolicy", {false, false, true, true}},
     {"ListPolicies", {true, true, true, true}},
     {"GetPolicy", {true, true, true, true}},
     {"ListExceptions", {true, true, true, true}},
@@ -121,6 +122,14 @@ TEST_F(DispatchTest, RefusesATokenThatCallsTooOftenAndNoOther) {
   EXPECT_TRUE(world_.Ask<v1::WhoAmIResponse>(request, other).has_value());
   world_.world_.loop_.RunFor(base::limits::kAdminCallInterval);
   EXPECT_TRUE(world_.Ask<v1::WhoAmIResponse>(request).has_value());
+}
+
+TEST_F(DispatchTest, LetsAPolicyBePublishedWhileAnotherIsSimulated) {
+  const auto simulation = world_.Admit(*v1::PolicyDraft::descriptor(), world_.bearer_);
+  ASSERT_TRUE(simulation.has_value());
+  EXPECT_EQ(world_.Admit(*v1::PolicyDraft::descriptor(), world_.bearer_).error().code(),
+            ErrorCode::kResourceExhausted);
+  EXPECT_TRUE(world_.Admit(*v1::Publication::descriptor(), world_.bearer_).has_value());
 }
 
 TEST_F(DispatchTest, AdmitsOnePublicationAtATime) {

@@ -2,11 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include <sstream>
-
-#include "server/ctl/weighctl.h"
-#include "third_party/posix/system_clock.h"
-
 namespace weighmaster::server::ctl {
 namespace {
 
@@ -33,6 +28,12 @@ TEST(Arguments, NameWhatIsWrong) {
   EXPECT_EQ(message({"a", "--json", "--json"}), "--json is given twice");
 }
 
+TEST(Arguments, MayLackAPositionalInBrackets) {
+  EXPECT_EQ(Arguments::Parse({}, kOptions, {"[FILE]"})->positionals(), 0U);
+  EXPECT_EQ(Arguments::Parse({"a"}, kOptions, {"[FILE]"})->Positional(0), "a");
+  EXPECT_FALSE(Arguments::Parse({"a", "b"}, kOptions, {"[FILE]"}).has_value());
+}
+
 TEST(Arguments, ReadDurationsWithTheirUnit) {
   const auto duration = [](const std::string& text) {
     return Arguments::Parse({"--for", text}, kOptions, {})->Duration("for", base::Duration{0});
@@ -42,44 +43,6 @@ TEST(Arguments, ReadDurationsWithTheirUnit) {
   for (const char* wrong : {"7", "d", "-1d", "1w", "99999999999999999999d", "5000000d"}) {
     EXPECT_FALSE(duration(wrong).has_value()) << wrong;
   }
-}
-
-struct Outcome {
-  ExitCode code;
-  std::string out;
-  std::string err;
-};
-
-Outcome Weighctl(const std::vector<std::string>& words) {
-  const posix::SystemClock clock;
-  std::ostringstream out;
-  std::ostringstream err;
-  const ExitCode code = RunWeighctl(words, out, err, clock);
-  return {code, out.str(), err.str()};
-}
-
-TEST(Weighctl, ListsItsCommandsOnHelp) {
-  const Outcome run = Weighctl({"--help"});
-  EXPECT_EQ(run.code, ExitCode::kOk);
-  for (const char* name :
-       {"login", "endpoints", "inventory", "where", "tokens create", "policy lint", "policy sign",
-        "policy publish", "policy show", "findings", "revoke"}) {
-    EXPECT_NE(run.out.find(name), std::string::npos) << name;
-  }
-}
-
-TEST(Weighctl, SaysWhichCommandItDoesNotHave) {
-  const Outcome run = Weighctl({"tokens", "mint"});
-  EXPECT_EQ(run.code, ExitCode::kUsage);
-  EXPECT_EQ(run.err,
-            "weighctl: there is no command \"tokens mint\"; \"weighctl --help\" lists them\n");
-}
-
-TEST(Weighctl, AsksToLogInFirst) {
-  ASSERT_EQ(setenv("WEIGHCTL_PROFILE", "/nonexistent/weighctl.json", 1), 0);
-  const Outcome run = Weighctl({"endpoints"});
-  EXPECT_EQ(run.code, ExitCode::kFailed);
-  EXPECT_NE(run.err.find("weighctl login"), std::string::npos) << run.err;
 }
 
 }  // namespace

@@ -1,0 +1,19 @@
+#pragma once
+
+#include <vector>
+
+#include "server/ctl/command.h"
+
+namespace weighmaster::server::ctl {
+
+// The commands of weighctl, a group a file.
+
+std::vector<Command> AdminCommands();       // whoami, admin-tokens create, list, revoke
+std::vector<Command> AuditCommands();       // audit list, verify
+std::vector<Command> ExceptionsCommands();  // exceptions grant, list, revoke
+std::vector<Command> FleetCommands();       // login, endpoints, tokens create, revoke, findings
+std::vector<Command> InventoryCommands();   // inventory, where, artifacts, events, verdicts
+std::vector<Command> PolicyCommands();      // policy lint, list, sign, …
+Command SimulateCommand();                  // policy simulate
+
+}  // namespace weighmaster::server::ctl

@@ -1,0 +1,134 @@
+
+#include <google/protobuf/util/json_util.h>
+
+#include <string>
+#include <utility>
+
+#include "policy/report/table.h"
+#include "proto/wire/convert.h"
+#include "server/ctl/commands/groups.h"
+#include "server/ctl/commands/policy_files.h"
+#include "server/ctl/listing.h"
+#include "weighmaster/v1/admin.pb.h"
+
+namespace weighmaster::server::ctl {
+namespace {
+
+using Align = report::Table::Align;
+
+// The document's parts. Nothing when the document has errors, which were printed.
+base::Result<bool> AddDocument(Context& context, const std::string& path, v1::PolicyDraft& draft) {
+  WM_ASSIGN_OR_RETURN(const DocumentFile file, ReadDocumentFile(path, context.clock.Now()));
+  context.err << file.reading.diagnostics.ToText();
+  if (file.reading.diagnostics.has_errors()) return false;
+  WM_ASSIGN_OR_RETURN(auto parts, CompileParts(file.reading));
+  for (CompiledPart& part : parts) PutPart(std::move(part), *draft.add_parts());
+  return true;
+}
+
+// The parts of a published policy, which the server has.
+base::Status AddPublished(AdminClient& client, std::uint64_t version, v1::PolicyDraft& draft) {
+  v1::GetPolicyRequest request;
+  request.set_version(version);
+  v1::GetPolicyResponse response;
+  WM_RETURN_IF_ERROR(client.GetPolicy(request, response));
+  WM_ASSIGN_OR_RETURN(const wire::BundleManifest manifest,
+                      wire::ParseManifest(response.bundle().manifest()));
+  for (const wire::PartReference& part : manifest.parts) {
+    PutPart({part, ""}, *draft.add_parts());
+  }
+  return {};
+}
+
+std::string OutcomeCell(v1::Outcome outcome) {
+  if (outcome == v1::OUTCOME_UNSPECIFIED) return "pending";
+  return std::string(model::OutcomeName(static_cast<model::Outcome>(outcome)));
+}
+
+void PrintCounts(std::ostream& out, const v1::SimulatePolicyResponse& simulation) {
+  report::Table outcomes({{"NOW"}, {"THEN"}, {"MODELS", Align::kRight}});
+  for (const v1::SimulatedTransition& transition : simulation.transitions()) {
+    outcomes.AddRow({OutcomeCell(transition.from()), OutcomeCell(transition.to()),
+                     std::to_string(transition.sightings())});
+  }
+  if (!outcomes.empty()) out << outcomes.ToString() << "\n";
+  report::Table rules({{"RULE"}, {"NOW", Align::kRight}, {"THEN", Align::kRight}});
+  for (const v1::SimulatedRule& rule : simulation.rules()) {
+    rules.AddRow({rule.rule(), std::to_string(rule.now()), std::to_string(rule.then())});
+  }
+  if (!rules.empty()) out << rules.ToString() << "\n";
+}
+
+void PrintChanges(std::ostream& out, const v1::SimulatedTransition& transition) {
+  if (transition.first().empty()) return;
+  out << "From " << OutcomeCell(transition.from()) << " to " << OutcomeCell(transition.to());
+  if (static_cast<std::uint64_t>(transition.first_size()) < transition.sightings()) {
+    out << ", " << transition.first_size() << " of " << transition.sightings();
+  }
+  out << ":\n";
+  report::Table changes({{"ENDPOINT"}, {"RULE NOW"}, {"RULE THEN"}, {"SHA256"}, {"PATH"}});
+  for (const v1::SimulatedChange& change : transition.first()) {
+    changes.AddRow({change.hostname(), change.rule_now(), change.verdict().rule(),
+                    change.sha256().substr(0, 12), change.path().path().value()});
+  }
+  out << changes.ToString() << "\n";
+}
+
+base::Result<ExitCode> PrintJson(Context& context, const v1::SimulatePolicyResponse& simulation) {
+  google::protobuf::util::JsonPrintOptions options;
+  options.always_print_primitive_fields = true;
+  options.preserve_proto_field_names = true;
+  std::string json;
+  if (!google::protobuf::util::MessageToJsonString(simulation, &json, options).ok()) {
+    return base::Internal("the server's answer can't be written as JSON");
+  }
+  context.out << json << "\n";
+  return ExitCode::kOk;
+}
+
+base::Result<ExitCode> Simulate(Context& context, const Arguments& arguments) {
+  v1::PolicyDraft draft;
+  WM_ASSIGN_OR_RETURN(const std::uint64_t samples, arguments.Number("samples", 0));
+  draft.set_samples(static_cast<std::uint32_t>(std::min<std::uint64_t>(samples, UINT32_MAX)));
+  if (arguments.positionals() == 1) {
+    if (arguments.Has("version")) {
+      return base::InvalidArgument("either a document or --version, not both");
+    }
+    WM_ASSIGN_OR_RETURN(const bool good, AddDocument(context, arguments.Positional(0), draft));
+    if (!good) return ExitCode::kFailed;
+  }
+  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile_path));
+  AdminClient client(std::move(profile));
+  if (arguments.positionals() == 0) {
+    if (!arguments.Has("version")) {
+      return base::InvalidArgument("say which policy: a document, or --version N");
+    }
+    WM_ASSIGN_OR_RETURN(const std::uint64_t version, arguments.Number("version", 0));
+    WM_RETURN_IF_ERROR(AddPublished(client, version, draft));
+  }
+  v1::SimulatePolicyResponse simulation;
+  WM_RETURN_IF_ERROR(client.SimulatePolicy(draft, simulation));
+  if (arguments.Has("json")) return PrintJson(context, simulation);
+  PrintCounts(context.out, simulation);
+  for (const v1::SimulatedTransition& transition : simulation.transitions()) {
+    PrintChanges(context.out, transition);
+  }
+  context.out << simulation.changed() << " of " << simulation.sightings()
+              << " models would have another verdict, on " << simulation.endpoints_changed()
+              << " endpoints. " << CoverageLine(simulation.coverage()) << "\n";
+  return ExitCode::kOk;
+}
+
+}  // namespace
+
+Command SimulateCommand() {
+  return {"policy simulate",
+          "says what a policy would change, were it in force on every endpoint",
+          {"[FILE]"},
+          {{"version", "N", "a published policy instead of a document; 0 is the newest"},
+           {"samples", "N", "changes to show of each kind: at most 100 (20)"},
+           {"json", "", "one JSON object, as REST answers"}},
+          Simulate};
+}
+
+}  // namespace weighmaster::server::ctl

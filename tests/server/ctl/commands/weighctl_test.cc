@@ -1,0 +1,51 @@
+#include "server/ctl/commands/weighctl.h"
+
+#include <gtest/gtest.h>
+
+#include <sstream>
+
+#include "third_party/posix/system_clock.h"
+
+namespace weighmaster::server::ctl {
+namespace {
+
+struct Outcome {
+  ExitCode code;
+  std::string out;
+  std::string err;
+};
+
+Outcome Weighctl(const std::vector<std::string>& words) {
+  const posix::SystemClock clock;
+  std::ostringstream out;
+  std::ostringstream err;
+  const ExitCode code = RunWeighctl(words, out, err, clock);
+  return {code, out.str(), err.str()};
+}
+
+TEST(Weighctl, ListsItsCommandsOnHelp) {
+  const Outcome run = Weighctl({"--help"});
+  EXPECT_EQ(run.code, ExitCode::kOk);
+  for (const char* name :
+       {"login", "endpoints", "inventory", "where", "tokens create", "policy lint", "policy sign",
+        "policy publish", "policy show", "findings", "revoke"}) {
+    EXPECT_NE(run.out.find(name), std::string::npos) << name;
+  }
+}
+
+TEST(Weighctl, SaysWhichCommandItDoesNotHave) {
+  const Outcome run = Weighctl({"tokens", "mint"});
+  EXPECT_EQ(run.code, ExitCode::kUsage);
+  EXPECT_EQ(run.err,
+            "weighctl: there is no command \"tokens mint\"; \"weighctl --help\" lists them\n");
+}
+
+TEST(Weighctl, AsksToLogInFirst) {
+  ASSERT_EQ(setenv("WEIGHCTL_PROFILE", "/nonexistent/weighctl.json", 1), 0);
+  const Outcome run = Weighctl({"endpoints"});
+  EXPECT_EQ(run.code, ExitCode::kFailed);
+  EXPECT_NE(run.err.find("weighctl login"), std::string::npos) << run.err;
+}
+
+}  // namespace
+}  // namespace weighmaster::server::ctl
