@@ -21,6 +21,10 @@ class BatchWriter {
   // caller to roll back.
   base::Result<BatchOutcome> Write(const BatchWrite& write);
 
+  // Before the transaction ends: what was written may still be held back. The batches must be there
+  // until then.
+  base::Status Flush() { return projection_.Flush(); }
+
   // To be called when a batch was rolled back.
   void Forget() { projection_.Forget(); }
 

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "policy/base/check.h"
-#include "server/store/sqlite/verdict_sql.h"
 
 namespace weighmaster::server::store {
 namespace {

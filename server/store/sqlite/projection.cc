@@ -78,133 +78,41 @@ Status Projection::Put(const At& at, const model::Sighting& sighting) {
   if (sighting.digest.sha256.has_value()) {
     WM_ASSIGN_OR_RETURN(artifact, Artifact(*sighting.digest.sha256));
   }
-  WM_ASSIGN_OR_RETURN(const bool same_artifact, OpenOrContinue(at, sighting, artifact));
-  if (same_artifact) return {};
-  WM_RETURN_IF_ERROR(CloseInterval(at, std::nullopt));
-  WM_RETURN_IF_ERROR(OpenOrContinue(at, sighting, artifact));
+  WM_ASSIGN_OR_RETURN(Place* const place, places_.At(at.endpoint, at.write.path_sha256));
+  const bool other = place->open && place->open->artifact && place->open->artifact != artifact;
+  if (other) End(*place, at.time, std::nullopt);
+  if (!place->open) place->open.emplace().first_seen = at.time;
+  place->open->artifact = artifact;
+  place->open->told = &at.write;
+  place->open->sighting = &sighting;
+  place->open->last_change = at.time;
   return {};
 }
 
-// A digest that becomes known, by far the most frequent change: what indices hold of the facts is
-// not written once more.
-base::Result<bool> Projection::ContinueWithSameContent(const At& at,
-                                                       const model::Sighting& sighting,
-                                                       std::optional<std::int64_t> artifact) {
-  WM_ASSIGN_OR_RETURN(
-      Statement put,
-      database_.Prepare("UPDATE sightings SET artifact = ?, sighting = ?, last_change_us = ?, "
-                        "digest_state = ? WHERE endpoint = ? AND path_sha256 = ? AND gone_us IS "
-                        "NULL AND (artifact IS NULL OR artifact = ?) AND (" WM_CONTENT_COLUMNS
-                        ") IS (" WM_CONTENT_PARAMETERS ")"));
-  put.Bind(artifact)
-      .Bind(base::AsBytes(at.write.blob))
-      .Bind(Column(at.time))
-      .Bind(EnumColumn(sighting.digest.state))
-      .Bind(at.endpoint)
-      .Bind(at.write.path_sha256.view())
-      .Bind(artifact);
-  BindContent(put, sighting);
-  WM_RETURN_IF_ERROR(put.Run());
-  return database_.Changes() == 1;
-}
-
-base::Result<bool> Projection::OpenOrContinue(const At& at, const model::Sighting& sighting,
-                                              std::optional<std::int64_t> artifact) {
-  WM_ASSIGN_OR_RETURN(const bool continued, ContinueWithSameContent(at, sighting, artifact));
-  if (continued) return true;
-  // A verdict that came first stands beside what it judges.
-  WM_ASSIGN_OR_RETURN(
-      Statement put,
-      database_.Prepare(
-          "INSERT INTO sightings (endpoint, path_sha256, path, path_encoding, path_display, "
-          "artifact, sighting, first_seen_us, last_change_us, " WM_FACT_COLUMNS
-          ", outcome, rule, basis) "
-          "SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, " WM_FACT_PARAMETERS
-          ", v.outcome, v.rule, v.basis FROM (SELECT 1) LEFT JOIN verdicts v "
-          "ON v.endpoint = ?1 AND v.path_sha256 = ?2 WHERE TRUE "
-          "ON CONFLICT (endpoint, path_sha256) WHERE gone_us IS NULL DO UPDATE SET "
-          "artifact = excluded.artifact, sighting = excluded.sighting, "
-          "last_change_us = excluded.last_change_us, size_bytes = excluded.size_bytes, "
-          "modified_us = excluded.modified_us, owner = excluded.owner, format = excluded.format, "
-          "name = excluded.name, architecture = excluded.architecture, "
-          "license = excluded.license, quantization = excluded.quantization, "
-          "parameters = excluded.parameters, risk_severity = excluded.risk_severity, "
-          "digest_state = excluded.digest_state "
-          "WHERE artifact IS NULL OR artifact = excluded.artifact"));
-  put.Bind(at.endpoint)
-      .Bind(at.write.path_sha256.view())
-      .Bind(base::AsBytes(sighting.path.bytes))
-      .Bind(EnumColumn(sighting.path.encoding))
-      .Bind(sighting.path.ToDisplay())
-      .Bind(artifact)
-      .Bind(base::AsBytes(at.write.blob))
-      .Bind(Column(at.time))
-      .Bind(Column(at.time));
-  BindFacts(put, sighting);
-  WM_RETURN_IF_ERROR(put.Run());
-  return database_.Changes() == 1;
-}
-
-Status Projection::CloseInterval(const At& at, std::optional<model::GoneReason> reason) {
-  std::optional<std::int64_t> reason_column;
-  if (reason.has_value()) reason_column = EnumColumn(*reason);
-  WM_ASSIGN_OR_RETURN(Statement close,
-                      database_.Prepare("UPDATE sightings SET gone_us = ?, gone_reason = ? WHERE "
-                                        "endpoint = ? AND path_sha256 = ? AND gone_us IS NULL"));
-  return close.Bind(Column(at.time))
-      .Bind(reason_column)
-      .Bind(at.endpoint)
-      .Bind(at.write.path_sha256.view())
-      .Run();
+void Projection::End(Place& place, base::WallTime time, std::optional<model::GoneReason> reason) {
+  place.open->gone = time;
+  place.open->gone_reason = reason;
+  place.ended.push_back(*place.open);
+  place.open.reset();
 }
 
 Status Projection::On(const At& at, const model::SightingGone& event) {
-  return CloseInterval(at, event.reason);
+  WM_ASSIGN_OR_RETURN(Place* const place, places_.At(at.endpoint, at.write.path_sha256));
+  if (place->open) End(*place, at.time, event.reason);
+  return {};
 }
 
 // The verdict before it is kept for those who ask what held then. One that held for no time at all,
 // by the endpoint's own clock, is not.
 Status Projection::On(const At& at, const model::SightingJudged& event) {
-  {
-    WM_ASSIGN_OR_RETURN(
-        Statement keep,
-        database_.Prepare("INSERT INTO past_verdicts (endpoint, path_sha256, from_us, until_us, "
-                          "outcome, rule, basis, verdict) SELECT endpoint, path_sha256, judged_us, "
-                          "?1, outcome, rule, basis, verdict FROM verdicts WHERE endpoint = ?2 AND "
-                          "path_sha256 = ?3 AND judged_us < ?1 "
-                          "ON CONFLICT (endpoint, path_sha256, from_us) DO UPDATE SET "
-                          "until_us = excluded.until_us, outcome = excluded.outcome, "
-                          "rule = excluded.rule, basis = excluded.basis, "
-                          "verdict = excluded.verdict"));
-    WM_RETURN_IF_ERROR(
-        keep.Bind(Column(at.time)).Bind(at.endpoint).Bind(at.write.path_sha256.view()).Run());
+  WM_ASSIGN_OR_RETURN(Place* const place, places_.At(at.endpoint, at.write.path_sha256));
+  if (place->verdict && place->verdict->judged < at.time) {
+    place->past.emplace_back(*std::move(place->verdict), at.time);
   }
-  WM_ASSIGN_OR_RETURN(
-      Statement put,
-      database_.Prepare("INSERT INTO verdicts (endpoint, path_sha256, outcome, rule, basis, "
-                        "verdict, judged_us) VALUES (?, ?, ?, ?, ?, ?, ?) "
-                        "ON CONFLICT (endpoint, path_sha256) DO UPDATE SET "
-                        "outcome = excluded.outcome, rule = excluded.rule, basis = excluded.basis, "
-                        "verdict = excluded.verdict, judged_us = excluded.judged_us"));
-  WM_RETURN_IF_ERROR(put.Bind(at.endpoint)
-                         .Bind(at.write.path_sha256.view())
-                         .Bind(EnumColumn(event.verdict.outcome))
-                         .Bind(event.verdict.rule)
-                         .Bind(EnumColumn(event.verdict.basis))
-                         .Bind(base::AsBytes(at.write.blob))
-                         .Bind(Column(at.time))
-                         .Run());
-  WM_ASSIGN_OR_RETURN(
-      Statement mark,
-      database_.Prepare("UPDATE sightings SET outcome = ?, rule = ?, basis = ? WHERE "
-                        "endpoint = ? AND path_sha256 = ? AND gone_us IS NULL AND "
-                        "(outcome, rule, basis) IS NOT (?1, ?2, ?3)"));
-  return mark.Bind(EnumColumn(event.verdict.outcome))
-      .Bind(event.verdict.rule)
-      .Bind(EnumColumn(event.verdict.basis))
-      .Bind(at.endpoint)
-      .Bind(at.write.path_sha256.view())
-      .Run();
+  place->verdict = {event.verdict.outcome, event.verdict.rule, event.verdict.basis, at.write.blob,
+                    at.time};
+  place->judged = true;
+  return {};
 }
 
 // An endpoint that has lost its journal knows nothing of what it told, and tells all of it anew. In

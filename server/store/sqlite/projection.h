@@ -6,6 +6,7 @@
 #include <optional>
 #include <string_view>
 
+#include "server/store/sqlite/places.h"
 #include "server/store/values.h"
 #include "third_party/sqlite/database.h"
 
@@ -20,16 +21,22 @@ namespace weighmaster::server::store {
 // endpoint's.
 class Projection {
  public:
-  explicit Projection(sqlite::Database& database) : database_(database) {}
+  explicit Projection(sqlite::Database& database) : database_(database), places_(database) {}
 
+  // `write` must stay where it is until Flush or Forget.
   base::Status Apply(std::int64_t endpoint, base::Duration clock_offset, const EventWrite& write);
 
   // The small number of a digest, made when it is new.
   base::Result<std::int64_t> Artifact(const model::Sha256& sha256);
 
+  // Writes what is held of sightings and verdicts: before the transaction ends, and before
+  // anything of it is taken back.
+  base::Status Flush() { return places_.Write(); }
+
   // To be called when something of the transaction was taken back: small numbers made in it do not
-  // stand any more.
+  // stand any more, and what was told since the last Flush was not.
   void Forget() {
+    places_.Forget();
     artifacts_.clear();
     coverage_bytes_.clear();
   }
@@ -60,14 +67,10 @@ class Projection {
   base::Status PutCoverage(const At& at, const model::Coverage& coverage,
                            const model::Sha256& root_sha256, std::string_view blob);
   base::Status DropCoverage(const At& at, const model::CoverageChanged& event);
-  base::Status CloseInterval(const At& at, std::optional<model::GoneReason> reason);
-  // False when another artifact is open at this path.
-  base::Result<bool> ContinueWithSameContent(const At& at, const model::Sighting& sighting,
-                                             std::optional<std::int64_t> artifact);
-  base::Result<bool> OpenOrContinue(const At& at, const model::Sighting& sighting,
-                                    std::optional<std::int64_t> artifact);
+  static void End(Place& place, base::WallTime time, std::optional<model::GoneReason> reason);
 
   sqlite::Database& database_;
+  Places places_;
   // Of this transaction: a model is told of several times in a row. Ordered, because endpoints may
   // name any digest at all, and so could make a hash table slow.
   std::map<model::Sha256, std::int64_t> artifacts_;

@@ -339,6 +339,28 @@ Status SqliteStore::Revoke(const model::Id& endpoint, const std::string& reason,
 
 Result<std::vector<BatchOutcome>> SqliteStore::CommitBatches(std::span<const BatchWrite> batches,
                                                              const FindingRules& rules) {
+  auto together = CommitTogether(batches, rules);
+  if (together.has_value() || IsOfTheStore(together.error())) return together;
+  return CommitApart(batches, rules);
+}
+
+Result<std::vector<BatchOutcome>> SqliteStore::CommitTogether(std::span<const BatchWrite> batches,
+                                                              const FindingRules& rules) {
+  WM_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(*database_));
+  BatchWriter writer(*database_, rules);
+  std::vector<BatchOutcome> outcomes;
+  outcomes.reserve(batches.size());
+  for (const BatchWrite& batch : batches) {
+    WM_ASSIGN_OR_RETURN(BatchOutcome outcome, writer.Write(batch));
+    outcomes.push_back(std::move(outcome));
+  }
+  WM_RETURN_IF_ERROR(writer.Flush());
+  WM_RETURN_IF_ERROR(transaction.Commit());
+  return outcomes;
+}
+
+Result<std::vector<BatchOutcome>> SqliteStore::CommitApart(std::span<const BatchWrite> batches,
+                                                           const FindingRules& rules) {
   WM_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(*database_));
   BatchWriter writer(*database_, rules);
   std::vector<BatchOutcome> outcomes;
@@ -355,6 +377,10 @@ Result<std::vector<BatchOutcome>> SqliteStore::CommitBatches(std::span<const Bat
 Result<BatchOutcome> SqliteStore::CommitOne(BatchWriter& writer, const BatchWrite& batch) {
   WM_RETURN_IF_ERROR(database_->Execute("SAVEPOINT batch"));
   Result<BatchOutcome> outcome = writer.Write(batch);
+  if (outcome.has_value()) {
+    const Status flushed = writer.Flush();
+    if (!flushed.has_value()) outcome = flushed.error();
+  }
   if (outcome.has_value()) {
     WM_RETURN_IF_ERROR(database_->Execute("RELEASE batch"));
     return outcome;

@@ -59,6 +59,12 @@ class SqliteStore final : public Store {
                                         const std::optional<KnownKey>& known);
   base::Status AddEndpoint(std::int64_t token, base::WallTime now, const NewEndpoint& endpoint);
 
+  // All of them or, where one can't be stored, none and an error.
+  base::Result<std::vector<BatchOutcome>> CommitTogether(std::span<const BatchWrite> batches,
+                                                         const FindingRules& rules);
+  // Each by itself, so that one that can't be stored is refused without the others: slower.
+  base::Result<std::vector<BatchOutcome>> CommitApart(std::span<const BatchWrite> batches,
+                                                      const FindingRules& rules);
   base::Result<BatchOutcome> CommitOne(BatchWriter& writer, const BatchWrite& batch);
 
   base::Status AddPart(const BundlePart& part);

@@ -6,11 +6,15 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "policy/base/limits.h"
+#include "policy/base/random.h"
 #include "proto/wire/convert.h"
+#include "server/query/lists.h"
 #include "server/store/store.h"
 #include "tests/support/endpoint_script.h"
 #include "tests/support/keys.h"
@@ -391,6 +395,87 @@ TEST_P(StoreConformance, OneBadBatchNeverFailsItsGroup) {
   EXPECT_EQ(outcomes.at(3).kind, Kind::kRefused);
   EXPECT_EQ(outcomes.at(4).kind, Kind::kStored);
   EXPECT_EQ(Sightings().size(), 1U);
+}
+
+// What one or the other commit told, of few paths, so that everything meets everything.
+inline model::EventBody AnyEvent(base::Random& random) {
+  const std::string path = "/m/" + std::to_string(random.Below(4));
+  model::Sighting sighting = tests::TestSighting(path, static_cast<int>(random.Below(3)));
+  sighting.facts.license = random.Below(2) == 0 ? "mit" : "";
+  if (random.Below(3) == 0) sighting.digest = {};
+  model::Verdict verdict = tests::TestVerdict(static_cast<model::Outcome>(1 + random.Below(3)));
+  verdict.rule = "r" + std::to_string(random.Below(2));
+  switch (random.Below(5)) {
+    case 0:
+      return model::SightingAppeared{sighting};
+    case 1:
+      return model::SightingChanged{sighting};
+    case 2:
+      return model::SightingGone{{path}, model::GoneReason::kDeleted};
+    default:
+      return model::SightingJudged{{path}, sighting.digest.sha256, verdict};
+  }
+}
+
+inline std::multiset<std::string> RowsOf(Queries& queries, const SightingQuery& query) {
+  const auto page = queries.ListSightings(query);
+  EXPECT_TRUE(page.has_value());
+  std::multiset<std::string> rows;
+  const auto time = [](base::WallTime at) { return base::FormatWallTime(at) + " "; };
+  for (const SightingRow& row : page->rows) {
+    std::string text = row.endpoint.ToHex() + row.sighting.path.bytes + " " + time(row.first_seen) +
+                       time(row.last_change) + (row.gone ? time(*row.gone) : "") +
+                       row.sighting.facts.license + " ";
+    if (row.sighting.digest.sha256) text += row.sighting.digest.sha256->ToHex();
+    if (row.verdict) text += model::OutcomeName(row.verdict->outcome);
+    if (row.verdict) text += " " + row.verdict->rule;
+    rows.insert(std::move(text));
+  }
+  return rows;
+}
+
+TEST_P(StoreConformance, AGroupOfBatchesSaysWhatTheySayOneByOne) {
+  const std::unique_ptr<StorePlace> other_place = GetParam()();
+  const auto other = other_place->Open();
+  const auto other_queries = other->OpenQueries();
+  ASSERT_TRUE(other_queries.has_value());
+  base::SeededRandom random(5);
+  std::vector<tests::EndpointScript> scripts;
+  for (std::uint8_t n = 1; n <= 2; ++n) {
+    Enrol(n);
+    ASSERT_TRUE(other->AddToken(Token(n, 1)).has_value());
+    ASSERT_TRUE(other->Enrol(Token(n, 1).secret_sha256, tests::kTestEpoch, Machine(n)).has_value());
+    scripts.emplace_back(tests::TestKey(10 + n), tests::TestId(0xc0 + n));
+  }
+  for (int group = 0; group < 150; ++group) {
+    std::vector<BatchWrite> writes;
+    for (std::size_t batch = 1 + random.Below(6); batch > 0; --batch) {
+      const std::size_t n = random.Below(2);
+      tests::EndpointScript& script = scripts[n];
+      const bool first = script.position().next_number == 1;
+      script.set_wall(tests::kTestEpoch + std::chrono::seconds(group) +
+                      std::chrono::microseconds(random.Below(3)));
+      writes.push_back(Write(tests::TestId(static_cast<std::uint8_t>(n + 1)),
+                             first ? script.Start() : script.Seal({AnyEvent(random)})));
+    }
+    for (const BatchOutcome& outcome : Commit(writes)) ASSERT_EQ(outcome.kind, Kind::kStored);
+    for (const BatchWrite& write : writes) {
+      ASSERT_TRUE(other->CommitBatches({&write, 1}, NoFindings).has_value());
+    }
+    SightingQuery query;
+    query.page.size = base::limits::kMaxPageSize;
+    ASSERT_EQ(RowsOf(*queries_, query), RowsOf(**other_queries, query)) << group;
+    query.include_gone = true;
+    ASSERT_EQ(RowsOf(*queries_, query), RowsOf(**other_queries, query)) << group;
+    query.include_gone = false;
+    query.as_of = tests::kTestEpoch + std::chrono::seconds(random.Below(150));
+    ASSERT_EQ(RowsOf(*queries_, query), RowsOf(**other_queries, query)) << group;
+    // By columns that repeat the verdict.
+    query.as_of.reset();
+    query.page.filter = query::ParseFilter(query::Sightings(), "verdict = deny").value();
+    ASSERT_EQ(RowsOf(*queries_, query), RowsOf(**other_queries, query)) << group;
+  }
+  EXPECT_GT(Sightings().size(), 3U);
 }
 
 TEST_P(StoreConformance, KeepsHeadersWhoseBodiesAreGoneAndBodiesThatItCannotRead) {

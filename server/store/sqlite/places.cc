@@ -1,0 +1,208 @@
+#include "server/store/sqlite/places.h"
+
+#include "server/store/sqlite/rows.h"
+#include "server/store/sqlite/sighting_facts.h"
+
+namespace weighmaster::server::store {
+
+using base::Result;
+using base::Status;
+using sqlite::Statement;
+
+namespace {
+
+void BindEnd(Statement& statement, const PlaceInterval& interval) {
+  std::optional<std::int64_t> gone;
+  std::optional<std::int64_t> reason;
+  if (interval.gone) gone = Column(*interval.gone);
+  if (interval.gone_reason) reason = EnumColumn(*interval.gone_reason);
+  statement.Bind(gone).Bind(reason);
+}
+
+}  // namespace
+
+Result<Place*> Places::At(std::int64_t endpoint, const model::Sha256& path_sha256) {
+  const Key key{endpoint, path_sha256};
+  if (const auto known = places_.find(key); known != places_.end()) return &known->second;
+  WM_ASSIGN_OR_RETURN(Place place, Read(key));
+  const auto added = places_.emplace(key, std::move(place)).first;
+  in_order_.push_back(&*added);
+  return &added->second;
+}
+
+Status Places::Write() {
+  for (const auto* const place : in_order_) {
+    WM_RETURN_IF_ERROR(WritePlace(place->first, place->second));
+  }
+  Forget();
+  return {};
+}
+
+void Places::Forget() {
+  in_order_.clear();
+  places_.clear();
+}
+
+Result<Place> Places::Read(const Key& key) {
+  Place place;
+  {
+    WM_ASSIGN_OR_RETURN(Statement find,
+                        database_.Prepare("SELECT id, artifact FROM sightings WHERE endpoint = ? "
+                                          "AND path_sha256 = ? AND gone_us IS NULL"));
+    WM_ASSIGN_OR_RETURN(const bool found, find.Bind(key.first).Bind(key.second.view()).Step());
+    if (found) {
+      PlaceInterval& open = place.open.emplace();
+      open.id = find.Int(0);
+      if (!find.IsNull(1)) open.artifact = find.Int(1);
+    }
+  }
+  WM_ASSIGN_OR_RETURN(Statement find,
+                      database_.Prepare("SELECT outcome, rule, basis, verdict, judged_us "
+                                        "FROM verdicts WHERE endpoint = ? AND path_sha256 = ?"));
+  WM_ASSIGN_OR_RETURN(const bool found, find.Bind(key.first).Bind(key.second.view()).Step());
+  if (found) {
+    place.verdict = {static_cast<model::Outcome>(find.Int(0)), find.Text(1),
+                     static_cast<model::Basis>(find.Int(2)), std::string(Chars(find, 3)),
+                     Time(find, 4)};
+  }
+  return place;
+}
+
+Status Places::WritePlace(const Key& key, const Place& place) {
+  for (const auto& [verdict, until] : place.past) {
+    WM_RETURN_IF_ERROR(WritePast(key, verdict, until));
+  }
+  if (place.judged) WM_RETURN_IF_ERROR(WriteVerdict(key, *place.verdict));
+  for (const PlaceInterval& interval : place.ended) {
+    WM_RETURN_IF_ERROR(interval.id ? Update(interval) : Insert(key, interval, std::nullopt));
+  }
+  if (!place.open) return {};
+  // A verdict that came first stands beside what it judges.
+  if (!place.open->id) return Insert(key, *place.open, place.verdict);
+  WM_RETURN_IF_ERROR(Update(*place.open));
+  return place.judged ? Mark(*place.open->id, *place.verdict) : Status();
+}
+
+Status Places::WritePast(const Key& key, const PlaceVerdict& verdict, base::WallTime until) {
+  WM_ASSIGN_OR_RETURN(
+      Statement put,
+      database_.Prepare("INSERT INTO past_verdicts (endpoint, path_sha256, from_us, until_us, "
+                        "outcome, rule, basis, verdict) VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
+                        "ON CONFLICT (endpoint, path_sha256, from_us) DO UPDATE SET "
+                        "until_us = excluded.until_us, outcome = excluded.outcome, "
+                        "rule = excluded.rule, basis = excluded.basis, "
+                        "verdict = excluded.verdict"));
+  return put.Bind(key.first)
+      .Bind(key.second.view())
+      .Bind(Column(verdict.judged))
+      .Bind(Column(until))
+      .Bind(EnumColumn(verdict.outcome))
+      .Bind(verdict.rule)
+      .Bind(EnumColumn(verdict.basis))
+      .Bind(base::AsBytes(verdict.blob))
+      .Run();
+}
+
+Status Places::WriteVerdict(const Key& key, const PlaceVerdict& verdict) {
+  WM_ASSIGN_OR_RETURN(
+      Statement put,
+      database_.Prepare("INSERT INTO verdicts (endpoint, path_sha256, outcome, rule, basis, "
+                        "verdict, judged_us) VALUES (?, ?, ?, ?, ?, ?, ?) "
+                        "ON CONFLICT (endpoint, path_sha256) DO UPDATE SET "
+                        "outcome = excluded.outcome, rule = excluded.rule, basis = excluded.basis, "
+                        "verdict = excluded.verdict, judged_us = excluded.judged_us"));
+  return put.Bind(key.first)
+      .Bind(key.second.view())
+      .Bind(EnumColumn(verdict.outcome))
+      .Bind(verdict.rule)
+      .Bind(EnumColumn(verdict.basis))
+      .Bind(base::AsBytes(verdict.blob))
+      .Bind(Column(verdict.judged))
+      .Run();
+}
+
+Status Places::Insert(const Key& key, const PlaceInterval& interval,
+                      const std::optional<PlaceVerdict>& verdict) {
+  WM_ASSIGN_OR_RETURN(
+      Statement add,
+      database_.Prepare("INSERT INTO sightings (endpoint, path_sha256, path, path_encoding, "
+                        "path_display, artifact, sighting, first_seen_us, last_change_us, gone_us, "
+                        "gone_reason, outcome, rule, basis, " WM_FACT_COLUMNS
+                        ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, " WM_FACT_PARAMETERS
+                        ")"));
+  const model::Path& path = interval.sighting->path;
+  add.Bind(key.first)
+      .Bind(key.second.view())
+      .Bind(base::AsBytes(path.bytes))
+      .Bind(EnumColumn(path.encoding))
+      .Bind(path.ToDisplay())
+      .Bind(interval.artifact)
+      .Bind(base::AsBytes(interval.told->blob))
+      .Bind(Column(interval.first_seen))
+      .Bind(Column(interval.last_change));
+  BindEnd(add, interval);
+  if (verdict) {
+    add.Bind(EnumColumn(verdict->outcome)).Bind(verdict->rule).Bind(EnumColumn(verdict->basis));
+  } else {
+    add.BindNull().BindNull().BindNull();
+  }
+  BindFacts(add, *interval.sighting);
+  return add.Run();
+}
+
+Status Places::Update(const PlaceInterval& interval) {
+  if (interval.told != nullptr) {
+    WM_ASSIGN_OR_RETURN(const bool same_content, UpdateDigest(interval));
+    if (!same_content) WM_RETURN_IF_ERROR(UpdateAll(interval));
+  }
+  if (!interval.gone) return {};
+  WM_ASSIGN_OR_RETURN(
+      Statement end,
+      database_.Prepare("UPDATE sightings SET gone_us = ?, gone_reason = ? WHERE id = ?"));
+  BindEnd(end, interval);
+  return end.Bind(*interval.id).Run();
+}
+
+// A digest that becomes known, by far the most frequent change: what indices hold of the facts is
+// not written once more.
+Result<bool> Places::UpdateDigest(const PlaceInterval& interval) {
+  WM_ASSIGN_OR_RETURN(
+      Statement put,
+      database_.Prepare("UPDATE sightings SET artifact = ?, sighting = ?, last_change_us = ?, "
+                        "digest_state = ? WHERE id = ? AND (" WM_CONTENT_COLUMNS
+                        ") IS (" WM_CONTENT_PARAMETERS ")"));
+  put.Bind(interval.artifact)
+      .Bind(base::AsBytes(interval.told->blob))
+      .Bind(Column(interval.last_change))
+      .Bind(EnumColumn(interval.sighting->digest.state))
+      .Bind(*interval.id);
+  BindContent(put, *interval.sighting);
+  WM_RETURN_IF_ERROR(put.Run());
+  return database_.Changes() == 1;
+}
+
+Status Places::UpdateAll(const PlaceInterval& interval) {
+  WM_ASSIGN_OR_RETURN(
+      Statement put,
+      database_.Prepare("UPDATE sightings SET artifact = ?, sighting = ?, last_change_us = ?, "
+                        "(" WM_FACT_COLUMNS ") = (" WM_FACT_PARAMETERS ") WHERE id = ?"));
+  put.Bind(interval.artifact)
+      .Bind(base::AsBytes(interval.told->blob))
+      .Bind(Column(interval.last_change));
+  BindFacts(put, *interval.sighting);
+  return put.Bind(*interval.id).Run();
+}
+
+Status Places::Mark(std::int64_t sighting, const PlaceVerdict& verdict) {
+  WM_ASSIGN_OR_RETURN(
+      Statement mark,
+      database_.Prepare("UPDATE sightings SET outcome = ?, rule = ?, basis = ? WHERE id = ? AND "
+                        "(outcome, rule, basis) IS NOT (?1, ?2, ?3)"));
+  return mark.Bind(EnumColumn(verdict.outcome))
+      .Bind(verdict.rule)
+      .Bind(EnumColumn(verdict.basis))
+      .Bind(sighting)
+      .Run();
+}
+
+}  // namespace weighmaster::server::store
