@@ -285,6 +285,11 @@ inline constexpr std::chrono::minutes kAuditRefusalInterval{1};
 inline constexpr std::size_t kMaxAuditSummaryBytes = 1 * kKiB;
 // The reviewed text of a published policy is kMaxPolicyBytes; a bundle has at most this many parts.
 inline constexpr std::size_t kMaxBundleParts = 16;
+// What administrators may say of one finding.
+inline constexpr std::size_t kMaxFindingCommentBytes = 2 * kKiB;
+inline constexpr std::size_t kMaxFindingComments = 500;
+// Of what changed so many are kept; who asks from further back reads the lists again.
+inline constexpr std::uint64_t kMaxChangesKept = 1'000'000;
 // Changes that a simulation shows of each transition from one outcome to another.
 inline constexpr std::uint32_t kMaxSimulatedSamples = 100;
 

@@ -1,5 +1,6 @@
 #include "server/api/admin_api.h"
 
+#include <charconv>
 #include <utility>
 
 #include "policy/base/limits.h"
@@ -46,6 +47,42 @@ Result<rollout::Publication> ReadPublication(v1::Publication& request) {
   return publication;
 }
 
+store::Actor ActorOf(const identity::Caller& caller) {
+  return {caller.token.id, caller.token.name};
+}
+
+Result<std::uint64_t> ReadPosition(const std::string& text) {
+  std::uint64_t position = 0;
+  const char* const end = text.data() + text.size();
+  const auto [last, error] = std::from_chars(text.data(), end, position);
+  if (error == std::errc() && last == end && text.size() <= 18) return position;
+  return base::InvalidArgument("that is no position of this list");
+}
+
+// What an administrator asks to do with a finding.
+Result<store::FindingComment> ReadComment(const identity::Caller& caller,
+                                          const v1::UpdateFindingRequest& request) {
+  store::FindingComment comment;
+  comment.actor = ActorOf(caller);
+  comment.text = request.comment();
+  if (comment.text.size() > base::limits::kMaxFindingCommentBytes) {
+    return base::InvalidArgument("a comment has at most " +
+                                 std::to_string(base::limits::kMaxFindingCommentBytes) + " bytes");
+  }
+  switch (request.state()) {
+    case v1::FINDING_STATE_UNSPECIFIED:
+      if (comment.text.empty()) return base::InvalidArgument("neither a state nor a comment");
+      return comment;
+    case v1::FINDING_STATE_OPEN:
+    case v1::FINDING_STATE_ACKNOWLEDGED:
+    case v1::FINDING_STATE_DISMISSED:
+      comment.state = static_cast<store::FindingState>(request.state());
+      return comment;
+    default:
+      return base::InvalidArgument("a finding becomes open, acknowledged or dismissed");
+  }
+}
+
 // The interval that a question about sightings is asked of.
 template <typename Request>
 base::Status ReadMoment(const Request& request, store::SightingQuery& query) {
@@ -60,27 +97,15 @@ base::Status ReadMoment(const Request& request, store::SightingQuery& query) {
 
 }  // namespace
 
-AdminApi::AdminApi(base::Loop& loop, identity::Authority& authority,
-                   identity::Administrators& administrators, fleet::Fleet& fleet,
-                   rollout::Rollout& rollout, rollout::ExceptionRollout& exceptions,
-                   rollout::Simulator& simulator, base::Executor& reader, store::Queries& queries,
+AdminApi::AdminApi(base::Loop& loop, const base::Clock& clock, const Rooms& rooms,
                    std::string server_version)
-    : loop_(loop),
-      authority_(authority),
-      administrators_(administrators),
-      fleet_(fleet),
-      rollout_(rollout),
-      exceptions_(exceptions),
-      simulator_(simulator),
-      reader_(reader),
-      queries_(queries),
-      server_version_(std::move(server_version)) {}
+    : loop_(loop), clock_(clock), rooms_(rooms), server_version_(std::move(server_version)) {}
 
 template <typename T>
 void AdminApi::Answer(Reply<T> reply, std::function<Result<T>(store::Queries&)> question) {
   store::Ask(
-      reader_, loop_, alive_,
-      [&queries = queries_, question = std::move(question)] { return question(queries); },
+      rooms_.reader, loop_, alive_,
+      [&queries = rooms_.queries, question = std::move(question)] { return question(queries); },
       std::move(reply));
 }
 
@@ -108,13 +133,13 @@ void AdminApi::ListEndpoints(const identity::Caller&, const v1::ListEndpointsReq
   if (!question.has_value()) return reply(std::move(question).error());
   // Who is connected is the loop's to say, so the answer is put together there.
   store::Ask(
-      reader_, loop_, alive_,
-      [&queries = queries_, page = question->page]() { return queries.ListEndpoints(page); },
+      rooms_.reader, loop_, alive_,
+      [&queries = rooms_.queries, page = question->page]() { return queries.ListEndpoints(page); },
       [this, question = *question, reply = std::move(reply)](Result<Rows> rows) {
         if (!rows.has_value()) return reply(std::move(rows).error());
         v1::ListEndpointsResponse response;
         for (const store::EndpointRow& row : rows->rows) {
-          ToProto(row, fleet_.IsConnected(row.id), *response.add_endpoints());
+          ToProto(row, rooms_.fleet.IsConnected(row.id), *response.add_endpoints());
         }
         PutPage(question, *rows, response);
         reply(std::move(response));
@@ -124,15 +149,15 @@ void AdminApi::ListEndpoints(const identity::Caller&, const v1::ListEndpointsReq
 void AdminApi::GetEndpoint(const identity::Caller&, const v1::GetEndpointRequest& request,
                            Reply<v1::Endpoint> reply) {
   store::Ask(
-      reader_, loop_, alive_,
-      [&queries = queries_, request]() -> Result<store::EndpointRow> {
+      rooms_.reader, loop_, alive_,
+      [&queries = rooms_.queries, request]() -> Result<store::EndpointRow> {
         WM_ASSIGN_OR_RETURN(const model::Id id, model::ParseId(request.endpoint_id()));
         return queries.GetEndpoint(id);
       },
       [this, reply = std::move(reply)](Result<store::EndpointRow> row) {
         if (!row.has_value()) return reply(std::move(row).error());
         v1::Endpoint response;
-        ToProto(*row, fleet_.IsConnected(row->id), response);
+        ToProto(*row, rooms_.fleet.IsConnected(row->id), response);
         reply(std::move(response));
       });
 }
@@ -164,7 +189,14 @@ void AdminApi::Where(const identity::Caller&, const v1::WhereRequest& request,
         WM_ASSIGN_OR_RETURN(const ListQuestion question, ReadQuestion(query::Sightings(), request));
         store::SightingQuery query;
         query.page = question.page;
-        WM_ASSIGN_OR_RETURN(query.sha256, model::ParseSha256(request.sha256()));
+        if (request.sha256().empty() == request.weights_digest().empty()) {
+          return base::InvalidArgument("either sha256 or weights_digest says which file");
+        }
+        if (request.weights_digest().empty()) {
+          WM_ASSIGN_OR_RETURN(query.sha256, model::ParseSha256(request.sha256()));
+        } else {
+          WM_ASSIGN_OR_RETURN(query.weights, model::ParseSha256(request.weights_digest()));
+        }
         WM_RETURN_IF_ERROR(ReadMoment(request, query));
         WM_ASSIGN_OR_RETURN(const store::SightingPage page, queries.ListSightings(query));
         v1::WhereResponse response;
@@ -242,30 +274,31 @@ void AdminApi::CreateToken(const identity::Caller&, const v1::CreateTokenRequest
   if (request.valid_for_ms() <= 0 || request.valid_for_ms() > kLongest.count()) {
     return reply(base::InvalidArgument("a token is valid for at most 90 days"));
   }
-  authority_.CreateToken(request.uses(), std::chrono::milliseconds(request.valid_for_ms()),
-                         request.comment(),
-                         [reply = std::move(reply)](Result<identity::NewEnrolmentToken> token) {
-                           if (!token.has_value()) return reply(std::move(token).error());
-                           v1::CreateTokenResponse response;
-                           response.set_token(token->text);
-                           response.set_expires_time_us(base::ToMicroseconds(token->expires));
-                           reply(std::move(response));
-                         });
+  rooms_.authority.CreateToken(
+      request.uses(), std::chrono::milliseconds(request.valid_for_ms()), request.comment(),
+      [reply = std::move(reply)](Result<identity::NewEnrolmentToken> token) {
+        if (!token.has_value()) return reply(std::move(token).error());
+        v1::CreateTokenResponse response;
+        response.set_token(token->text);
+        response.set_expires_time_us(base::ToMicroseconds(token->expires));
+        reply(std::move(response));
+      });
 }
 
-void AdminApi::PublishPolicy(const identity::Caller&, v1::Publication& request,
+void AdminApi::PublishPolicy(const identity::Caller& caller, v1::Publication& request,
                              Reply<v1::PublishPolicyResponse> reply) {
   auto read = ReadPublication(request);
   if (!read.has_value()) return reply(std::move(read).error());
-  rollout_.Publish(*std::move(read),
-                   [this, reply = std::move(reply)](
-                       Result<std::shared_ptr<const rollout::PublishedPolicy>> published) {
-                     if (!published.has_value()) return reply(std::move(published).error());
-                     v1::PublishPolicyResponse response;
-                     response.set_version((*published)->manifest.version);
-                     response.set_endpoints_offered(fleet_.connected());
-                     reply(std::move(response));
-                   });
+  read->publisher = ActorOf(caller);
+  rooms_.rollout.Publish(*std::move(read),
+                         [this, reply = std::move(reply)](
+                             Result<std::shared_ptr<const rollout::PublishedPolicy>> published) {
+                           if (!published.has_value()) return reply(std::move(published).error());
+                           v1::PublishPolicyResponse response;
+                           response.set_version((*published)->manifest.version);
+                           response.set_endpoints_offered(rooms_.fleet.connected());
+                           reply(std::move(response));
+                         });
 }
 
 void AdminApi::SimulatePolicy(const identity::Caller&, v1::PolicyDraft& request,
@@ -278,13 +311,14 @@ void AdminApi::SimulatePolicy(const identity::Caller&, v1::PolicyDraft& request,
   auto parts = ReadParts(request);
   if (!parts.has_value()) return reply(std::move(parts).error());
   const std::uint32_t samples = request.samples() == 0 ? kSamples : request.samples();
-  simulator_.Simulate(*std::move(parts), samples,
-                      [reply = std::move(reply)](Result<rollout::Simulation> simulation) {
-                        if (!simulation.has_value()) return reply(std::move(simulation).error());
-                        v1::SimulatePolicyResponse response;
-                        ToProto(*simulation, response);
-                        reply(std::move(response));
-                      });
+  rooms_.simulator.Simulate(*std::move(parts), samples,
+                            [reply = std::move(reply)](Result<rollout::Simulation> simulation) {
+                              if (!simulation.has_value())
+                                return reply(std::move(simulation).error());
+                              v1::SimulatePolicyResponse response;
+                              ToProto(*simulation, response);
+                              reply(std::move(response));
+                            });
 }
 
 void AdminApi::GetPolicy(const identity::Caller&, const v1::GetPolicyRequest& request,
@@ -294,12 +328,7 @@ void AdminApi::GetPolicy(const identity::Caller&, const v1::GetPolicyRequest& re
       [version = request.version()](store::Queries& queries) -> Result<v1::GetPolicyResponse> {
         WM_ASSIGN_OR_RETURN(const store::StoredBundle bundle, queries.FindBundle(version));
         v1::GetPolicyResponse response;
-        wire::ToProto(bundle.document, *response.mutable_bundle());
-        response.set_document(bundle.text);
-        response.set_version(bundle.version);
-        response.set_published_time_us(base::ToMicroseconds(bundle.published));
-        response.set_endpoints_in_force(bundle.endpoints_in_force);
-        response.set_endpoints_total(bundle.endpoints_total);
+        ToProto(bundle, response);
         return response;
       });
 }
@@ -318,21 +347,21 @@ void AdminApi::ListExceptions(const identity::Caller&, const v1::ListExceptionsR
       });
 }
 
-void AdminApi::PublishExceptions(const identity::Caller&,
+void AdminApi::PublishExceptions(const identity::Caller& caller,
                                  const v1::PublishExceptionsRequest& request,
                                  Reply<v1::PublishExceptionsResponse> reply) {
   auto document = wire::FromProto(request.signed_exceptions());
   if (!document.has_value()) return reply(std::move(document).error());
-  exceptions_.Publish(
-      *std::move(document),
+  rooms_.exceptions.Publish(
+      *std::move(document), ActorOf(caller),
       [this, reply = std::move(reply)](Result<rollout::ExceptionRollout::Published> published) {
         if (!published.has_value()) return reply(std::move(published).error());
         const model::ExceptionSet& set = (*published)->set;
         v1::PublishExceptionsResponse response;
         response.set_version(set.version);
-        response.set_endpoints_offered(!set.endpoint                       ? fleet_.connected()
-                                       : fleet_.IsConnected(*set.endpoint) ? 1
-                                                                           : 0);
+        response.set_endpoints_offered(!set.endpoint ? rooms_.fleet.connected()
+                                       : rooms_.fleet.IsConnected(*set.endpoint) ? 1
+                                                                                 : 0);
         reply(std::move(response));
       });
 }
@@ -351,17 +380,70 @@ void AdminApi::ListFindings(const identity::Caller&, const v1::ListFindingsReque
       });
 }
 
+void AdminApi::GetFinding(const identity::Caller&, const v1::GetFindingRequest& request,
+                          Reply<v1::GetFindingResponse> reply) {
+  Answer<v1::GetFindingResponse>(
+      std::move(reply),
+      [id = request.finding_id()](store::Queries& queries) -> Result<v1::GetFindingResponse> {
+        WM_ASSIGN_OR_RETURN(const store::FindingDetails details, queries.GetFinding(id));
+        v1::GetFindingResponse response;
+        ToProto(details, response);
+        return response;
+      });
+}
+
+void AdminApi::UpdateFinding(const identity::Caller& caller,
+                             const v1::UpdateFindingRequest& request,
+                             Reply<v1::UpdateFindingResponse> reply) {
+  auto comment = ReadComment(caller, request);
+  if (!comment.has_value()) return reply(std::move(comment).error());
+  comment->at = clock_.Now();
+  store::Ask(
+      rooms_.writer, loop_, alive_,
+      [&store = rooms_.store, id = request.finding_id(), comment = *std::move(comment)] {
+        return store.UpdateFinding(id, comment);
+      },
+      [this, id = request.finding_id(), reply = std::move(reply)](base::Status done) {
+        if (!done.has_value()) return reply(std::move(done).error());
+        Answer<v1::UpdateFindingResponse>(
+            reply, [id](store::Queries& queries) -> Result<v1::UpdateFindingResponse> {
+              WM_ASSIGN_OR_RETURN(const auto details, queries.GetFinding(id));
+              v1::UpdateFindingResponse response;
+              ToProto(details.finding, *response.mutable_finding());
+              return response;
+            });
+      });
+}
+
+void AdminApi::ListChanges(const identity::Caller&, const v1::ListChangesRequest& request,
+                           Reply<v1::ListChangesResponse> reply) {
+  Answer<v1::ListChangesResponse>(
+      std::move(reply), [request](store::Queries& queries) -> Result<v1::ListChangesResponse> {
+        WM_ASSIGN_OR_RETURN(const std::size_t size, ReadPageSize(request.page_size()));
+        std::optional<std::uint64_t> after;
+        if (!request.position().empty()) {
+          WM_ASSIGN_OR_RETURN(after, ReadPosition(request.position()));
+        }
+        WM_ASSIGN_OR_RETURN(const store::ChangePage page, queries.ListChanges(after, size));
+        v1::ListChangesResponse response;
+        for (const store::Change& change : page.rows) ToProto(change, *response.add_changes());
+        response.set_position(std::to_string(page.next));
+        return response;
+      });
+}
+
 void AdminApi::RevokeEndpoint(const identity::Caller&, const v1::RevokeEndpointRequest& request,
                               Reply<v1::RevokeEndpointResponse> reply) {
   const auto endpoint = model::ParseId(request.endpoint_id());
   if (!endpoint.has_value()) return reply(endpoint.error());
-  fleet_.Revoke(*endpoint, request.reason(),
-                [reply = std::move(reply)](Result<bool> was_connected) {
-                  if (!was_connected.has_value()) return reply(std::move(was_connected).error());
-                  v1::RevokeEndpointResponse response;
-                  response.set_was_connected(*was_connected);
-                  reply(std::move(response));
-                });
+  rooms_.fleet.Revoke(*endpoint, request.reason(),
+                      [reply = std::move(reply)](Result<bool> was_connected) {
+                        if (!was_connected.has_value())
+                          return reply(std::move(was_connected).error());
+                        v1::RevokeEndpointResponse response;
+                        response.set_was_connected(*was_connected);
+                        reply(std::move(response));
+                      });
 }
 
 void AdminApi::CreateAdminToken(const identity::Caller& caller,
@@ -377,14 +459,14 @@ void AdminApi::CreateAdminToken(const identity::Caller& caller,
   }
   identity::AdminTokenWish wish{request.name(), static_cast<store::AdminRole>(request.role()),
                                 request.scope(), std::chrono::milliseconds(request.valid_for_ms())};
-  administrators_.Create(caller, std::move(wish),
-                         [reply = std::move(reply)](Result<identity::NewAdminToken> token) {
-                           if (!token.has_value()) return reply(std::move(token).error());
-                           v1::CreateAdminTokenResponse response;
-                           response.set_token(token->text);
-                           ToProto(token->record, *response.mutable_admin_token());
-                           reply(std::move(response));
-                         });
+  rooms_.administrators.Create(caller, std::move(wish),
+                               [reply = std::move(reply)](Result<identity::NewAdminToken> token) {
+                                 if (!token.has_value()) return reply(std::move(token).error());
+                                 v1::CreateAdminTokenResponse response;
+                                 response.set_token(token->text);
+                                 ToProto(token->record, *response.mutable_admin_token());
+                                 reply(std::move(response));
+                               });
 }
 
 void AdminApi::ListAdminTokens(const identity::Caller&, const v1::ListAdminTokensRequest& request,
@@ -420,7 +502,7 @@ void AdminApi::RevokeAdminToken(const identity::Caller&, const v1::RevokeAdminTo
                                 Reply<v1::RevokeAdminTokenResponse> reply) {
   const auto token = model::ParseId(request.token_id());
   if (!token.has_value()) return reply(token.error());
-  administrators_.Revoke(*token, [reply = std::move(reply)](base::Status revoked) {
+  rooms_.administrators.Revoke(*token, [reply = std::move(reply)](base::Status revoked) {
     if (!revoked.has_value()) return reply(std::move(revoked).error());
     reply(v1::RevokeAdminTokenResponse());
   });

@@ -17,6 +17,12 @@ class Endpoint;
 class GetEndpointRequest;
 class GetFleetRequest;
 class GetFleetResponse;
+class GetFindingRequest;
+class GetFindingResponse;
+class UpdateFindingRequest;
+class UpdateFindingResponse;
+class ListChangesRequest;
+class ListChangesResponse;
 class GetPolicyRequest;
 class GetPolicyResponse;
 class ListAdminTokensRequest;
@@ -82,10 +88,22 @@ class AdminApi {
   template <typename T>
   using Reply = std::function<void(base::Result<T>)>;
 
-  AdminApi(base::Loop& loop, identity::Authority& authority,
-           identity::Administrators& administrators, fleet::Fleet& fleet, rollout::Rollout& rollout,
-           rollout::ExceptionRollout& exceptions, rollout::Simulator& simulator,
-           base::Executor& reader, store::Queries& queries, std::string server_version);
+  // What it stands on.
+  struct Rooms {
+    identity::Authority& authority;
+    identity::Administrators& administrators;
+    fleet::Fleet& fleet;
+    rollout::Rollout& rollout;
+    rollout::ExceptionRollout& exceptions;
+    rollout::Simulator& simulator;
+    base::Executor& reader;
+    store::Queries& queries;
+    base::Executor& writer;
+    store::Store& store;
+  };
+
+  AdminApi(base::Loop& loop, const base::Clock& clock, const Rooms& rooms,
+           std::string server_version);
   ~AdminApi() = default;
   AdminApi(const AdminApi&) = delete;
   AdminApi& operator=(const AdminApi&) = delete;
@@ -125,6 +143,12 @@ class AdminApi {
                          Reply<v1::PublishExceptionsResponse> reply);
   void ListFindings(const identity::Caller& caller, const v1::ListFindingsRequest& request,
                     Reply<v1::ListFindingsResponse> reply);
+  void GetFinding(const identity::Caller& caller, const v1::GetFindingRequest& request,
+                  Reply<v1::GetFindingResponse> reply);
+  void UpdateFinding(const identity::Caller& caller, const v1::UpdateFindingRequest& request,
+                     Reply<v1::UpdateFindingResponse> reply);
+  void ListChanges(const identity::Caller& caller, const v1::ListChangesRequest& request,
+                   Reply<v1::ListChangesResponse> reply);
   void RevokeEndpoint(const identity::Caller& caller, const v1::RevokeEndpointRequest& request,
                       Reply<v1::RevokeEndpointResponse> reply);
 
@@ -145,14 +169,8 @@ class AdminApi {
   void Answer(Reply<T> reply, std::function<base::Result<T>(store::Queries&)> question);
 
   base::Loop& loop_;
-  identity::Authority& authority_;
-  identity::Administrators& administrators_;
-  fleet::Fleet& fleet_;
-  rollout::Rollout& rollout_;
-  rollout::ExceptionRollout& exceptions_;
-  rollout::Simulator& simulator_;
-  base::Executor& reader_;
-  store::Queries& queries_;
+  const base::Clock& clock_;
+  const Rooms rooms_;
   const std::string server_version_;
   const std::shared_ptr<const void> alive_ = std::make_shared<int>();
 };

@@ -14,6 +14,13 @@ void ToProto(const model::Path& path, v1::DisplayPath& out) {
   wire::ToProto(path, *out.mutable_path());
 }
 
+template <typename Message>
+void PutPublisher(const std::optional<store::Actor>& publisher, Message& out) {
+  if (!publisher) return;
+  out.set_published_by_token_id(publisher->token.ToHex());
+  out.set_published_by(publisher->name);
+}
+
 void ToProto(const rollout::SimulatedChange& change, v1::SimulatedChange& out) {
   out.set_endpoint_id(change.endpoint.ToHex());
   out.set_hostname(change.hostname);
@@ -85,6 +92,17 @@ void ToProto(const store::PolicyRow& row, v1::PublishedPolicy& out) {
   out.set_floor(row.floor);
   out.set_manifest_sha256(row.manifest_sha256.ToHex());
   out.set_endpoints_in_force(row.endpoints_in_force);
+  PutPublisher(row.publisher, out);
+}
+
+void ToProto(const store::StoredBundle& bundle, v1::GetPolicyResponse& out) {
+  wire::ToProto(bundle.document, *out.mutable_bundle());
+  out.set_document(bundle.text);
+  out.set_version(bundle.version);
+  out.set_published_time_us(base::ToMicroseconds(bundle.published));
+  out.set_endpoints_in_force(bundle.endpoints_in_force);
+  out.set_endpoints_total(bundle.endpoints_total);
+  PutPublisher(bundle.publisher, out);
 }
 
 void ToProto(const store::FindingRow& row, v1::Finding& out) {
@@ -94,11 +112,33 @@ void ToProto(const store::FindingRow& row, v1::Finding& out) {
   out.set_hostname(row.hostname);
   out.set_subject(row.subject);
   out.set_severity(static_cast<v1::Severity>(row.severity));
-  out.set_state(row.resolved ? v1::FINDING_STATE_RESOLVED : v1::FINDING_STATE_OPEN);
+  out.set_state(static_cast<v1::FindingState>(row.state));
   out.set_detail(row.detail);
   out.set_first_time_us(base::ToMicroseconds(row.first));
   out.set_last_time_us(base::ToMicroseconds(row.last));
   out.set_count(row.count);
+}
+
+void ToProto(const store::FindingDetails& details, v1::GetFindingResponse& out) {
+  ToProto(details.finding, *out.mutable_finding());
+  for (const store::FindingComment& comment : details.comments) {
+    v1::FindingComment& proto = *out.add_comments();
+    proto.set_time_us(base::ToMicroseconds(comment.at));
+    proto.set_token_id(comment.actor.token.ToHex());
+    proto.set_token_name(comment.actor.name);
+    if (comment.state) proto.set_state(static_cast<v1::FindingState>(*comment.state));
+    proto.set_text(comment.text);
+  }
+}
+
+void ToProto(const store::Change& change, v1::Change& out) {
+  out.set_position(change.position);
+  out.set_time_us(base::ToMicroseconds(change.time));
+  out.set_topic(static_cast<v1::ChangeTopic>(change.topic));
+  if (change.endpoint) out.set_endpoint_id(change.endpoint->ToHex());
+  if (change.chain) out.set_chain_id(change.chain->ToHex());
+  out.set_number(change.number);
+  out.set_count(change.count);
 }
 
 void ToProto(const store::AdminTokenRecord& row, v1::AdminToken& out) {
@@ -144,6 +184,7 @@ void ToProto(const store::ExceptionSetRecord& record, v1::PublishedExceptions& o
     row.set_expires_time_us(base::ToMicroseconds(exception.expires));
   }
   wire::ToProto(record.document, *out.mutable_signed_exceptions());
+  PutPublisher(record.publisher, out);
 }
 
 void ToProto(const rollout::Simulation& simulation, v1::SimulatePolicyResponse& out) {

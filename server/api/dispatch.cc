@@ -62,6 +62,9 @@ Dispatch::Dispatch(const base::Clock& clock, identity::Administrators& administr
   Bind(&AdminApi::ListExceptions);
   Bind(&AdminApi::PublishExceptions);
   Bind(&AdminApi::ListFindings);
+  Bind(&AdminApi::GetFinding);
+  Bind(&AdminApi::UpdateFinding);
+  Bind(&AdminApi::ListChanges);
   Bind(&AdminApi::RevokeEndpoint);
   Bind(&AdminApi::CreateAdminToken);
   Bind(&AdminApi::ListAdminTokens);

@@ -42,14 +42,19 @@ std::string ListQuestion::TokenFor(const std::optional<query::Position>& next) c
   return next.has_value() ? query::WriteCursor(*next, digest) : std::string();
 }
 
-base::Result<ListQuestion> ReadQuestion(const query::List& list, const Message& request) {
-  ListQuestion question;
-  question.digest = DigestOf(request);
-  question.page.size = request.GetReflection()->GetUInt32(request, &FieldOf(request, "page_size"));
-  if (question.page.size > base::limits::kMaxPageSize) {
+base::Result<std::size_t> ReadPageSize(std::uint32_t page_size) {
+  if (page_size > base::limits::kMaxPageSize) {
     return base::InvalidArgument("a page has at most " +
                                  std::to_string(base::limits::kMaxPageSize) + " rows");
   }
+  return page_size == 0 ? base::limits::kDefaultPageSize : std::size_t{page_size};
+}
+
+base::Result<ListQuestion> ReadQuestion(const query::List& list, const Message& request) {
+  ListQuestion question;
+  question.digest = DigestOf(request);
+  WM_ASSIGN_OR_RETURN(question.page.size, ReadPageSize(request.GetReflection()->GetUInt32(
+                                              request, &FieldOf(request, "page_size"))));
   WM_ASSIGN_OR_RETURN(question.page.filter, query::ParseFilter(list, TextOf(request, "filter")));
   WM_ASSIGN_OR_RETURN(question.page.order, query::ParseOrder(list, TextOf(request, "order_by")));
   const std::string token = TextOf(request, "page_token");

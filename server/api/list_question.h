@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <string>
 
 #include "policy/base/result.h"
@@ -27,6 +29,9 @@ struct ListQuestion {
 // question, and what query::ParseFilter and ParseOrder refuse.
 base::Result<ListQuestion> ReadQuestion(const query::List& list,
                                         const google::protobuf::Message& request);
+
+// What `page_size` asks for. INVALID_ARGUMENT past limits::kMaxPageSize.
+base::Result<std::size_t> ReadPageSize(std::uint32_t page_size);
 
 // What all pages say beside their rows.
 template <typename Row, typename Response>

@@ -161,6 +161,17 @@ base::Status AdminClient::ListFindings(const v1::ListFindingsRequest& in,
                                        v1::ListFindingsResponse& out) {
   return Call(&Stub::ListFindings, in, out);
 }
+base::Status AdminClient::GetFinding(const v1::GetFindingRequest& in, v1::GetFindingResponse& out) {
+  return Call(&Stub::GetFinding, in, out);
+}
+base::Status AdminClient::UpdateFinding(const v1::UpdateFindingRequest& in,
+                                        v1::UpdateFindingResponse& out) {
+  return Call(&Stub::UpdateFinding, in, out);
+}
+base::Status AdminClient::ListChanges(const v1::ListChangesRequest& in,
+                                      v1::ListChangesResponse& out) {
+  return Call(&Stub::ListChanges, in, out);
+}
 base::Status AdminClient::RevokeEndpoint(const v1::RevokeEndpointRequest& in,
                                          v1::RevokeEndpointResponse& out) {
   return Call(&Stub::RevokeEndpoint, in, out);

@@ -13,6 +13,12 @@ class CreateTokenRequest;
 class CreateTokenResponse;
 class GetFleetRequest;
 class GetFleetResponse;
+class GetFindingRequest;
+class GetFindingResponse;
+class UpdateFindingRequest;
+class UpdateFindingResponse;
+class ListChangesRequest;
+class ListChangesResponse;
 class GetPolicyRequest;
 class GetPolicyResponse;
 class ListAdminTokensRequest;
@@ -79,6 +85,9 @@ class AdminClient {
   base::Status PublishExceptions(const v1::PublishExceptionsRequest& in,
                                  v1::PublishExceptionsResponse& out);
   base::Status ListFindings(const v1::ListFindingsRequest& in, v1::ListFindingsResponse& out);
+  base::Status GetFinding(const v1::GetFindingRequest& in, v1::GetFindingResponse& out);
+  base::Status UpdateFinding(const v1::UpdateFindingRequest& in, v1::UpdateFindingResponse& out);
+  base::Status ListChanges(const v1::ListChangesRequest& in, v1::ListChangesResponse& out);
   base::Status RevokeEndpoint(const v1::RevokeEndpointRequest& in, v1::RevokeEndpointResponse& out);
   base::Status CreateAdminToken(const v1::CreateAdminTokenRequest& in,
                                 v1::CreateAdminTokenResponse& out);

@@ -31,6 +31,21 @@ std::string TotalLine(std::uint64_t shown, std::uint64_t total, bool total_is_le
   return line + ".";
 }
 
+std::string FindingStateText(v1::FindingState state) {
+  switch (state) {
+    case v1::FINDING_STATE_OPEN:
+      return "open";
+    case v1::FINDING_STATE_RESOLVED:
+      return "resolved";
+    case v1::FINDING_STATE_ACKNOWLEDGED:
+      return "acknowledged";
+    case v1::FINDING_STATE_DISMISSED:
+      return "dismissed";
+    default:
+      return "unknown";
+  }
+}
+
 std::string CoverageLine(const v1::FleetCoverage& coverage) {
   const auto count = [](std::uint64_t number) { return std::to_string(number); };
   if (coverage.endpoints() == 0) return "No endpoint is enrolled.";

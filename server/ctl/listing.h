@@ -10,6 +10,7 @@
 
 namespace weighmaster::v1 {
 class FleetCoverage;
+enum FindingState : int;
 }  // namespace weighmaster::v1
 
 namespace weighmaster::server::ctl {
@@ -26,6 +27,9 @@ base::Result<std::int64_t> MomentOf(const Arguments& arguments, std::string_view
 // "7 findings.", "more than 10000 findings, of which 100 are shown."
 std::string TotalLine(std::uint64_t shown, std::uint64_t total, bool total_is_least,
                       std::string_view what);
+
+// "open", "resolved", "acknowledged", "dismissed".
+std::string FindingStateText(v1::FindingState state);
 
 // How much of the fleet a count speaks for, as a sentence: "could not look" is never shown as none.
 std::string CoverageLine(const v1::FleetCoverage& coverage);

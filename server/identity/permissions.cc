@@ -19,7 +19,8 @@ constexpr model::Named<Permission> kNames[] = {
     {Permission::kManageAdminTokens, "manage_admin_tokens"},
     {Permission::kReadAudit, "read_audit"},
     {Permission::kGrantExceptions, "grant_exceptions"},
-    {Permission::kSimulatePolicy, "simulate_policy"}};
+    {Permission::kSimulatePolicy, "simulate_policy"},
+    {Permission::kWorkOnFindings, "work_on_findings"}};
 
 struct Row {
   Permission permission;
@@ -39,6 +40,7 @@ constexpr Row kTable[] = {
     {Permission::kReadAudit, false, false, false, true},
     {Permission::kGrantExceptions, false, true, true, true},
     {Permission::kSimulatePolicy, false, false, true, true},
+    {Permission::kWorkOnFindings, false, true, false, true},
 };
 static_assert(std::size(kTable) == kPermissions && std::size(kNames) == kPermissions);
 

@@ -25,7 +25,8 @@ constexpr Choice kEventKinds[] = {
     {"sighting_gone", 18},  {"sighting_judged", 19},   {"coverage_changed", 20},
     {"policy_applied", 21}, {"policy_refused", 22},    {"chain_started", 23},
     {"key_changed", 24},    {"bodies_dropped", 25},    {"agent_started", 26}};
-constexpr Choice kFindingStates[] = {{"open", 1}, {"resolved", 2}};
+constexpr Choice kFindingStates[] = {
+    {"open", 1}, {"resolved", 2}, {"acknowledged", 3}, {"dismissed", 4}};
 constexpr Choice kRoles[] = {{"viewer", 1}, {"responder", 2}, {"policy_author", 3}, {"admin", 4}};
 constexpr Choice kAuditOutcomes[] = {{"begun", 1}, {"done", 2}, {"failed", 3}, {"refused", 4}};
 
@@ -63,6 +64,7 @@ constexpr Field kSightingFields[] = {
     {"risk_severity", kChoice, kUnordered, kMayLack, "of its gravest risk", kSeverities},
     {"digest_state", kChoice, kUnordered, kAlways, "where its digest stands", kDigestStates},
     {"sha256", kDigest, kUnordered, kMayLack, "of the file, claimed or verified", {}},
+    {"weights_digest", kDigest, kUnordered, kMayLack, "of its weights, whatever packs them", {}},
     {"verdict", kChoice, kUnordered, kMayLack, "what the policy says of it", kOutcomes},
     {"rule", kText, kUnordered, kMayLack, "the rule or step that decided", {}},
     {"basis", kChoice, kUnordered, kMayLack, "what the verdict rests on", kBases},
@@ -96,6 +98,8 @@ constexpr Field kPolicyFields[] = {
     {"floor", kNumber, kOrders, kAlways, "the lowest version that is accepted after it", {}},
     {"manifest_sha256", kDigest, kUnordered, kAlways, "of its manifest", {}},
     {"endpoints_in_force", kNumber, kOrders, kAlways, "endpoints that say it is in force", {}},
+    {"published_by", kText, kOrders, kMayLack, "the name of the token that published it", {}},
+    {"published_by_token_id", kId, kUnordered, kMayLack, "that token", {}},
 };
 
 // A row is the newest set of an endpoint, or of the fleet.
@@ -103,6 +107,8 @@ constexpr Field kExceptionFields[] = {
     {"endpoint_id", kId, kOrders, kMayLack, "whose they are; the fleet's lack it", {}},
     {"version", kNumber, kOrders, kAlways, "of the set", {}},
     {"published_time", kTime, kOrders, kAlways, "when it was published", {}},
+    {"published_by", kText, kOrders, kMayLack, "the name of the token that published it", {}},
+    {"published_by_token_id", kId, kUnordered, kMayLack, "that token", {}},
 };
 
 constexpr Field kFindingFields[] = {

@@ -27,6 +27,7 @@ base::Status ExceptionRollout::Load(store::Queries& queries) {
 }
 
 Result<ExceptionRollout::Published> ExceptionRollout::Verify(wire::SignedDocument document,
+                                                             store::Actor publisher,
                                                              const wire::Root& root,
                                                              base::WallTime now) {
   auto record = std::make_shared<store::ExceptionSetRecord>();
@@ -46,15 +47,17 @@ Result<ExceptionRollout::Published> ExceptionRollout::Verify(wire::SignedDocumen
   }
   record->document = std::move(document);
   record->published = now;
+  record->publisher = std::move(publisher);
   return Published(std::move(record));
 }
 
-void ExceptionRollout::Publish(wire::SignedDocument document, Reply reply) {
+void ExceptionRollout::Publish(wire::SignedDocument document, store::Actor publisher, Reply reply) {
   WM_CHECK(loop_.OnLoop());
   store::Ask(
       pool_, loop_, alive_,
-      [document = std::move(document), root = rollout_.root(), now = clock_.Now()]() mutable {
-        return Verify(std::move(document), root, now);
+      [document = std::move(document), publisher = std::move(publisher), root = rollout_.root(),
+       now = clock_.Now()]() mutable {
+        return Verify(std::move(document), std::move(publisher), root, now);
       },
       [this, reply = std::move(reply)](Result<Published> verified) {
         if (!verified.has_value()) return reply(std::move(verified).error());

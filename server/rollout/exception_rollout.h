@@ -41,11 +41,11 @@ class ExceptionRollout {
   // INVALID_ARGUMENT or FAILED_PRECONDITION with a sentence for the administrator:
   // it can't be read, is not signed for this fleet, or says that it was signed in the future. What
   // else may go wrong says store::Store::PublishExceptions.
-  void Publish(wire::SignedDocument document, Reply reply);
+  void Publish(wire::SignedDocument document, store::Actor publisher, Reply reply);
 
  private:
-  static base::Result<Published> Verify(wire::SignedDocument document, const wire::Root& root,
-                                        base::WallTime now);
+  static base::Result<Published> Verify(wire::SignedDocument document, store::Actor publisher,
+                                        const wire::Root& root, base::WallTime now);
 
   base::Loop& loop_;
   const base::Clock& clock_;

@@ -169,6 +169,7 @@ Rollout::Verified Rollout::Verify(Publication publication, const wire::Root& roo
   bundle->parts = std::move(publication.parts);
   bundle->text = std::move(publication.text);
   bundle->published = now;
+  bundle->publisher = std::move(publication.publisher);
   return std::shared_ptr<const store::NewBundle>(std::move(bundle));
 }
 

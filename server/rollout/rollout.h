@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -30,6 +31,7 @@ struct Publication {
   wire::SignedDocument document;
   std::vector<store::BundlePart> parts;  // those that the server may not have yet
   std::string text;                      // the reviewed document
+  std::optional<store::Actor> publisher;
 };
 
 // Which policy the fleet is to follow: takes new ones in and holds the newest for the streams.

@@ -240,6 +240,21 @@ Reactor* AdminService::ListFindings(Context* context, const v1::ListFindingsRequ
   return Carry(*context, *request, *response);
 }
 
+Reactor* AdminService::GetFinding(Context* context, const v1::GetFindingRequest* request,
+                                  v1::GetFindingResponse* response) {
+  return Carry(*context, *request, *response);
+}
+
+Reactor* AdminService::UpdateFinding(Context* context, const v1::UpdateFindingRequest* request,
+                                     v1::UpdateFindingResponse* response) {
+  return Carry(*context, *request, *response);
+}
+
+Reactor* AdminService::ListChanges(Context* context, const v1::ListChangesRequest* request,
+                                   v1::ListChangesResponse* response) {
+  return Carry(*context, *request, *response);
+}
+
 Reactor* AdminService::RevokeEndpoint(Context* context, const v1::RevokeEndpointRequest* request,
                                       v1::RevokeEndpointResponse* response) {
   return Carry(*context, *request, *response);

@@ -53,6 +53,12 @@ class AdminService final : public v1::AdminService::CallbackService {
                         v1::ListPoliciesResponse* response) override;
   Reactor* ListFindings(Context* context, const v1::ListFindingsRequest* request,
                         v1::ListFindingsResponse* response) override;
+  Reactor* GetFinding(Context* context, const v1::GetFindingRequest* request,
+                      v1::GetFindingResponse* response) override;
+  Reactor* UpdateFinding(Context* context, const v1::UpdateFindingRequest* request,
+                         v1::UpdateFindingResponse* response) override;
+  Reactor* ListChanges(Context* context, const v1::ListChangesRequest* request,
+                       v1::ListChangesResponse* response) override;
   Reactor* RevokeEndpoint(Context* context, const v1::RevokeEndpointRequest* request,
                           v1::RevokeEndpointResponse* response) override;
   Reactor* CreateAdminToken(Context* context, const v1::CreateAdminTokenRequest* request,

@@ -59,9 +59,16 @@ class Queries {
   virtual base::Result<VerdictCounts> CountVerdicts(const std::optional<model::Id>& endpoint) = 0;
   virtual base::Result<Page<PolicyRow>> ListPolicies(const PageQuery& page) = 0;
   virtual base::Result<FleetCoverage> Coverage() = 0;
-  // Newest first.
+  // Newest first. Those that are resolved or dismissed only when they are asked for.
   virtual base::Result<Page<FindingRow>> ListFindings(bool include_resolved,
                                                       const PageQuery& page) = 0;
+  // NOT_FOUND when there is no such finding.
+  virtual base::Result<FindingDetails> GetFinding(std::uint64_t id) = 0;
+  // What changed after this position, oldest first; none: nothing yet, only where it stands.
+  // OUT_OF_RANGE: so much has changed since that it is not kept any more, or the position is not of
+  // this store.
+  virtual base::Result<ChangePage> ListChanges(std::optional<std::uint64_t> after,
+                                               std::size_t size) = 0;
 };
 
 // The server's memory. Every call is one whole transaction: when it returns an error nothing of it
@@ -108,6 +115,9 @@ class Store {
   // waits.
   virtual base::Result<std::vector<BatchOutcome>> CommitBatches(std::span<const BatchWrite> batches,
                                                                 const FindingRules& rules) = 0;
+  // What an administrator does with a finding, or says of it. NOT_FOUND when there is no such
+  // finding. RESOURCE_EXHAUSTED: limits::kMaxFindingComments were made on it.
+  virtual base::Status UpdateFinding(std::uint64_t id, const FindingComment& comment) = 0;
   virtual base::Status RecordFindings(std::span<const FindingChange> changes) = 0;
   // Endpoints that are not there are passed over.
   virtual base::Status RecordContacts(std::span<const Contact> contacts) = 0;

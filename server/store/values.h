@@ -128,6 +128,12 @@ struct AdminTokenRecord {
   std::optional<base::WallTime> revoked;
 };
 
+// Who did something: an administrator's token, and its name then.
+struct Actor {
+  model::Id token;
+  std::string name;
+};
+
 struct AuditEntry {
   wire::AuditRow row;
   model::Sha256 digest;
@@ -187,6 +193,15 @@ struct FindingChange {
 using FindingRules = std::function<std::vector<FindingChange>(const BatchWrite&,
                                                               const BatchOutcome&, bool any_open)>;
 
+// Where a finding stands. Seen again it is open, unless somebody works on it or has said that it is
+// known and fine; the latter holds until it is graver than it was then.
+enum class FindingState : std::uint8_t {
+  kOpen = 1,
+  kResolved = 2,  // what it was about has passed: the server's word alone
+  kAcknowledged = 3,
+  kDismissed = 4,
+};
+
 struct FindingRow {
   std::uint64_t id = 0;
   std::string rule;
@@ -194,11 +209,45 @@ struct FindingRow {
   std::string hostname;
   std::string subject;
   model::Severity severity = model::Severity::kInfo;
-  bool resolved = false;
+  FindingState state = FindingState::kOpen;
   std::string detail;
   base::WallTime first;
   base::WallTime last;
   std::uint64_t count = 0;
+};
+
+// What somebody did with a finding, or said of it.
+struct FindingComment {
+  base::WallTime at;
+  Actor actor;
+  std::optional<FindingState> state;  // none: as it was
+  std::string text;
+};
+struct FindingDetails {
+  FindingRow finding;
+  std::vector<FindingComment> comments;  // oldest first
+};
+
+// What changed, for whoever looks at it all the time: what to ask for again, not the thing itself.
+enum class ChangeTopic : std::uint8_t {
+  kEvents = 1,      // an endpoint's events were stored: of `chain`, from `number`, `count` of them
+  kFinding = 2,     // `number` is the finding
+  kPolicy = 3,      // `number` is the version
+  kExceptions = 4,  // of `endpoint`, or of the fleet; `number` is the version
+  kEndpoint = 5,    // it enrolled, was revoked or quarantined
+};
+struct Change {
+  std::uint64_t position = 0;
+  base::WallTime time;  // the server's
+  ChangeTopic topic = ChangeTopic::kEvents;
+  std::optional<model::Id> endpoint;
+  std::optional<model::Id> chain;
+  std::uint64_t number = 0;
+  std::uint64_t count = 0;
+};
+struct ChangePage {
+  std::vector<Change> rows;
+  std::uint64_t next = 0;  // `after` of the next question
 };
 
 // How much of the fleet an answer speaks for. The four add up: endpoints is the sum of the others.
@@ -245,6 +294,7 @@ struct PolicyRow {
   std::uint64_t floor = 0;
   model::Sha256 manifest_sha256;
   std::uint64_t endpoints_in_force = 0;  // not revoked
+  std::optional<Actor> publisher;        // none: it was published before this was kept
 };
 
 struct BundlePart {
@@ -258,6 +308,7 @@ struct NewBundle {
   std::vector<BundlePart> parts;  // those that the store may not have yet
   std::string text;               // the reviewed document
   base::WallTime published;
+  std::optional<Actor> publisher = {};
 };
 
 struct StoredBundle {
@@ -268,6 +319,7 @@ struct StoredBundle {
   base::WallTime published;
   std::uint64_t endpoints_in_force = 0;
   std::uint64_t endpoints_total = 0;  // not revoked
+  std::optional<Actor> publisher;     // none: it was published before this was kept
 };
 
 // A set of exceptions as it was published.
@@ -275,6 +327,7 @@ struct ExceptionSetRecord {
   wire::SignedDocument document;
   model::ExceptionSet set;  // of the document
   base::WallTime published;
+  std::optional<Actor> publisher;  // none: it was published before this was kept
 };
 
 // A piece of a part, at most limits::kPartChunkBytes.
@@ -326,7 +379,8 @@ struct PresentSighting {
 
 struct SightingQuery {
   std::optional<model::Id> endpoint;
-  std::optional<model::Sha256> sha256;  // claimed or verified
+  std::optional<model::Sha256> sha256;   // claimed or verified
+  std::optional<model::Sha256> weights;  // the weights digest
   bool include_gone = false;
   // What was there then, as far as is known now. Not with `include_gone`.
   std::optional<base::WallTime> as_of;

@@ -39,8 +39,8 @@ include-operation-id = "GetEndpoint"
 "path.endpoint_id" = {{ dictionary = "endpoints", probability = 0.5 }}
 
 [[operations]]
-include-operation-id = ["CreateToken", "CreateAdminToken", "PublishExceptions", "PublishPolicy",
-                        "RevokeAdminToken", "SimulatePolicy"]
+include-operation-id = ["CreateToken", "CreateAdminToken", "ListChanges", "PublishExceptions",
+                        "PublishPolicy", "RevokeAdminToken", "SimulatePolicy", "UpdateFinding", "Where"]
 [operations.checks.positive_data_acceptance]
 expected-statuses = ["2xx", "400", "401", "403", "404", "409", "429"]
 """

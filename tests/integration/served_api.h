@@ -53,8 +53,11 @@ class ServedApi {
     fleet_.emplace(server::fleet::Services{loop_, clock_, random_, ingest_, rollout_, exceptions_,
                                            reader_, *queries_, lists_deltas_, writer_, *store_,
                                            *acknowledger_, model::Id{{1}}});
-    admin_.emplace(loop_, *authority_, administrators_, *fleet_, rollout_, exceptions_, simulator_,
-                   reader_, *queries_, "test");
+    admin_.emplace(
+        loop_, clock_,
+        server::api::AdminApi::Rooms{*authority_, administrators_, *fleet_, rollout_, exceptions_,
+                                     simulator_, reader_, *queries_, writer_, *store_},
+        "test");
     dispatch_.emplace(clock_, administrators_, audit_, *admin_);
   }
 

@@ -73,6 +73,10 @@ class FailingStore final : public server::store::Store {
                       base::WallTime now) override {
     return real_.Revoke(endpoint, reason, now);
   }
+  base::Status UpdateFinding(std::uint64_t id,
+                             const server::store::FindingComment& comment) override {
+    return real_.UpdateFinding(id, comment);
+  }
   base::Status RecordFindings(std::span<const server::store::FindingChange> changes) override {
     return real_.RecordFindings(changes);
   }

@@ -152,8 +152,7 @@ base::Result<ExitCode> Findings(Context& context, const Arguments& arguments) {
     for (const v1::Finding& finding : page.findings()) {
       table.AddRow({std::to_string(finding.finding_id()), SeverityCell(finding.severity()),
                     finding.rule(), finding.hostname(), TimeCell(finding.last_time_us()),
-                    std::to_string(finding.count()),
-                    finding.state() == v1::FINDING_STATE_RESOLVED ? "resolved" : "open",
+                    std::to_string(finding.count()), FindingStateText(finding.state()),
                     finding.subject(), finding.detail()});
     }
     const auto rows = static_cast<std::uint64_t>(page.findings_size());
@@ -194,7 +193,7 @@ std::vector<Command> FleetCommands() {
       {"findings",
        "lists what the SOC has to look at",
        {},
-       WithListOptions({{"all", "", "also resolved ones"}}),
+       WithListOptions({{"all", "", "also those that are resolved or dismissed"}}),
        Findings},
   };
 }

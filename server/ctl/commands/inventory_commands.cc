@@ -121,7 +121,11 @@ base::Result<ExitCode> Inventory(Context& context, const Arguments& arguments) {
 base::Result<ExitCode> Where(Context& context, const Arguments& arguments) {
   WM_ASSIGN_OR_RETURN(const model::Sha256 digest, model::ParseSha256(arguments.Positional(0)));
   v1::WhereRequest request;
-  request.set_sha256(digest.ToHex());
+  if (arguments.Has("weights")) {
+    request.set_weights_digest(digest.ToHex());
+  } else {
+    request.set_sha256(digest.ToHex());
+  }
   std::uint64_t shown = 0;
   WM_ASSIGN_OR_RETURN(const v1::WhereResponse answer,
                       PrintAll(context, arguments, request, &AdminClient::Where, shown));
@@ -230,7 +234,8 @@ std::vector<Command> InventoryCommands() {
       {"where",
        "lists every place of a file by its SHA-256",
        {"SHA256"},
-       {{"all", "", "also where it was and is not any more"},
+       {{"weights", "", "by the digest of its weights: every packing of them"},
+        {"all", "", "also where it was and is not any more"},
         {"as-of", "TIME", "where it was then: 2026-03-01T12:00:00Z or a date"},
         {"order", "FIELDS", "e.g. 'first_seen_time desc'"},
         {"limit", "N", "at most so many rows"},

@@ -149,8 +149,10 @@ base::Result<ExitCode> Show(Context& context, const Arguments& arguments) {
                       wire::ParseManifest(response.bundle().manifest()));
   context.err << "Version " << response.version() << ", published "
               << base::FormatWallTime(base::WallTimeFromMicroseconds(response.published_time_us()))
-              << ", good until " << base::FormatWallTime(manifest.expires) << ", floor "
-              << manifest.floor << ", in force on " << response.endpoints_in_force() << " of "
+              << (response.published_by().empty() ? "" : " by ")
+              << base::EscapeForDisplay(response.published_by()) << ", good until "
+              << base::FormatWallTime(manifest.expires) << ", floor " << manifest.floor
+              << ", in force on " << response.endpoints_in_force() << " of "
               << response.endpoints_total() << " endpoints.\n";
   context.out << response.document();
   return ExitCode::kOk;
@@ -277,13 +279,14 @@ base::Result<ExitCode> List(Context& context, const Arguments& arguments) {
                        {"PUBLISHED"},
                        {"IN FORCE ON", report::Table::Align::kRight},
                        {"FLOOR", report::Table::Align::kRight},
+                       {"PUBLISHED BY"},
                        {"MANIFEST"}});
   std::uint64_t shown = 0;
   const auto tell = [&](const v1::ListPoliciesResponse& page) -> base::Result<std::uint64_t> {
     for (const v1::PublishedPolicy& policy : page.policies()) {
       table.AddRow({std::to_string(policy.version()), TimeCell(policy.published_time_us()),
                     std::to_string(policy.endpoints_in_force()), std::to_string(policy.floor()),
-                    policy.manifest_sha256()});
+                    policy.published_by(), policy.manifest_sha256()});
     }
     const auto rows = static_cast<std::uint64_t>(page.policies_size());
     shown += rows;

@@ -13,8 +13,8 @@ namespace {
 
 std::vector<Command> AllCommands() {
   std::vector<Command> commands = FleetCommands();
-  for (auto& more : {InventoryCommands(), PolicyCommands(), ExceptionsCommands(), AdminCommands(),
-                     AuditCommands()}) {
+  for (auto& more : {InventoryCommands(), FindingsCommands(), PolicyCommands(),
+                     ExceptionsCommands(), AdminCommands(), AuditCommands()}) {
     commands.insert(commands.end(), more.begin(), more.end());
   }
   return commands;

@@ -7,6 +7,7 @@
 
 #include "policy/base/limits.h"
 #include "proto/wire/convert.h"
+#include "server/store/sqlite/changes_table.h"
 #include "server/store/sqlite/findings_table.h"
 #include "server/store/sqlite/rows.h"
 #include "weighmaster/v1/batch.pb.h"
@@ -162,6 +163,11 @@ Result<BatchOutcome> BatchWriter::Clone(const BatchWrite& write, const Sender& s
                       database_.Prepare("UPDATE endpoints SET state = ? WHERE id = ?"));
   WM_RETURN_IF_ERROR(
       quarantine.Bind(EnumColumn(EndpointState::kQuarantined)).Bind(sender.endpoint).Run());
+  Change change;
+  change.topic = ChangeTopic::kEndpoint;
+  change.time = write.received;
+  change.endpoint = write.endpoint;
+  WM_RETURN_IF_ERROR(AddChange(database_, change));
   return SetApart(write, sender, Kind::kClone, QuarantineReason::kClone, std::move(detail));
 }
 
@@ -273,6 +279,14 @@ Result<BatchOutcome> BatchWriter::Append(const BatchWrite& write, const Sender& 
   WM_RETURN_IF_ERROR(AdvanceHead(write, chain));
   WM_RETURN_IF_ERROR(InsertBatch(write, sender, chain));
   WM_RETURN_IF_ERROR(InsertEvents(write, sender, chain));
+  Change change;
+  change.topic = ChangeTopic::kEvents;
+  change.time = write.received;
+  change.endpoint = write.endpoint;
+  change.chain = write.header.chain;
+  change.number = write.header.first_event;
+  change.count = write.header.event_count;
+  WM_RETURN_IF_ERROR(AddChange(database_, change));
   BatchOutcome outcome;
   outcome.kind = Kind::kStored;
   outcome.head = {write.header.chain, write.header.number, write.digest};

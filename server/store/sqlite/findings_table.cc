@@ -1,35 +1,147 @@
 #include "server/store/sqlite/findings_table.h"
 
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "policy/base/limits.h"
+#include "server/store/sqlite/changes_table.h"
 #include "server/store/sqlite/rows.h"
 
 namespace weighmaster::server::store {
 
 using sqlite::Statement;
 
-base::Status ApplyFinding(sqlite::Database& database, const FindingChange& change) {
-  if (change.resolve) {
+namespace {
+
+// Of those that are neither resolved nor dismissed `resolved_us` is NULL, which the indices know.
+base::Status AddFindingChange(sqlite::Database& database, std::uint64_t id, base::WallTime at) {
+  Change change;
+  change.topic = ChangeTopic::kFinding;
+  change.time = at;
+  change.number = id;
+  WM_ASSIGN_OR_RETURN(Statement find,
+                      database.Prepare("SELECT e.endpoint_id FROM findings f JOIN endpoints e "
+                                       "ON e.id = f.endpoint WHERE f.id = ?"));
+  WM_ASSIGN_OR_RETURN(const bool found, find.Bind(Column(id)).Step());
+  if (!found) return base::DataLoss("a finding has no endpoint");
+  WM_ASSIGN_OR_RETURN(change.endpoint, Stored(model::IdFromBytes(find.Blob(0)), "endpoint id"));
+  return AddChange(database, change);
+}
+
+base::Result<std::optional<std::uint64_t>> FindByKey(sqlite::Database& database,
+                                                     const std::string& dedupe_key) {
+  WM_ASSIGN_OR_RETURN(Statement find,
+                      database.Prepare("SELECT id FROM findings WHERE dedupe_key = ?"));
+  WM_ASSIGN_OR_RETURN(const bool found, find.Bind(dedupe_key).Step());
+  return found ? std::optional(Number(find, 0)) : std::nullopt;
+}
+
+base::Status Resolve(sqlite::Database& database, const FindingChange& change) {
+  {
     WM_ASSIGN_OR_RETURN(Statement resolve,
-                        database.Prepare("UPDATE findings SET resolved_us = ? WHERE "
+                        database.Prepare("UPDATE findings SET resolved_us = ?, state = 2 WHERE "
                                          "dedupe_key = ? AND resolved_us IS NULL"));
-    return resolve.Bind(Column(change.at)).Bind(change.dedupe_key).Run();
+    WM_RETURN_IF_ERROR(resolve.Bind(Column(change.at)).Bind(change.dedupe_key).Run());
   }
-  WM_ASSIGN_OR_RETURN(
-      Statement put,
-      database.Prepare("INSERT INTO findings (dedupe_key, rule, endpoint, subject, severity, "
-                       "detail, first_us, last_us, count) "
-                       "SELECT ?, ?, id, ?, ?, ?, ?, ?, 1 FROM endpoints WHERE endpoint_id = ? "
-                       "ON CONFLICT (dedupe_key) DO UPDATE SET count = count + 1, "
-                       "resolved_us = NULL, severity = excluded.severity, "
-                       "detail = excluded.detail, last_us = max(last_us, excluded.last_us)"));
-  return put.Bind(change.dedupe_key)
-      .Bind(change.rule)
-      .Bind(change.subject)
-      .Bind(EnumColumn(change.severity))
-      .Bind(change.detail)
-      .Bind(Column(change.at))
-      .Bind(Column(change.at))
-      .Bind(change.endpoint.view())
-      .Run();
+  if (database.Changes() == 0) return {};
+  WM_ASSIGN_OR_RETURN(const auto id, FindByKey(database, change.dedupe_key));
+  return AddFindingChange(database, id.value_or(0), change.at);
+}
+
+}  // namespace
+
+base::Status ApplyFinding(sqlite::Database& database, const FindingChange& change) {
+  if (change.resolve) return Resolve(database, change);
+    // 4: dismissed, which lasts until it is graver; 3: acknowledged, which lasts.
+#define WM_STAYS_DISMISSED "state = 4 AND excluded.severity <= severity"
+  {
+    WM_ASSIGN_OR_RETURN(
+        Statement put,
+        database.Prepare(
+            "INSERT INTO findings (dedupe_key, rule, endpoint, subject, severity, "
+            "detail, first_us, last_us, count) "
+            "SELECT ?, ?, id, ?, ?, ?, ?, ?, 1 FROM endpoints WHERE endpoint_id = ? "
+            "ON CONFLICT (dedupe_key) DO UPDATE SET count = count + 1, "
+            "state = CASE WHEN " WM_STAYS_DISMISSED " THEN 4 WHEN state = 3 THEN 3 ELSE 1 END, "
+            "resolved_us = CASE WHEN " WM_STAYS_DISMISSED " THEN resolved_us ELSE NULL END, "
+            "severity = CASE WHEN " WM_STAYS_DISMISSED " THEN severity ELSE excluded.severity END, "
+            "detail = excluded.detail, last_us = max(last_us, excluded.last_us)"));
+#undef WM_STAYS_DISMISSED
+    WM_RETURN_IF_ERROR(put.Bind(change.dedupe_key)
+                           .Bind(change.rule)
+                           .Bind(change.subject)
+                           .Bind(EnumColumn(change.severity))
+                           .Bind(change.detail)
+                           .Bind(Column(change.at))
+                           .Bind(Column(change.at))
+                           .Bind(change.endpoint.view())
+                           .Run());
+  }
+  WM_ASSIGN_OR_RETURN(const auto id, FindByKey(database, change.dedupe_key));
+  return id ? AddFindingChange(database, *id, change.at) : base::Status();
+}
+
+base::Status CommentFinding(sqlite::Database& database, std::uint64_t id,
+                            const FindingComment& comment) {
+  {
+    WM_ASSIGN_OR_RETURN(
+        Statement find,
+        database.Prepare("SELECT (SELECT count(*) FROM finding_comments WHERE finding = f.id) "
+                         "FROM findings f WHERE f.id = ?"));
+    WM_ASSIGN_OR_RETURN(const bool found, find.Bind(Column(id)).Step());
+    if (!found) return base::NotFound("there is no finding " + std::to_string(id));
+    if (Number(find, 0) >= base::limits::kMaxFindingComments) {
+      return base::ResourceExhausted("a finding has at most " +
+                                     std::to_string(base::limits::kMaxFindingComments) +
+                                     " comments");
+    }
+  }
+  std::optional<std::int64_t> state;
+  if (comment.state) {
+    state = EnumColumn(*comment.state);
+    const bool closed = *comment.state == FindingState::kDismissed;
+    WM_ASSIGN_OR_RETURN(
+        Statement put,
+        database.Prepare("UPDATE findings SET state = ?, resolved_us = ? WHERE id = ?"));
+    WM_RETURN_IF_ERROR(put.Bind(*state)
+                           .Bind(closed ? std::optional(Column(comment.at)) : std::nullopt)
+                           .Bind(Column(id))
+                           .Run());
+  }
+  {
+    WM_ASSIGN_OR_RETURN(
+        Statement add,
+        database.Prepare("INSERT INTO finding_comments (finding, time_us, token_id, token_name, "
+                         "state, text) VALUES (?, ?, ?, ?, ?, ?)"));
+    WM_RETURN_IF_ERROR(add.Bind(Column(id))
+                           .Bind(Column(comment.at))
+                           .Bind(comment.actor.token.view())
+                           .Bind(comment.actor.name)
+                           .Bind(state)
+                           .Bind(comment.text)
+                           .Run());
+  }
+  return AddFindingChange(database, id, comment.at);
+}
+
+base::Result<std::vector<FindingComment>> ReadComments(sqlite::Database& database,
+                                                       std::uint64_t finding) {
+  WM_ASSIGN_OR_RETURN(Statement rows,
+                      database.Prepare("SELECT time_us, token_id, token_name, state, text FROM "
+                                       "finding_comments WHERE finding = ? ORDER BY id"));
+  rows.Bind(Column(finding));
+  std::vector<FindingComment> comments;
+  while (true) {
+    WM_ASSIGN_OR_RETURN(const bool more, rows.Step());
+    if (!more) return comments;
+    FindingComment& comment = comments.emplace_back();
+    comment.at = Time(rows, 0);
+    WM_ASSIGN_OR_RETURN(comment.actor.token, Stored(model::IdFromBytes(rows.Blob(1)), "token id"));
+    comment.actor.name = rows.Text(2);
+    if (!rows.IsNull(3)) comment.state = static_cast<FindingState>(rows.Int(3));
+    comment.text = rows.Text(4);
+  }
 }
 
 base::Result<bool> HasOpenFindings(sqlite::Database& database, const model::Id& endpoint) {

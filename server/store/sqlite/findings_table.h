@@ -1,15 +1,20 @@
 #pragma once
 
+#include "policy/base/result.h"
 #include "server/store/values.h"
 #include "third_party/sqlite/database.h"
 
 namespace weighmaster::server::store {
 
-// Opens, counts or resolves one finding, inside the caller's transaction. A finding that had been
-// resolved and is seen again is open again. One about an endpoint that is not there is passed over.
-base::Status ApplyFinding(sqlite::Database& database, const FindingChange& change);
+// Inside the caller's transaction. A change of a finding is also one of `changes`.
 
-// Whether an endpoint has findings that are not resolved.
+base::Status ApplyFinding(sqlite::Database& database, const FindingChange& change);
+// See Store::UpdateFinding.
+base::Status CommentFinding(sqlite::Database& database, std::uint64_t id,
+                            const FindingComment& comment);
+base::Result<std::vector<FindingComment>> ReadComments(sqlite::Database& database,
+                                                       std::uint64_t finding);
+// Whether the endpoint has findings that are to be worked on.
 base::Result<bool> HasOpenFindings(sqlite::Database& database, const model::Id& endpoint);
 
 }  // namespace weighmaster::server::store

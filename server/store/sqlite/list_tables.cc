@@ -42,7 +42,8 @@ constexpr ListColumn kEndpointColumns[] = {
       {"license", "s.license", "$", "$", 7}, {"quantization", "s.quantization"},                   \
       {"parameters", "s.parameters"}, {"risk_severity", "s.risk_severity", "$", "$", 5},           \
       {"digest_state", "s.digest_state"},                                                          \
-      {"sha256", "s.artifact", "(SELECT id FROM artifacts WHERE sha256 = $)", "$", 1}, {           \
+      {"sha256", "s.artifact", "(SELECT id FROM artifacts WHERE sha256 = $)", "$", 1},             \
+      {"weights_digest", "s.weights", "(SELECT id FROM weights WHERE digest = $)", "$", 1}, {      \
     "first_seen_time", "s.first_seen_us", "$", "$", 9, true                                        \
   }
 
@@ -107,26 +108,23 @@ constexpr ListColumn kPolicyColumns[] = {
     {"manifest_sha256", "b.manifest_sha256"},
     {"endpoints_in_force",
      "(SELECT count(*) FROM endpoints e WHERE e.policy_version = b.version AND e.state <> 2)"},
+    {"published_by", "b.publisher"},
+    {"published_by_token_id", "nullif(b.publisher_id, x'')"},
 };
 
 constexpr ListColumn kFindingColumns[] = {
-    {"finding_id", "f.id"},
-    {"rule", "f.rule"},
-    {"endpoint_id", "e.endpoint_id"},
-    {"hostname", "e.hostname"},
-    {"subject", "f.subject"},
-    {"severity", "f.severity"},
-    {"state", "CASE WHEN f.resolved_us IS NULL THEN 1 ELSE 2 END"},
-    {"detail", "f.detail"},
-    {"first_time", "f.first_us"},
-    {"last_time", "f.last_us"},
-    {"count", "f.count"},
+    {"finding_id", "f.id"},     {"rule", "f.rule"},       {"endpoint_id", "e.endpoint_id"},
+    {"hostname", "e.hostname"}, {"subject", "f.subject"}, {"severity", "f.severity"},
+    {"state", "f.state"},       {"detail", "f.detail"},   {"first_time", "f.first_us"},
+    {"last_time", "f.last_us"}, {"count", "f.count"},
 };
 
 constexpr ListColumn kExceptionColumns[] = {
     {"endpoint_id", "nullif(x.scope, x'')"},
     {"version", "x.version"},
     {"published_time", "x.published_us"},
+    {"published_by", "x.publisher"},
+    {"published_by_token_id", "nullif(x.publisher_id, x'')"},
 };
 
 constexpr ListColumn kAdminTokenColumns[] = {

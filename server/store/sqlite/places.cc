@@ -1,7 +1,7 @@
 #include "server/store/sqlite/places.h"
 
 #include "server/store/sqlite/rows.h"
-#include "server/store/sqlite/sighting_facts.h"
+#include "server/store/sqlite/sightings_table.h"
 
 namespace weighmaster::server::store {
 
@@ -125,11 +125,11 @@ Status Places::Insert(const Key& key, const PlaceInterval& interval,
                       const std::optional<PlaceVerdict>& verdict) {
   WM_ASSIGN_OR_RETURN(
       Statement add,
-      database_.Prepare("INSERT INTO sightings (endpoint, path_sha256, path, path_encoding, "
-                        "path_display, artifact, sighting, first_seen_us, last_change_us, gone_us, "
-                        "gone_reason, outcome, rule, basis, " WM_FACT_COLUMNS
-                        ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, " WM_FACT_PARAMETERS
-                        ")"));
+      database_.Prepare(
+          "INSERT INTO sightings (endpoint, path_sha256, path, path_encoding, "
+          "path_display, artifact, weights, sighting, first_seen_us, last_change_us, gone_us, "
+          "gone_reason, outcome, rule, basis, " WM_FACT_COLUMNS
+          ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, " WM_FACT_PARAMETERS ")"));
   const model::Path& path = interval.sighting->path;
   add.Bind(key.first)
       .Bind(key.second.view())
@@ -137,6 +137,7 @@ Status Places::Insert(const Key& key, const PlaceInterval& interval,
       .Bind(EnumColumn(path.encoding))
       .Bind(path.ToDisplay())
       .Bind(interval.artifact)
+      .Bind(interval.weights)
       .Bind(base::AsBytes(interval.told->blob))
       .Bind(Column(interval.first_seen))
       .Bind(Column(interval.last_change));
@@ -168,10 +169,12 @@ Status Places::Update(const PlaceInterval& interval) {
 Result<bool> Places::UpdateDigest(const PlaceInterval& interval) {
   WM_ASSIGN_OR_RETURN(
       Statement put,
-      database_.Prepare("UPDATE sightings SET artifact = ?, sighting = ?, last_change_us = ?, "
-                        "digest_state = ? WHERE id = ? AND (" WM_CONTENT_COLUMNS
-                        ") IS (" WM_CONTENT_PARAMETERS ")"));
+      database_.Prepare(
+          "UPDATE sightings SET artifact = ?, weights = ?, sighting = ?, last_change_us = ?, "
+          "digest_state = ? WHERE id = ? AND (" WM_CONTENT_COLUMNS ") IS (" WM_CONTENT_PARAMETERS
+          ")"));
   put.Bind(interval.artifact)
+      .Bind(interval.weights)
       .Bind(base::AsBytes(interval.told->blob))
       .Bind(Column(interval.last_change))
       .Bind(EnumColumn(interval.sighting->digest.state))
@@ -184,9 +187,11 @@ Result<bool> Places::UpdateDigest(const PlaceInterval& interval) {
 Status Places::UpdateAll(const PlaceInterval& interval) {
   WM_ASSIGN_OR_RETURN(
       Statement put,
-      database_.Prepare("UPDATE sightings SET artifact = ?, sighting = ?, last_change_us = ?, "
-                        "(" WM_FACT_COLUMNS ") = (" WM_FACT_PARAMETERS ") WHERE id = ?"));
+      database_.Prepare(
+          "UPDATE sightings SET artifact = ?, weights = ?, sighting = ?, last_change_us = ?, "
+          "(" WM_FACT_COLUMNS ") = (" WM_FACT_PARAMETERS ") WHERE id = ?"));
   put.Bind(interval.artifact)
+      .Bind(interval.weights)
       .Bind(base::AsBytes(interval.told->blob))
       .Bind(Column(interval.last_change));
   BindFacts(put, *interval.sighting);

@@ -17,6 +17,7 @@ namespace weighmaster::server::store {
 struct PlaceInterval {
   std::optional<std::int64_t> id;  // none: not in the table yet
   std::optional<std::int64_t> artifact;
+  std::optional<std::int64_t> weights;
   // What was told last; null: nothing in this transaction.
   const EventWrite* told = nullptr;
   const model::Sighting* sighting = nullptr;  // of it

@@ -5,7 +5,7 @@
 
 #include "policy/base/limits.h"
 #include "server/store/sqlite/rows.h"
-#include "server/store/sqlite/sighting_facts.h"
+#include "server/store/sqlite/sightings_table.h"
 
 namespace weighmaster::server::store {
 namespace {
@@ -46,20 +46,31 @@ Status Projection::Apply(std::int64_t endpoint, base::Duration clock_offset,
 }
 
 base::Result<std::int64_t> Projection::Artifact(const model::Sha256& sha256) {
-  if (const auto known = artifacts_.find(sha256); known != artifacts_.end()) return known->second;
+  return SmallNumber(sha256, artifacts_, "SELECT id FROM artifacts WHERE sha256 = ?",
+                     "INSERT INTO artifacts (sha256) VALUES (?)");
+}
+
+base::Result<std::int64_t> Projection::Weights(const model::Sha256& digest) {
+  return SmallNumber(digest, weights_, "SELECT id FROM weights WHERE digest = ?",
+                     "INSERT INTO weights (digest) VALUES (?)");
+}
+
+base::Result<std::int64_t> Projection::SmallNumber(const model::Sha256& digest,
+                                                   std::map<model::Sha256, std::int64_t>& known,
+                                                   std::string_view select,
+                                                   std::string_view insert) {
+  if (const auto before = known.find(digest); before != known.end()) return before->second;
   std::int64_t id = 0;
-  WM_ASSIGN_OR_RETURN(Statement find,
-                      database_.Prepare("SELECT id FROM artifacts WHERE sha256 = ?"));
-  WM_ASSIGN_OR_RETURN(const bool found, find.Bind(sha256.view()).Step());
+  WM_ASSIGN_OR_RETURN(Statement find, database_.Prepare(select));
+  WM_ASSIGN_OR_RETURN(const bool found, find.Bind(digest.view()).Step());
   if (found) {
     id = find.Int(0);
   } else {
-    WM_ASSIGN_OR_RETURN(Statement add,
-                        database_.Prepare("INSERT INTO artifacts (sha256) VALUES (?)"));
-    WM_RETURN_IF_ERROR(add.Bind(sha256.view()).Run());
+    WM_ASSIGN_OR_RETURN(Statement add, database_.Prepare(insert));
+    WM_RETURN_IF_ERROR(add.Bind(digest.view()).Run());
     id = database_.LastInsertId();
   }
-  artifacts_.emplace(sha256, id);
+  known.emplace(digest, id);
   return id;
 }
 
@@ -78,11 +89,16 @@ Status Projection::Put(const At& at, const model::Sighting& sighting) {
   if (sighting.digest.sha256.has_value()) {
     WM_ASSIGN_OR_RETURN(artifact, Artifact(*sighting.digest.sha256));
   }
+  std::optional<std::int64_t> weights;
+  if (sighting.weights_digest.has_value()) {
+    WM_ASSIGN_OR_RETURN(weights, Weights(*sighting.weights_digest));
+  }
   WM_ASSIGN_OR_RETURN(Place* const place, places_.At(at.endpoint, at.write.path_sha256));
   const bool other = place->open && place->open->artifact && place->open->artifact != artifact;
   if (other) End(*place, at.time, std::nullopt);
   if (!place->open) place->open.emplace().first_seen = at.time;
   place->open->artifact = artifact;
+  place->open->weights = weights;
   place->open->told = &at.write;
   place->open->sighting = &sighting;
   place->open->last_change = at.time;

@@ -38,6 +38,7 @@ class Projection {
   void Forget() {
     places_.Forget();
     artifacts_.clear();
+    weights_.clear();
     coverage_bytes_.clear();
   }
 
@@ -61,6 +62,10 @@ class Projection {
   base::Status On(const At& at, const model::PolicyApplied& event);
   base::Status On(const At& at, const model::AgentStarted& event);
 
+  base::Result<std::int64_t> Weights(const model::Sha256& digest);
+  base::Result<std::int64_t> SmallNumber(const model::Sha256& digest,
+                                         std::map<model::Sha256, std::int64_t>& known,
+                                         std::string_view select, std::string_view insert);
   base::Status Put(const At& at, const model::Sighting& sighting);
   base::Result<std::size_t> CoverageCost(const At& at, const model::CoverageChanged& event);
   base::Result<std::size_t*> CoverageBytes(std::int64_t endpoint);
@@ -74,6 +79,7 @@ class Projection {
   // Of this transaction: a model is told of several times in a row. Ordered, because endpoints may
   // name any digest at all, and so could make a hash table slow.
   std::map<model::Sha256, std::int64_t> artifacts_;
+  std::map<model::Sha256, std::int64_t> weights_;
   // What an endpoint's rows of coverage cost, once it was asked for.
   std::map<std::int64_t, std::size_t> coverage_bytes_;
 };

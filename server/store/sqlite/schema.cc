@@ -301,7 +301,47 @@ CREATE TABLE past_verdicts (
 ) STRICT, WITHOUT ROWID;
 )sql";
 
-constexpr std::string_view kSteps[] = {kVersion1, kVersion2, kVersion3, kVersion4, kVersion5};
+// What administrators do with findings, who published what, what changed, and weights digests.
+constexpr std::string_view kVersion6 = R"sql(
+ALTER TABLE findings ADD COLUMN state INTEGER NOT NULL DEFAULT 1;
+UPDATE findings SET state = 2 WHERE resolved_us IS NOT NULL;
+CREATE TABLE finding_comments (
+  id INTEGER PRIMARY KEY,
+  finding INTEGER NOT NULL REFERENCES findings (id),
+  time_us INTEGER NOT NULL,
+  token_id BLOB NOT NULL,
+  token_name TEXT NOT NULL,
+  state INTEGER,
+  text TEXT NOT NULL
+) STRICT;
+CREATE INDEX finding_comments_by_finding ON finding_comments (finding);
+
+ALTER TABLE bundles ADD COLUMN publisher_id BLOB NOT NULL DEFAULT x'';
+ALTER TABLE bundles ADD COLUMN publisher TEXT NOT NULL DEFAULT '';
+ALTER TABLE exception_sets ADD COLUMN publisher_id BLOB NOT NULL DEFAULT x'';
+ALTER TABLE exception_sets ADD COLUMN publisher TEXT NOT NULL DEFAULT '';
+
+CREATE TABLE changes (
+  position INTEGER PRIMARY KEY AUTOINCREMENT,
+  time_us INTEGER NOT NULL,
+  topic INTEGER NOT NULL,
+  endpoint BLOB NOT NULL,
+  chain BLOB NOT NULL,
+  number INTEGER NOT NULL,
+  count INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE weights (
+  id INTEGER PRIMARY KEY,
+  digest BLOB NOT NULL UNIQUE
+) STRICT;
+ALTER TABLE sightings ADD COLUMN weights INTEGER;
+CREATE INDEX sightings_by_weights ON sightings (weights, gone_us, id, endpoint)
+  WHERE weights IS NOT NULL;
+)sql";
+
+constexpr std::string_view kSteps[] = {kVersion1, kVersion2, kVersion3,
+                                       kVersion4, kVersion5, kVersion6};
 
 }  // namespace
 

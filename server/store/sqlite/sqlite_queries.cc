@@ -7,11 +7,12 @@
 #include "policy/base/limits.h"
 #include "proto/wire/convert.h"
 #include "proto/wire/exceptions.h"
+#include "server/store/sqlite/changes_table.h"
+#include "server/store/sqlite/findings_table.h"
 #include "server/store/sqlite/list_keys.h"
 #include "server/store/sqlite/list_tables.h"
-#include "server/store/sqlite/present_sightings.h"
 #include "server/store/sqlite/rows.h"
-#include "server/store/sqlite/sighting_facts.h"
+#include "server/store/sqlite/sightings_table.h"
 #include "weighmaster/v1/exceptions.pb.h"
 #include "weighmaster/v1/trust.pb.h"
 #include "weighmaster/v1/values.pb.h"
@@ -45,7 +46,7 @@ constexpr std::string_view kPastSightingRow =
         "?2", "verdict") " FROM " WM_SIGHTINGS_AND_VERDICTS
                          " JOIN endpoints e ON e.id = s.endpoint WHERE s.id = ?1";
 constexpr std::string_view kFindingRow =
-    "SELECT f.id, f.rule, e.endpoint_id, e.hostname, f.subject, f.severity, f.resolved_us, "
+    "SELECT f.id, f.rule, e.endpoint_id, e.hostname, f.subject, f.severity, f.state, "
     "f.detail, f.first_us, f.last_us, f.count FROM findings f "
     "JOIN endpoints e ON e.id = f.endpoint WHERE f.id = ?";
 constexpr std::string_view kArtifactRow =
@@ -61,7 +62,8 @@ constexpr std::string_view kEventRow =
     "WHERE v.chain = (?1 >> 40) AND v.number = (?1 & 1099511627775)";
 constexpr std::string_view kPolicyRow =
     "SELECT version, published_us, floor, manifest_sha256, (SELECT count(*) FROM endpoints "
-    "WHERE policy_version = version AND state <> 2) FROM bundles WHERE version = ?";
+    "WHERE policy_version = version AND state <> 2), publisher_id, publisher FROM bundles "
+    "WHERE version = ?";
 #define WM_ENDPOINT_COLUMNS                                                               \
   "SELECT id, endpoint_id, state, hostname, os, os_release, agent_version, enrolled_us, " \
   "last_contact_us, clock_offset_us, policy_version FROM endpoints "
@@ -111,6 +113,13 @@ Result<EventRow> ReadEvent(const Statement& row) {
   return event;
 }
 
+// Of two columns: the token's id and its name.
+Result<std::optional<Actor>> ReadActor(const Statement& row, int column) {
+  if (row.Blob(column).empty()) return std::optional<Actor>();
+  WM_ASSIGN_OR_RETURN(const auto id, Stored(model::IdFromBytes(row.Blob(column)), "token id"));
+  return std::optional(Actor{id, row.Text(column + 1)});
+}
+
 Result<PolicyRow> ReadPolicy(const Statement& row) {
   PolicyRow policy;
   policy.version = Number(row, 0);
@@ -119,6 +128,7 @@ Result<PolicyRow> ReadPolicy(const Statement& row) {
   WM_ASSIGN_OR_RETURN(policy.manifest_sha256,
                       Stored(model::Sha256FromBytes(row.Blob(3)), "digest"));
   policy.endpoints_in_force = Number(row, 4);
+  WM_ASSIGN_OR_RETURN(policy.publisher, ReadActor(row, 5));
   return policy;
 }
 
@@ -130,7 +140,7 @@ Result<FindingRow> ReadFinding(const Statement& row) {
   finding.hostname = row.Text(3);
   finding.subject = row.Text(4);
   finding.severity = static_cast<model::Severity>(row.Int(5));
-  finding.resolved = !row.IsNull(6);
+  finding.state = static_cast<FindingState>(row.Int(6));
   finding.detail = row.Text(7);
   finding.first = Time(row, 8);
   finding.last = Time(row, 9);
@@ -195,6 +205,7 @@ Result<ExceptionSetRecord> ReadExceptionSet(const Statement& row) {
   WM_ASSIGN_OR_RETURN(record.set,
                       Stored(wire::ParseExceptions(record.document.bytes), "exceptions"));
   record.published = Time(row, 2);
+  WM_ASSIGN_OR_RETURN(record.publisher, ReadActor(row, 3));
   return record;
 }
 
@@ -328,9 +339,10 @@ Result<StoredBundle> SqliteQueries::FindBundle(std::uint64_t version) {
   {
     WM_ASSIGN_OR_RETURN(
         Statement find,
-        database_.Prepare("SELECT version, signed_bundle, manifest_sha256, document, published_us "
-                          "FROM bundles WHERE version = ?1 OR (?1 = 0 AND version = "
-                          "(SELECT newest_policy FROM fleet))"));
+        database_.Prepare(
+            "SELECT version, signed_bundle, manifest_sha256, document, published_us, "
+            "publisher_id, publisher FROM bundles WHERE version = ?1 OR (?1 = 0 AND version = "
+            "(SELECT newest_policy FROM fleet))"));
     WM_ASSIGN_OR_RETURN(const bool found, find.Bind(Column(version)).Step());
     if (!found) {
       return base::NotFound(version == 0 ? "no policy has been published yet"
@@ -343,6 +355,7 @@ Result<StoredBundle> SqliteQueries::FindBundle(std::uint64_t version) {
                         Stored(model::Sha256FromBytes(find.Blob(2)), "digest"));
     bundle.text = find.Text(3);
     bundle.published = Time(find, 4);
+    WM_ASSIGN_OR_RETURN(bundle.publisher, ReadActor(find, 5));
   }
   WM_ASSIGN_OR_RETURN(Statement count,
                       database_.Prepare("SELECT count(*), coalesce(sum(policy_version = ?), 0) "
@@ -356,8 +369,9 @@ Result<StoredBundle> SqliteQueries::FindBundle(std::uint64_t version) {
 Result<ExceptionSetRecord> SqliteQueries::FindExceptions(const std::optional<model::Id>& endpoint) {
   WM_ASSIGN_OR_RETURN(
       Statement find,
-      database_.Prepare("SELECT id, signed_exceptions, published_us FROM exception_sets "
-                        "WHERE scope = ? ORDER BY version DESC LIMIT 1"));
+      database_.Prepare(
+          "SELECT id, signed_exceptions, published_us, publisher_id, publisher FROM exception_sets "
+          "WHERE scope = ? ORDER BY version DESC LIMIT 1"));
   const base::ByteView scope = endpoint ? endpoint->view() : base::ByteView();
   WM_ASSIGN_OR_RETURN(const bool found, find.Bind(scope).Step());
   if (!found) return base::NotFound("there are no exceptions");
@@ -370,10 +384,11 @@ Result<Page<ExceptionSetRecord>> SqliteQueries::ListExceptionSets(const PageQuer
   scope.where = "x.version = (SELECT max(version) FROM exception_sets n WHERE n.scope = x.scope)";
   WM_ASSIGN_OR_RETURN(const ListKeys keys, FindKeys(database_, ExceptionTable(), scope, query));
   Page<ExceptionSetRecord> sets;
-  WM_RETURN_IF_ERROR(ReadRows(database_, keys,
-                              "SELECT id, signed_exceptions, published_us FROM exception_sets "
-                              "WHERE id = ?",
-                              ReadExceptionSet, std::nullopt, sets));
+  WM_RETURN_IF_ERROR(ReadRows(
+      database_, keys,
+      "SELECT id, signed_exceptions, published_us, publisher_id, publisher FROM exception_sets "
+      "WHERE id = ?",
+      ReadExceptionSet, std::nullopt, sets));
   return sets;
 }
 
@@ -494,6 +509,12 @@ Result<SightingPage> SqliteQueries::ListSightings(const SightingQuery& query) {
     if (!artifact.has_value()) return page;  // seen nowhere, as far as the coverage goes
     scope.Narrow(*artifact, "s.artifact = $");
   }
+  if (query.weights.has_value()) {
+    WM_ASSIGN_OR_RETURN(const auto weights, SmallNumber("SELECT id FROM weights WHERE digest = ?",
+                                                        query.weights->view()));
+    if (!weights.has_value()) return page;
+    scope.Narrow(*weights, "s.weights = $");
+  }
   // The narrowest index of those that are present.
   const bool all_present = !query.include_gone && !query.as_of.has_value() && scope.values.empty();
   scope.count_sql = "SELECT count(*) FROM sightings s " +
@@ -506,7 +527,7 @@ Result<SightingPage> SqliteQueries::ListSightings(const SightingQuery& query) {
   WM_RETURN_IF_ERROR(ReadRows(database_, keys,
                               query.as_of.has_value() ? kPastSightingRow : kSightingRow,
                               ReadSighting, query.as_of, page));
-  if (!query.sha256.has_value()) return page;
+  if (!query.sha256.has_value() && !query.weights.has_value()) return page;
   scope.count_sql = "SELECT count(DISTINCT s.endpoint) FROM sightings s WHERE " + scope.where;
   WM_ASSIGN_OR_RETURN(page.endpoints, CountScope(database_, scope));
   return page;
@@ -613,6 +634,25 @@ Result<Page<FindingRow>> SqliteQueries::ListFindings(bool include_resolved,
   Page<FindingRow> page;
   WM_RETURN_IF_ERROR(ReadRows(database_, keys, kFindingRow, ReadFinding, std::nullopt, page));
   return page;
+}
+
+Result<FindingDetails> SqliteQueries::GetFinding(std::uint64_t id) {
+  WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_));
+  FindingDetails details;
+  {
+    WM_ASSIGN_OR_RETURN(Statement find, database_.Prepare(kFindingRow));
+    WM_ASSIGN_OR_RETURN(const bool found, find.Bind(Column(id)).Step());
+    if (!found) return base::NotFound("there is no finding " + std::to_string(id));
+    WM_ASSIGN_OR_RETURN(details.finding, ReadFinding(find));
+  }
+  WM_ASSIGN_OR_RETURN(details.comments, ReadComments(database_, id));
+  return details;
+}
+
+Result<ChangePage> SqliteQueries::ListChanges(std::optional<std::uint64_t> after,
+                                              std::size_t size) {
+  WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_));
+  return ReadChanges(database_, after, size);
 }
 
 }  // namespace weighmaster::server::store

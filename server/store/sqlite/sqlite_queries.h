@@ -48,6 +48,9 @@ class SqliteQueries final : public Queries {
   base::Result<FleetCoverage> Coverage() override;
   base::Result<Page<FindingRow>> ListFindings(bool include_resolved,
                                               const PageQuery& page) override;
+  base::Result<FindingDetails> GetFinding(std::uint64_t id) override;
+  base::Result<ChangePage> ListChanges(std::optional<std::uint64_t> after,
+                                       std::size_t size) override;
 
  private:
   // One moment for several statements; ends when it goes out of scope.

@@ -4,10 +4,11 @@
 #include <utility>
 
 #include "policy/base/limits.h"
+#include "server/store/sqlite/changes_table.h"
 #include "server/store/sqlite/findings_table.h"
 #include "server/store/sqlite/rows.h"
 #include "server/store/sqlite/schema.h"
-#include "server/store/sqlite/sighting_facts.h"
+#include "server/store/sqlite/sightings_table.h"
 #include "server/store/sqlite/sqlite_queries.h"
 #include "weighmaster/v1/exceptions.pb.h"
 #include "weighmaster/v1/trust.pb.h"
@@ -23,6 +24,21 @@ using sqlite::Transaction;
 constexpr std::string_view kInMemory = ":memory:";
 constexpr int kWriterCacheKib = 64 * 1024;
 constexpr int kReaderCacheKib = 16 * 1024;
+
+base::ByteView TokenColumn(const std::optional<Actor>& actor) {
+  return actor ? actor->token.view() : base::ByteView();
+}
+std::string_view NameColumn(const std::optional<Actor>& actor) {
+  return actor ? std::string_view(actor->name) : std::string_view();
+}
+
+Change OfEndpoint(const model::Id& endpoint, base::WallTime now) {
+  Change change;
+  change.topic = ChangeTopic::kEndpoint;
+  change.time = now;
+  change.endpoint = endpoint;
+  return change;
+}
 
 // What ends the whole group: it says something about the disk or the file, not about one batch.
 bool IsOfTheStore(const base::Error& error) {
@@ -309,6 +325,7 @@ Result<model::Id> SqliteStore::Enrol(const model::Sha256& token, base::WallTime 
     return known->endpoint;
   }
   WM_RETURN_IF_ERROR(AddEndpoint(token_id, now, endpoint));
+  WM_RETURN_IF_ERROR(AddChange(*database_, OfEndpoint(endpoint.id, now)));
   WM_RETURN_IF_ERROR(transaction.Commit());
   return endpoint.id;
 }
@@ -334,6 +351,7 @@ Status SqliteStore::Revoke(const model::Id& endpoint, const std::string& reason,
       database_->Prepare("UPDATE keys SET revoked_us = coalesce(revoked_us, ?) WHERE endpoint = "
                          "(SELECT id FROM endpoints WHERE endpoint_id = ?)"));
   WM_RETURN_IF_ERROR(keys.Bind(Column(now)).Bind(endpoint.view()).Run());
+  WM_RETURN_IF_ERROR(AddChange(*database_, OfEndpoint(endpoint, now)));
   return transaction.Commit();
 }
 
@@ -392,6 +410,12 @@ Result<BatchOutcome> SqliteStore::CommitOne(BatchWriter& writer, const BatchWrit
   BatchOutcome refused;
   refused.detail = "the batch cannot be stored: " + outcome.error().message();
   return refused;
+}
+
+Status SqliteStore::UpdateFinding(std::uint64_t id, const FindingComment& comment) {
+  WM_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(*database_));
+  WM_RETURN_IF_ERROR(CommentFinding(*database_, id, comment));
+  return transaction.Commit();
 }
 
 Status SqliteStore::RecordFindings(std::span<const FindingChange> changes) {
@@ -454,15 +478,23 @@ Status SqliteStore::Publish(const NewBundle& bundle) {
     WM_ASSIGN_OR_RETURN(
         Statement add,
         database_->Prepare("INSERT INTO bundles (version, signed_bundle, manifest_sha256, floor, "
-                           "document, published_us) VALUES (?, ?, ?, ?, ?, ?)"));
+                           "document, published_us, publisher_id, publisher) "
+                           "VALUES (?, ?, ?, ?, ?, ?, ?, ?)"));
     WM_RETURN_IF_ERROR(add.Bind(Column(bundle.manifest.version))
                            .Bind(base::AsBytes(bytes))
                            .Bind(manifest_sha256.view())
                            .Bind(Column(bundle.manifest.floor))
                            .Bind(bundle.text)
                            .Bind(Column(bundle.published))
+                           .Bind(TokenColumn(bundle.publisher))
+                           .Bind(NameColumn(bundle.publisher))
                            .Run());
   }
+  Change change;
+  change.topic = ChangeTopic::kPolicy;
+  change.time = bundle.published;
+  change.number = bundle.manifest.version;
+  WM_RETURN_IF_ERROR(AddChange(*database_, change));
   {
     WM_ASSIGN_OR_RETURN(Statement advance,
                         database_->Prepare("UPDATE fleet SET newest_policy = ?, floor = ?"));
@@ -503,13 +535,21 @@ Status SqliteStore::PublishExceptions(const ExceptionSetRecord& exceptions) {
     WM_ASSIGN_OR_RETURN(
         Statement add,
         database_->Prepare("INSERT INTO exception_sets (scope, version, signed_exceptions, "
-                           "published_us) VALUES (?, ?, ?, ?)"));
+                           "published_us, publisher_id, publisher) VALUES (?, ?, ?, ?, ?, ?)"));
     WM_RETURN_IF_ERROR(add.Bind(scope)
                            .Bind(Column(set.version))
                            .Bind(base::AsBytes(bytes))
                            .Bind(Column(exceptions.published))
+                           .Bind(TokenColumn(exceptions.publisher))
+                           .Bind(NameColumn(exceptions.publisher))
                            .Run());
   }
+  Change change;
+  change.topic = ChangeTopic::kExceptions;
+  change.time = exceptions.published;
+  change.endpoint = set.endpoint;
+  change.number = set.version;
+  WM_RETURN_IF_ERROR(AddChange(*database_, change));
   return transaction.Commit();
 }
 

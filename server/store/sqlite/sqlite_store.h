@@ -38,6 +38,7 @@ class SqliteStore final : public Store {
                       base::WallTime now) override;
   base::Result<std::vector<BatchOutcome>> CommitBatches(std::span<const BatchWrite> batches,
                                                         const FindingRules& rules) override;
+  base::Status UpdateFinding(std::uint64_t id, const FindingComment& comment) override;
   base::Status RecordFindings(std::span<const FindingChange> changes) override;
   base::Status RecordContacts(std::span<const Contact> contacts) override;
   base::Status Publish(const NewBundle& bundle) override;

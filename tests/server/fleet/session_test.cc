@@ -500,7 +500,7 @@ TEST_F(SessionTest, SendsExceptionsToWhomTheyAreForAndNewTo) {
     model::ExceptionSet set = tests::MakeExceptionSet(version, {});
     set.endpoint = endpoint;
     bool published = false;
-    world_.exceptions_.Publish(tests::SignExceptions(set),
+    world_.exceptions_.Publish(tests::SignExceptions(set), {tests::TestId(9), "ada"},
                                [&](const auto& result) { published = result.has_value(); });
     world_.loop_.RunReady();
     EXPECT_TRUE(published);

@@ -76,7 +76,7 @@ TEST_F(OpenApiTest, LeavesWhatIsInThePathOutOfTheBody) {
 TEST_F(OpenApiTest, SaysWhatMustBeGivenAndWhatIsAlwaysThere) {
   const Json& schemas = page_.at("components").at("schemas");
   EXPECT_EQ(schemas.at("CreateTokenRequest").at("required"), Json({"uses", "valid_for_ms"}));
-  EXPECT_TRUE(Parameter(Operation("Where"), "sha256").at("required"));
+  EXPECT_TRUE(Parameter(Operation("GetEndpoint"), "endpoint_id").at("required"));
   EXPECT_FALSE(Parameter(Operation("Where"), "include_gone").at("required"));
   EXPECT_EQ(schemas.at("ListEndpointsResponse").at("required"),
             Json({"endpoints", "next_page_token", "total", "total_is_least"}));

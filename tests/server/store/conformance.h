@@ -675,6 +675,158 @@ TEST_P(StoreConformance, FindingsAreOneByKeyCountedResolvedAndOpenedAgain) {
   EXPECT_EQ(page->rows[0].count, 3U);
 }
 
+// What becomes of a finding that is seen again, or whose matter has passed, from each state.
+TEST_P(StoreConformance, FindingsStayAsPeopleLeftThem) {
+  FindingChange seen;
+  seen.rule = "rule";
+  seen.endpoint = Enrol(1);
+  seen.severity = model::Severity::kMedium;
+  seen.at = tests::kTestEpoch;
+  using State = FindingState;
+  struct Case {
+    State left;
+    State seen_again;
+    State seen_graver;
+    State passed;
+  };
+  const Case cases[] = {
+      {State::kOpen, State::kOpen, State::kOpen, State::kResolved},
+      {State::kAcknowledged, State::kAcknowledged, State::kAcknowledged, State::kResolved},
+      {State::kDismissed, State::kDismissed, State::kOpen, State::kDismissed}};
+  std::uint64_t id = 0;
+  for (const Case& c : cases) {
+    for (const int what : {0, 1, 2}) {
+      seen.dedupe_key = std::to_string(++id);
+      ASSERT_TRUE(store_->RecordFindings(std::vector{seen}).has_value());
+      const FindingComment comment{tests::kTestEpoch, {tests::TestId(9), "ada"}, c.left, "why"};
+      ASSERT_TRUE(store_->UpdateFinding(id, comment).has_value());
+      EXPECT_EQ(queries_->GetFinding(id)->finding.state, c.left);
+      FindingChange next = seen;
+      next.resolve = what == 2;
+      if (what == 1) next.severity = model::Severity::kHigh;
+      ASSERT_TRUE(store_->RecordFindings(std::vector{next}).has_value());
+      const auto details = queries_->GetFinding(id);
+      ASSERT_TRUE(details.has_value());
+      EXPECT_EQ(details->finding.state, what == 0   ? c.seen_again
+                                        : what == 1 ? c.seen_graver
+                                                    : c.passed)
+          << static_cast<int>(c.left) << " " << what;
+      EXPECT_EQ(details->finding.count, what == 2 ? 1U : 2U);
+    }
+  }
+  // To be worked on is what is open or acknowledged.
+  const auto to_do = queries_->ListFindings(false, {});
+  EXPECT_EQ(to_do->total, 5U);
+  EXPECT_EQ(queries_->ListFindings(true, {})->total, 9U);
+  EXPECT_EQ(store_->UpdateFinding(99, {}).error().code(), base::ErrorCode::kNotFound);
+  EXPECT_EQ(queries_->GetFinding(99).error().code(), base::ErrorCode::kNotFound);
+}
+
+TEST_P(StoreConformance, FindingsKeepWhatIsSaidOfThemUpToTheLimit) {
+  FindingChange seen;
+  seen.dedupe_key = seen.rule = "rule";
+  seen.endpoint = Enrol(1);
+  ASSERT_TRUE(store_->RecordFindings(std::vector{seen}).has_value());
+  FindingComment comment{tests::kTestEpoch, {tests::TestId(9), "ada"}, std::nullopt, "<b>\n"};
+  for (std::size_t i = 0; i < base::limits::kMaxFindingComments; ++i) {
+    ASSERT_TRUE(store_->UpdateFinding(1, comment).has_value());
+  }
+  comment.state = FindingState::kDismissed;
+  EXPECT_EQ(store_->UpdateFinding(1, comment).error().code(), base::ErrorCode::kResourceExhausted);
+  Reopen();
+  const auto details = queries_->GetFinding(1);
+  ASSERT_TRUE(details.has_value());
+  EXPECT_EQ(details->finding.state, FindingState::kOpen) << "nothing of it was stored";
+  ASSERT_EQ(details->comments.size(), base::limits::kMaxFindingComments);
+  EXPECT_EQ(details->comments[0].text, "<b>\n");
+  EXPECT_EQ(details->comments[0].actor.name, "ada");
+  EXPECT_EQ(details->comments[0].actor.token, tests::TestId(9));
+  EXPECT_EQ(details->comments[0].state, std::nullopt);
+}
+
+TEST_P(StoreConformance, TellsEveryChangeOnceInOrder) {
+  const auto start = queries_->ListChanges(std::nullopt, 10);
+  ASSERT_TRUE(start.has_value());
+  EXPECT_TRUE(start->rows.empty());
+  const model::Id endpoint = Enrol(1);
+  tests::EndpointScript script(tests::TestKey(11), tests::TestId(0xc1));
+  CommitOne(endpoint, script.Start());
+  const auto batch = script.Seal({model::SightingAppeared{tests::TestSighting("/m/a", 1)},
+                                  model::SightingAppeared{tests::TestSighting("/m/b", 2)}});
+  CommitOne(endpoint, batch);
+  CommitOne(endpoint, batch);  // again, which is no change
+  FindingChange seen;
+  seen.dedupe_key = seen.rule = "rule";
+  seen.endpoint = endpoint;
+  FindingChange passed = seen;
+  passed.resolve = true;
+  ASSERT_TRUE(store_->RecordFindings(std::vector{seen, passed, passed}).has_value());
+  ASSERT_TRUE(store_->UpdateFinding(1, {tests::kTestEpoch, {}, std::nullopt, "x"}).has_value());
+  ASSERT_TRUE(store_->Publish(Bundle(7, 0, "part")).has_value());
+  ExceptionSetRecord exceptions;
+  exceptions.set = tests::MakeExceptionSet(1, {});
+  exceptions.document = tests::SignExceptions(exceptions.set);
+  ASSERT_TRUE(store_->PublishExceptions(exceptions).has_value());
+  ASSERT_TRUE(store_->Revoke(endpoint, "lost", tests::kTestEpoch).has_value());
+  Reopen();
+
+  std::vector<Change> changes;
+  std::uint64_t after = start->next;
+  while (true) {
+    const auto page = queries_->ListChanges(after, 2);
+    ASSERT_TRUE(page.has_value()) << page.error().ToString();
+    if (page->rows.empty()) break;
+    changes.insert(changes.end(), page->rows.begin(), page->rows.end());
+    after = page->next;
+  }
+  using Topic = ChangeTopic;
+  const std::pair<Topic, std::uint64_t> expected[] = {
+      {Topic::kEndpoint, 0}, {Topic::kEvents, 1},     {Topic::kEvents, 2},
+      {Topic::kFinding, 1},  {Topic::kFinding, 1},    {Topic::kFinding, 1},
+      {Topic::kPolicy, 7},   {Topic::kExceptions, 1}, {Topic::kEndpoint, 0}};
+  ASSERT_EQ(changes.size(), std::size(expected));
+  for (std::size_t i = 0; i < changes.size(); ++i) {
+    EXPECT_EQ(changes[i].topic, expected[i].first) << i;
+    EXPECT_EQ(changes[i].number, expected[i].second) << i;
+    EXPECT_EQ(changes[i].position, start->next + i + 1);
+    const bool of_fleet =
+        changes[i].topic == Topic::kPolicy || changes[i].topic == Topic::kExceptions;
+    EXPECT_EQ(changes[i].endpoint.has_value(), !of_fleet) << i;
+  }
+  EXPECT_EQ(changes[2].count, 2U);
+  EXPECT_EQ(changes[2].chain, tests::TestId(0xc1));
+  EXPECT_EQ(queries_->ListChanges(after + 1, 2).error().code(), base::ErrorCode::kOutOfRange);
+}
+
+TEST_P(StoreConformance, FindsTheSameWeightsInEveryPacking) {
+  const model::Id endpoint = Enrol(1);
+  tests::EndpointScript script(tests::TestKey(11), tests::TestId(0xc1));
+  CommitOne(endpoint, script.Start());
+  std::vector<model::EventBody> seen;
+  for (int n = 0; n < 4; ++n) {
+    model::Sighting sighting = tests::TestSighting("/m/" + std::to_string(n), n);
+    if (n < 3) sighting.weights_digest = tests::TestDigest(n < 2 ? 50 : 51);
+    seen.emplace_back(model::SightingAppeared{sighting});
+  }
+  CommitOne(endpoint, script.Seal(seen));
+  SightingQuery where;
+  where.weights = tests::TestDigest(50);
+  const auto found = queries_->ListSightings(where);
+  ASSERT_TRUE(found.has_value());
+  EXPECT_EQ(found->total, 2U);
+  EXPECT_EQ(found->endpoints, 1U);
+  where.weights = tests::TestDigest(52);
+  EXPECT_EQ(queries_->ListSightings(where)->total, 0U);
+  // They become known with a change, and unknown again.
+  model::Sighting changed = tests::TestSighting("/m/3", 3);
+  changed.weights_digest = tests::TestDigest(52);
+  CommitOne(endpoint, script.Seal({model::SightingChanged{changed}}));
+  EXPECT_EQ(queries_->ListSightings(where)->total, 1U);
+  changed.weights_digest.reset();
+  CommitOne(endpoint, script.Seal({model::SightingChanged{changed}}));
+  EXPECT_EQ(queries_->ListSightings(where)->total, 0U);
+}
+
 TEST_P(StoreConformance, FindingsAreStoredWithTheirBatch) {
   const model::Id endpoint = Enrol(1);
   tests::EndpointScript script(tests::TestKey(11), tests::TestId(0xc1));

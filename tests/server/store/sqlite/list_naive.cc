@@ -86,6 +86,11 @@ Value RandomValue(const Field& field, const std::vector<NaiveRow>& rows, base::R
   return base::IsUtf8(piece) ? piece : text;
 }
 
+void PutPublisher(const std::optional<Actor>& publisher, NaiveRow& out) {
+  out.values["published_by"] = publisher ? publisher->name : "";
+  if (publisher) out.values["published_by_token_id"] = OfBytes(publisher->token);
+}
+
 }  // namespace
 
 NaiveRow Naive(const EndpointRow& row) {
@@ -134,6 +139,7 @@ NaiveRow Naive(const SightingRow& row) {
     worst = std::max(worst, OfEnum(risk.severity));
   }
   if (sighting.digest.sha256.has_value()) out.values["sha256"] = OfBytes(*sighting.digest.sha256);
+  if (sighting.weights_digest) out.values["weights_digest"] = OfBytes(*sighting.weights_digest);
   if (row.verdict.has_value()) {
     out.values["verdict"] = OfEnum(row.verdict->outcome);
     out.values["rule"] = row.verdict->rule;
@@ -171,6 +177,7 @@ NaiveRow Naive(const PolicyRow& row) {
                 {"floor", Num(row.floor)},
                 {"manifest_sha256", OfBytes(row.manifest_sha256)},
                 {"endpoints_in_force", Num(row.endpoints_in_force)}};
+  PutPublisher(row.publisher, out);
   return out;
 }
 
@@ -178,6 +185,7 @@ NaiveRow Naive(const ExceptionSetRecord& row) {
   NaiveRow out{row.set.endpoint ? row.set.endpoint->ToHex() : "fleet", {}};
   out.values = {{"version", Num(row.set.version)}, {"published_time", OfTime(row.published)}};
   if (row.set.endpoint) out.values["endpoint_id"] = OfBytes(*row.set.endpoint);
+  PutPublisher(row.publisher, out);
   return out;
 }
 
@@ -189,7 +197,7 @@ NaiveRow Naive(const FindingRow& row) {
                 {"hostname", row.hostname},
                 {"subject", row.subject},
                 {"severity", OfEnum(row.severity)},
-                {"state", Value(std::int64_t{row.resolved ? 2 : 1})},
+                {"state", Value(static_cast<std::int64_t>(row.state))},
                 {"detail", row.detail},
                 {"first_time", OfTime(row.first)},
                 {"last_time", OfTime(row.last)},

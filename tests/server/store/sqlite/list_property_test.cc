@@ -157,6 +157,7 @@ class RandomFleet {
     record.set.endpoint = endpoint;
     record.document = tests::SignExceptions(record.set);
     record.published = tests::kTestEpoch + Jitter();
+    record.publisher = Somebody();
     EXPECT_TRUE(store_->PublishExceptions(record).has_value());
   }
   // Of an endpoint that is new as well.
@@ -172,6 +173,7 @@ class RandomFleet {
     bundle.manifest = tests::MakeManifest(policies_, policies_ / 2);
     bundle.document = tests::SignBundle(bundle.manifest);
     bundle.published = tests::kTestEpoch + Jitter();
+    bundle.publisher = Somebody();
     const auto published = store_->Publish(bundle);
     EXPECT_TRUE(published.has_value()) << published.error().ToString();
     model::PolicyApplied applied;
@@ -205,6 +207,10 @@ class RandomFleet {
                                            "%_", "'\"", "ä",   "日本", "A"};
     return std::string(kWords[random_.Below(std::size(kWords))]);
   }
+  std::optional<Actor> Somebody() {
+    if (random_.Below(3) == 0) return std::nullopt;
+    return Actor{IdFrom(static_cast<int>(random_.Below(4))), Word()};
+  }
   base::Duration Jitter() { return base::Duration(random_.Below(6)); }
 
   model::Sighting Sighting(const std::string& path) {
@@ -220,6 +226,9 @@ class RandomFleet {
           {"opaque", static_cast<model::Severity>(1 + random_.Below(5)), "a risk", ""});
     }
     if (random_.Below(3) == 0) sighting.digest = {};
+    if (random_.Below(3) == 0) {
+      sighting.weights_digest = tests::TestDigest(static_cast<int>(random_.Below(3)));
+    }
     return sighting;
   }
 

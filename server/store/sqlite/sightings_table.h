@@ -1,11 +1,13 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string_view>
 
 #include "policy/base/bytes.h"
 #include "policy/base/result.h"
 #include "policy/model/sighting.h"
+#include "server/store/values.h"
 #include "third_party/sqlite/database.h"
 
 namespace weighmaster::server::store {
@@ -25,6 +27,10 @@ base::Result<model::Sighting> ReadSightingBlob(base::ByteView blob, std::string_
 // Bind the parameters of this name.
 void BindContent(sqlite::Statement& statement, const model::Sighting& sighting);
 void BindFacts(sqlite::Statement& statement, const model::Sighting& sighting);
+
+// Queries::VisitPresent, inside the caller's transaction.
+base::Status VisitPresentSightings(sqlite::Database& database,
+                                   const std::function<void(const PresentSighting&)>& visit);
 
 // Fills the columns of rows from before there were any, and those of verdicts. At each start; when
 // it fails nothing was written.
