@@ -343,6 +343,12 @@ inline constexpr int kMaxRestJsonDepth = 16;
 inline constexpr std::size_t kMaxRestAnswerBytes = 32 * kMiB;
 // Calls whose answer is being made or written. One more is RESOURCE_EXHAUSTED (429).
 inline constexpr std::size_t kMaxRestCallsWaiting = 64;
+// Streams of what changed: how many there may be, how often each looks, when one that has nothing
+// to say says so, and when a reader that lost it is to come again.
+inline constexpr std::size_t kMaxRestEventStreams = 64;
+inline constexpr std::chrono::milliseconds kRestEventPause{500};
+inline constexpr std::chrono::seconds kRestEventHeartbeat{15};
+inline constexpr std::chrono::milliseconds kRestEventRetry{2000};
 // From the connection to the end of the handshake; from there, or from the answer before, to the
 // end of the next headers; from there to the end of the body; from the answer's first byte to its
 // last. A slower peer is cut off.

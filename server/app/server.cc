@@ -103,7 +103,7 @@ base::Status Server::Listen(const std::string& address) {
 }
 
 base::Status Server::ListenForRest(const std::string& address) {
-  gateway_ = std::make_unique<rest::Gateway>(loop_, *pool_, *dispatch_,
+  gateway_ = std::make_unique<rest::Gateway>(loop_, clock_, *pool_, *dispatch_,
                                              [this] { return store_writable_; });
   rest::Server::Options options;
   options.address = address;

@@ -3,11 +3,15 @@
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/message.h>
 
+#include <algorithm>
+
 #include "policy/base/bytes.h"
 #include "policy/base/limits.h"
+#include "server/rest/change_events.h"
 #include "server/rest/openapi.h"
 #include "server/rest/transcode.h"
 #include "server/store/ask.h"
+#include "weighmaster/v1/admin.pb.h"
 
 namespace weighmaster::server::rest {
 namespace {
@@ -18,6 +22,7 @@ namespace limits = base::limits;
 
 constexpr std::string_view kGet = "GET";
 constexpr std::string_view kJson = "application/json";
+constexpr std::string_view kEventStream = "text/event-stream";
 
 // "application/json; charset=utf-8" is JSON as well.
 bool IsJson(std::string_view content_type) {
@@ -28,6 +33,9 @@ bool IsJson(std::string_view content_type) {
   return std::equal(trimmed.begin(), trimmed.end(), kJson.begin(), kJson.end(),
                     [](char a, char b) { return (a >= 'A' && a <= 'Z' ? a + 32 : a) == b; });
 }
+
+// As browsers ask for events: with this type first, or alone.
+bool WantsEvents(std::string_view accept) { return accept.starts_with(kEventStream); }
 
 // Whatever can be got has a head.
 std::string Allowed(const std::string& http_method) {
@@ -76,9 +84,10 @@ const std::vector<std::pair<std::string, std::string>>& SecurityHeaders() {
   return kHeaders;
 }
 
-Gateway::Gateway(base::Loop& loop, base::Executor& pool, api::Dispatch& dispatch,
-                 std::function<bool()> store_writable)
+Gateway::Gateway(base::Loop& loop, const base::Clock& clock, base::Executor& pool,
+                 api::Dispatch& dispatch, std::function<bool()> store_writable)
     : loop_(loop),
+      clock_(clock),
       pool_(pool),
       dispatch_(dispatch),
       store_writable_(std::move(store_writable)),
@@ -145,6 +154,16 @@ void Gateway::Open(const RequestHead& head, std::function<void(Opening)> reply) 
   Admitted admitted;
   admitted.path = std::move(found.path);
   if (question != std::string_view::npos) admitted.query = target.substr(question + 1);
+  if (method.request == v1::ListChangesRequest::descriptor() && head.method == kGet &&
+      WantsEvents(head.accept)) {
+    admitted.as_events = true;
+    admitted.authorization = head.authorization;
+    if (!std::ranges::all_of(head.last_event_id, [](char c) { return c >= '0' && c <= '9'; })) {
+      return reply(ErrorAnswer(base::InvalidArgument("Last-Event-ID is no position")));
+    }
+    // Where the reader was is newer than what its address says.
+    if (!head.last_event_id.empty()) admitted.query = "position=" + head.last_event_id;
+  }
   admitted.body_limit_bytes = method.descriptor->client_streaming()
                                   ? limits::kMaxRestPublicationBytes
                                   : limits::kMaxAdminRequestBytes;
@@ -158,25 +177,41 @@ void Gateway::Open(const RequestHead& head, std::function<void(Opening)> reply) 
                   });
 }
 
-std::shared_ptr<const void> Gateway::TakePermit() {
-  if (*waiting_ >= limits::kMaxRestCallsWaiting) return nullptr;
-  ++*waiting_;
-  return {waiting_.get(), [waiting = waiting_](const void*) { --*waiting; }};
+std::shared_ptr<const void> Gateway::TakePermit(const Count& count, std::size_t most) {
+  if (*count >= most) return nullptr;
+  ++*count;
+  return {count.get(), [count](const void*) { --*count; }};
+}
+
+Result<Answer> Gateway::EventsAnswer(const google::protobuf::Message& first,
+                                     std::string authorization) {
+  auto permit = TakePermit(streams_, limits::kMaxRestEventStreams);
+  if (permit == nullptr) {
+    return base::ResourceExhausted("the server has as many readers of changes as it can serve");
+  }
+  Answer answer;
+  answer.content_type = kEventStream;
+  answer.events = std::make_shared<ChangeEvents>(loop_, clock_, dispatch_, std::move(authorization),
+                                                 static_cast<const v1::ListChangesResponse&>(first),
+                                                 std::move(permit));
+  return answer;
 }
 
 void Gateway::Call(Admitted admitted, std::string body, std::function<void(Answer)> reply) {
-  const auto permit = TakePermit();
+  const auto permit = TakePermit(waiting_, limits::kMaxRestCallsWaiting);
   if (permit == nullptr) {
     return reply(ErrorAnswer(
         base::ResourceExhausted("the server is busy with other calls; try again in a second")));
   }
   const auto answer = [permit, reply = std::move(reply)](Result<Answer> result) {
     Answer made = result.has_value() ? *std::move(result) : ErrorAnswer(result.error());
-    made.permit = permit;
+    if (made.events == nullptr) made.permit = permit;
     reply(std::move(made));
   };
-  const auto write = [this, answer](Result<Message> result) {
+  const auto write = [this, answer, as_events = admitted.as_events,
+                      authorization = admitted.authorization](Result<Message> result) {
     if (!result.has_value()) return answer(std::move(result).error());
+    if (as_events) return answer(EventsAnswer(**result, authorization));
     store::Ask(
         pool_, loop_, alive_, [message = *std::move(result)] { return JsonAnswer(*message); },
         answer);

@@ -17,6 +17,8 @@
 
 namespace weighmaster::server::rest {
 
+class ChangeEvents;
+
 // What is known of a request before its body.
 struct RequestHead {
   std::string method;  // "GET"; a HEAD is answered like a GET
@@ -24,6 +26,8 @@ struct RequestHead {
   std::string authorization;
   std::string content_type;
   bool has_body = false;
+  std::string accept = {};
+  std::string last_event_id = {};
 };
 
 struct Answer {
@@ -33,6 +37,8 @@ struct Answer {
   std::string body;
   // Of a call: it counts as waiting until this is gone, so hold it until the answer is written.
   std::shared_ptr<const void> permit;
+  // The body comes from here, piece by piece; `body` is empty then.
+  std::shared_ptr<ChangeEvents> events;
 };
 // An error as every path gives it, with what its status asks for (Retry-After, WWW-Authenticate).
 Answer ErrorAnswer(const base::Error& error);
@@ -55,11 +61,14 @@ class Gateway {
     PathTemplate::Variables path;
     std::string query;
     std::size_t body_limit_bytes = 0;
+    // What changed, for as long as the peer listens; then `authorization` asks again and again.
+    bool as_events = false;
+    std::string authorization;
   };
   using Opening = std::variant<Answer, Admitted>;
 
   // `store_writable` is asked on the loop.
-  Gateway(base::Loop& loop, base::Executor& pool, api::Dispatch& dispatch,
+  Gateway(base::Loop& loop, const base::Clock& clock, base::Executor& pool, api::Dispatch& dispatch,
           std::function<bool()> store_writable);
   ~Gateway() = default;
   Gateway(const Gateway&) = delete;
@@ -67,7 +76,7 @@ class Gateway {
 
   // Either the answer, and the body is for nobody, or what Call takes.
   void Open(const RequestHead& head, std::function<void(Opening)> reply);
-  // RESOURCE_EXHAUSTED past limits::kMaxRestCallsWaiting.
+  // RESOURCE_EXHAUSTED past limits::kMaxRestCallsWaiting, and past limits::kMaxRestEventStreams.
   void Call(Admitted admitted, std::string body, std::function<void(Answer)> reply);
 
  private:
@@ -85,10 +94,15 @@ class Gateway {
   // The few things that are no methods of the service.
   bool AnswerOwn(std::string_view method, std::string_view path,
                  const std::function<void(Opening)>& reply) const;
-  std::shared_ptr<const void> TakePermit();
+  using Count = std::shared_ptr<std::atomic<std::size_t>>;
+  // Null when there are `most` already.
+  static std::shared_ptr<const void> TakePermit(const Count& count, std::size_t most);
+  base::Result<Answer> EventsAnswer(const google::protobuf::Message& first,
+                                    std::string authorization);
 
   // Constant after construction.
   base::Loop& loop_;
+  const base::Clock& clock_;
   base::Executor& pool_;
   api::Dispatch& dispatch_;
   const std::function<bool()> store_writable_;
@@ -97,8 +111,8 @@ class Gateway {
   const std::shared_ptr<const void> alive_ = std::make_shared<int>();
 
   // Calls that wait. Permits outlive the Gateway and go on any thread.
-  const std::shared_ptr<std::atomic<std::size_t>> waiting_ =
-      std::make_shared<std::atomic<std::size_t>>(0);
+  const Count waiting_ = std::make_shared<std::atomic<std::size_t>>(0);
+  const Count streams_ = std::make_shared<std::atomic<std::size_t>>(0);
 };
 
 }  // namespace weighmaster::server::rest

@@ -14,6 +14,7 @@
 #include "policy/base/check.h"
 #include "policy/base/rate_limit.h"
 #include "server/identity/limit_key.h"
+#include "server/rest/change_events.h"
 #include "server/rest/gateway.h"
 
 // All of Beast and of TLS over Asio is in this one file: it takes half a minute to compile.
@@ -150,10 +151,14 @@ class Server::State::Connection : public std::enable_shared_from_this<Connection
                               self->ReadHeader();
                             });
   }
-  void Cut() { beast::get_lowest_layer(stream_).close(); }
+  void Cut() {
+    events_.reset();  // what it stands on may go before the handlers do
+    beast::get_lowest_layer(stream_).close();
+  }
 
  private:
   using Response = http::response<http::string_body>;
+  using EventsHeader = http::response<http::empty_body>;
 
   void Limit(base::Duration time) { beast::get_lowest_layer(stream_).expires_after(time); }
   // It is the server that takes time now.
@@ -183,6 +188,8 @@ class Server::State::Connection : public std::enable_shared_from_this<Connection
     head.authorization = std::string(request[http::field::authorization]);
     head.content_type = std::string(request[http::field::content_type]);
     head.has_body = !parser_->is_done();
+    head.accept = std::string(request[http::field::accept]);
+    head.last_event_id = std::string(request["Last-Event-ID"]);
     state_->gateway_.Open(head, [weak = weak_from_this()](Gateway::Opening opening) {
       const auto self = weak.lock();
       if (self == nullptr) return;
@@ -240,17 +247,22 @@ class Server::State::Connection : public std::enable_shared_from_this<Connection
           false);
   }
 
+  void PutHeader(const Answer& answer, http::header<false>& out) {
+    out.result(static_cast<unsigned>(answer.status));
+    out.set(http::field::content_type, answer.content_type);
+    for (const auto& [name, value] : SecurityHeaders()) out.set(name, value);
+    for (const auto& [name, value] : answer.headers) out.set(name, value);
+  }
+
   // `whole`: all of the request was read. Otherwise nothing that follows can be told apart from it.
   void Write(Answer answer, bool whole) {
     const bool keep = whole && answer.status != 401 && parser_->get().keep_alive() &&
                       (known_ || state_->Admits(peer_));
     permit_ = std::move(answer.permit);
+    if (answer.events != nullptr) return WriteEvents(std::move(answer));
     response_.emplace();
     response_->version(11);
-    response_->result(static_cast<unsigned>(answer.status));
-    response_->set(http::field::content_type, answer.content_type);
-    for (const auto& [name, value] : SecurityHeaders()) response_->set(name, value);
-    for (const auto& [name, value] : answer.headers) response_->set(name, value);
+    PutHeader(answer, *response_);
     response_->keep_alive(keep);
     response_->body() = std::move(answer.body);
     response_->prepare_payload();
@@ -272,6 +284,49 @@ class Server::State::Connection : public std::enable_shared_from_this<Connection
               .shutdown(Tcp::socket::shutdown_send, ignored);
           self->Linger();
         });
+  }
+
+  // For as long as the peer takes them; the connection then has done what it was for.
+  void WriteEvents(Answer answer) {
+    events_ = std::move(answer.events);
+    events_header_.emplace();
+    events_header_->version(11);
+    PutHeader(answer, *events_header_);
+    events_header_->chunked(true);
+    events_header_->keep_alive(false);
+    events_serializer_.emplace(*events_header_);
+    Limit(state_->options_.write_timeout);
+    http::async_write_header(stream_, *events_serializer_,
+                             [self = shared_from_this()](const error_code& error, std::size_t) {
+                               if (error) return self->Drop(error);
+                               self->NextEvents();
+                             });
+  }
+
+  void NextEvents() {
+    if (events_ == nullptr) return;  // cut meanwhile
+    LimitNothing();
+    events_->Next([weak = weak_from_this()](std::optional<std::string> text) {
+      const auto self = weak.lock();
+      if (self == nullptr) return;
+      self->Limit(self->state_->options_.write_timeout);
+      if (!text.has_value()) return self->EndEvents();
+      self->piece_ = *std::move(text);
+      net::async_write(self->stream_, http::make_chunk(net::buffer(self->piece_)),
+                       [self](const error_code& error, std::size_t) {
+                         if (error) return self->Drop(error);
+                         self->NextEvents();
+                       });
+    });
+  }
+
+  void EndEvents() {
+    net::async_write(stream_, http::make_chunk_last(),
+                     [self = shared_from_this()](const error_code& error, std::size_t) {
+                       if (error) return self->Drop(error);
+                       ++self->state_->counts_.answered;
+                       self->Close();
+                     });
   }
 
   // A connection that is closed on bytes that nobody read is reset, and the answer may be lost. The
@@ -306,6 +361,11 @@ class Server::State::Connection : public std::enable_shared_from_this<Connection
   std::optional<Response> response_;
   bool known_ = false;                  // whose request it is
   std::shared_ptr<const void> permit_;  // of the answer that is being written
+  // Of an answer that comes in pieces.
+  std::shared_ptr<ChangeEvents> events_;
+  std::optional<EventsHeader> events_header_;
+  std::optional<http::response_serializer<http::empty_body>> events_serializer_;
+  std::string piece_;
 };
 
 base::Status Server::State::Listen() {

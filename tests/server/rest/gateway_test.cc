@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "policy/base/limits.h"
+#include "server/rest/change_events.h"
 #include "tests/server/api/api_world.h"
 
 namespace weighmaster::server::rest {
@@ -22,8 +23,9 @@ using Json = nlohmann::json;
 class GatewayTest : public ::testing::Test {
  protected:
   GatewayTest() {
-    gateway_ = std::make_unique<Gateway>(world_.world_.loop_, world_.world_.executor_,
-                                         world_.dispatch_, [this] { return writable_; });
+    gateway_ =
+        std::make_unique<Gateway>(world_.world_.loop_, world_.world_.loop_, world_.world_.executor_,
+                                  world_.dispatch_, [this] { return writable_; });
   }
 
   RequestHead Head(std::string method, std::string target, bool has_body = false) const {
@@ -74,6 +76,95 @@ TEST_F(GatewayTest, AnswersACallAsJson) {
   const Answer answer = Ask("GET", "/v1/whoami");
   EXPECT_EQ(answer.status, 200);
   EXPECT_EQ(Json::parse(answer.body).at("admin_token").at("name"), "ada");
+}
+
+// Who follows what changes.
+class ChangeEventsTest : public GatewayTest {
+ protected:
+  Answer Follow(const std::string& target, const std::string& last_event_id = "") {
+    RequestHead head = Head("GET", target);
+    head.accept = "text/event-stream";
+    head.last_event_id = last_event_id;
+    Gateway::Opening opening = Open(head);
+    if (auto* const answer = std::get_if<Answer>(&opening)) return std::move(*answer);
+    std::optional<Answer> answer;
+    gateway_->Call(std::get<Gateway::Admitted>(std::move(opening)), "",
+                   [&](Answer made) { answer.emplace(std::move(made)); });
+    world_.world_.loop_.RunReady();
+    EXPECT_TRUE(answer.has_value());
+    return *std::move(answer);
+  }
+  // What comes within the time; "": nothing yet. "end": the end.
+  std::string Next(ChangeEvents& events, base::Duration within) {
+    std::string said;
+    events.Next([&said](std::optional<std::string> text) { said = text.value_or("end"); });
+    world_.world_.loop_.RunFor(within);
+    return said;
+  }
+};
+
+TEST_F(ChangeEventsTest, TellWhatChangesFromNowOnAndThatTheyAreThere) {
+  world_.world_.Enrol(1);
+  const Answer answer = Follow("/v1/changes");
+  ASSERT_EQ(answer.status, 200) << answer.body;
+  EXPECT_EQ(answer.content_type, "text/event-stream");
+  ASSERT_NE(answer.events, nullptr);
+  EXPECT_EQ(Next(*answer.events, std::chrono::milliseconds(1)), "retry: 2000\nid: 1\n\n");
+  std::string said = "nothing";
+  answer.events->Next([&said](std::optional<std::string> text) { said = text.value_or("end"); });
+  world_.world_.loop_.RunFor(std::chrono::seconds(5));
+  EXPECT_EQ(said, "nothing");
+  const model::Id second = world_.world_.Enrol(2);
+  world_.world_.loop_.RunFor(std::chrono::seconds(1));
+  EXPECT_EQ(said.find("id: 2\nevent: endpoint\ndata: {\"position\":\"2\""), 0U) << said;
+  EXPECT_NE(said.find(second.ToHex()), std::string::npos);
+  EXPECT_TRUE(said.ends_with("}\n\n"));
+  EXPECT_EQ(Next(*answer.events, limits::kRestEventHeartbeat + limits::kRestEventPause),
+            ": nothing changed\n\n");
+}
+
+TEST_F(ChangeEventsTest, GoOnFromWhereTheReaderWas) {
+  for (const int n : {1, 2, 3}) world_.world_.Enrol(static_cast<std::uint8_t>(n));
+  const Answer answer = Follow("/v1/changes?position=0", "2");
+  ASSERT_NE(answer.events, nullptr);
+  const std::string said = Next(*answer.events, std::chrono::milliseconds(1));
+  EXPECT_EQ(said.find("retry: 2000\n\nid: 3\nevent: endpoint\n"), 0U) << said;
+  EXPECT_EQ(said.find("id: 2\n"), std::string::npos);
+}
+
+TEST_F(ChangeEventsTest, RefuseWhatIsNoPositionBeforeTheyBegin) {
+  for (const char* const bad : {"x", "1&page_size=2", "99999999999999999999", "7"}) {
+    const Answer answer = Follow("/v1/changes", bad);
+    EXPECT_EQ(answer.status, 400) << bad;
+    EXPECT_EQ(answer.events, nullptr);
+  }
+}
+
+TEST_F(ChangeEventsTest, EndWithTheTokenThatAskedForThem) {
+  authorization_ = world_.MakeBearer(store::AdminRole::kViewer);
+  const Answer answer = Follow("/v1/changes");
+  ASSERT_NE(answer.events, nullptr);
+  Next(*answer.events, std::chrono::milliseconds(1));
+  std::string said;
+  answer.events->Next([&said](std::optional<std::string> text) { said = text.value_or("end"); });
+  ASSERT_TRUE(world_.world_.store_->RevokeAdminToken(world_.last_id_, world_.world_.loop_.Now())
+                  .has_value());
+  world_.world_.loop_.RunFor(std::chrono::minutes(5));
+  EXPECT_EQ(said.find("event: error\ndata: {\"code\":16,"), 0U) << said;
+  EXPECT_EQ(Next(*answer.events, std::chrono::milliseconds(1)), "end");
+}
+
+TEST_F(ChangeEventsTest, AreOnlySoManyAndMakeRoomWhenTheyGo) {
+  std::vector<Answer> answers;
+  for (std::size_t i = 0; i < limits::kMaxRestEventStreams; ++i) {
+    answers.push_back(Follow("/v1/changes"));
+    ASSERT_EQ(answers.back().status, 200);
+    world_.world_.loop_.RunFor(std::chrono::seconds(1));  // the rate is not what is tested here
+  }
+  EXPECT_EQ(Follow("/v1/changes").status, 429);
+  EXPECT_EQ(Ask("GET", "/v1/changes").status, 200) << "the same as JSON ends at once";
+  answers.pop_back();
+  EXPECT_EQ(Follow("/v1/changes").status, 200);
 }
 
 TEST_F(GatewayTest, TakesFieldsFromPathQueryAndBody) {
