@@ -27,6 +27,25 @@ base::Result<CompiledPolicy> Compile(const Reading& reading) {
   return compiled;
 }
 
+Document Decompile(const model::RuleSet& rules, const model::DigestListsView& lists) {
+  Document document;
+  document.name = rules.policy_name;
+  document.default_outcome = rules.default_outcome;
+  document.default_message = rules.default_message;
+  document.default_severity = rules.default_severity;
+  document.default_link = rules.default_link;
+  document.mode = rules.mode;
+  for (const model::Rule& rule : rules.rules) document.rules.emplace_back().rule = rule;
+  for (const model::ListKind kind : model::kListKinds) {
+    for (std::uint64_t place = 0; place < lists.count(kind); ++place) {
+      ListedDigest& listed = document.digests.emplace_back();
+      listed.digest = lists.At(kind, place);
+      listed.kind = kind;
+    }
+  }
+  return document;
+}
+
 base::Result<std::shared_ptr<const engine::Policy>> MakePolicy(std::uint64_t version,
                                                                const Reading& reading) {
   WM_ASSIGN_OR_RETURN(CompiledPolicy compiled, Compile(reading));

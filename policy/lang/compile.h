@@ -20,6 +20,10 @@ struct CompiledPolicy {
 // INVALID_ARGUMENT with the first error when the reading has errors.
 base::Result<CompiledPolicy> Compile(const Reading& reading);
 
+// What the parts of a bundle say, as a document that compares with others: without places, notes
+// and list files, which do not travel.
+Document Decompile(const model::RuleSet& rules, const model::DigestListsView& lists);
+
 // Straight to a judge, without a bundle: for `scan --policy`, simulation and lint. A reading
 // without errors always succeeds.
 base::Result<std::shared_ptr<const engine::Policy>> MakePolicy(std::uint64_t version,

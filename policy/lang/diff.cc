@@ -16,9 +16,6 @@ namespace {
 using model::ListKind;
 using model::Rule;
 
-constexpr ListKind kLists[] = {ListKind::kBlocked, ListKind::kDenied, ListKind::kApproved,
-                               ListKind::kDeniedWeights, ListKind::kApprovedWeights};
-
 std::string Shown(std::string_view text) { return "\"" + base::EscapeForDisplay(text) + "\""; }
 std::string ShownOrNone(std::string_view text) { return text.empty() ? "none" : Shown(text); }
 std::string ModeText(model::Mode mode) { return std::string(model::ModeName(mode)); }
@@ -171,7 +168,7 @@ void AddDigests(char sign, const std::vector<model::Sha256>& digests, const Docu
 
 void CompareLists(const Document& before, const Document& after,
                   std::vector<PolicyChange>& changes) {
-  for (const ListKind kind : kLists) {
+  for (const ListKind kind : model::kListKinds) {
     const Digests old = DigestsOf(before, kind);
     const Digests now = DigestsOf(after, kind);
     std::vector<model::Sha256> added;

@@ -10,6 +10,7 @@
 #include "server/identity/administrators.h"
 #include "server/identity/authority.h"
 #include "server/identity/permissions.h"
+#include "server/ingest/ingest.h"
 #include "server/rollout/exception_rollout.h"
 #include "server/rollout/rollout.h"
 #include "server/rollout/simulator.h"
@@ -99,7 +100,11 @@ base::Status ReadMoment(const Request& request, store::SightingQuery& query) {
 
 AdminApi::AdminApi(base::Loop& loop, const base::Clock& clock, const Rooms& rooms,
                    std::string server_version)
-    : loop_(loop), clock_(clock), rooms_(rooms), server_version_(std::move(server_version)) {}
+    : loop_(loop),
+      clock_(clock),
+      rooms_(rooms),
+      server_version_(std::move(server_version)),
+      started_(clock.Now()) {}
 
 template <typename T>
 void AdminApi::Answer(Reply<T> reply, std::function<Result<T>(store::Queries&)> question) {
@@ -258,11 +263,7 @@ void AdminApi::CountVerdicts(const identity::Caller&, const v1::CountVerdictsReq
         }
         WM_ASSIGN_OR_RETURN(const store::VerdictCounts counts, queries.CountVerdicts(endpoint));
         v1::CountVerdictsResponse response;
-        response.set_allow(counts.allow);
-        response.set_warn(counts.warn);
-        response.set_deny(counts.deny);
-        response.set_pending(counts.pending);
-        ToProto(counts.coverage, *response.mutable_coverage());
+        ToProto(counts, response);
         return response;
       });
 }
@@ -330,6 +331,37 @@ void AdminApi::GetPolicy(const identity::Caller&, const v1::GetPolicyRequest& re
         v1::GetPolicyResponse response;
         ToProto(bundle, response);
         return response;
+      });
+}
+
+void AdminApi::GetPolicyPart(const identity::Caller&, const v1::GetPolicyPartRequest& request,
+                             Reply<v1::GetPolicyPartResponse> reply) {
+  Answer<v1::GetPolicyPartResponse>(
+      std::move(reply), [request](store::Queries& queries) -> Result<v1::GetPolicyPartResponse> {
+        WM_ASSIGN_OR_RETURN(const model::Sha256 part, model::ParseSha256(request.sha256()));
+        WM_ASSIGN_OR_RETURN(store::PartPiece piece, queries.ReadPart(part, request.offset()));
+        v1::GetPolicyPartResponse response;
+        response.set_content(std::move(piece.data));
+        response.set_size_bytes(piece.total_bytes);
+        return response;
+      });
+}
+
+void AdminApi::GetStatistics(const identity::Caller&, const v1::GetStatisticsRequest&,
+                             Reply<v1::GetStatisticsResponse> reply) {
+  v1::GetStatisticsResponse response;
+  response.set_server_version(server_version_);
+  response.set_started_time_us(base::ToMicroseconds(started_));
+  response.set_store_writable(rooms_.ingest.store_is_well());
+  response.set_connected(rooms_.fleet.connected());
+  ToProto(rooms_.ingest.counters(), response);
+  response.set_batches_waiting(rooms_.ingest.queued());
+  Answer<v1::GetStatisticsResponse>(
+      std::move(reply),
+      [response](store::Queries& queries) mutable -> Result<v1::GetStatisticsResponse> {
+        WM_ASSIGN_OR_RETURN(const store::Statistics numbers, queries.Statistics());
+        ToProto(numbers, response);
+        return std::move(response);
       });
 }
 

@@ -23,6 +23,10 @@ class UpdateFindingRequest;
 class UpdateFindingResponse;
 class ListChangesRequest;
 class ListChangesResponse;
+class GetPolicyPartRequest;
+class GetPolicyPartResponse;
+class GetStatisticsRequest;
+class GetStatisticsResponse;
 class GetPolicyRequest;
 class GetPolicyResponse;
 class ListAdminTokensRequest;
@@ -69,6 +73,9 @@ class Administrators;
 class Authority;
 struct Caller;
 }  // namespace weighmaster::server::identity
+namespace weighmaster::server::ingest {
+class Ingest;
+}
 namespace weighmaster::server::rollout {
 class ExceptionRollout;
 class Rollout;
@@ -93,6 +100,7 @@ class AdminApi {
     identity::Authority& authority;
     identity::Administrators& administrators;
     fleet::Fleet& fleet;
+    const ingest::Ingest& ingest;
     rollout::Rollout& rollout;
     rollout::ExceptionRollout& exceptions;
     rollout::Simulator& simulator;
@@ -149,6 +157,10 @@ class AdminApi {
                      Reply<v1::UpdateFindingResponse> reply);
   void ListChanges(const identity::Caller& caller, const v1::ListChangesRequest& request,
                    Reply<v1::ListChangesResponse> reply);
+  void GetPolicyPart(const identity::Caller& caller, const v1::GetPolicyPartRequest& request,
+                     Reply<v1::GetPolicyPartResponse> reply);
+  void GetStatistics(const identity::Caller& caller, const v1::GetStatisticsRequest& request,
+                     Reply<v1::GetStatisticsResponse> reply);
   void RevokeEndpoint(const identity::Caller& caller, const v1::RevokeEndpointRequest& request,
                       Reply<v1::RevokeEndpointResponse> reply);
 
@@ -172,6 +184,7 @@ class AdminApi {
   const base::Clock& clock_;
   const Rooms rooms_;
   const std::string server_version_;
+  const base::WallTime started_;
   const std::shared_ptr<const void> alive_ = std::make_shared<int>();
 };
 

@@ -3,6 +3,7 @@
 #include <google/protobuf/descriptor.h>
 
 #include "proto/wire/convert.h"
+#include "server/ingest/ingest.h"
 #include "server/rollout/simulation.h"
 #include "weighmaster/v1/admin.pb.h"
 
@@ -207,6 +208,41 @@ void ToProto(const rollout::Simulation& simulation, v1::SimulatePolicyResponse& 
     proto.set_then(rule.then);
   }
   ToProto(simulation.coverage, *out.mutable_coverage());
+}
+
+void ToProto(const store::VerdictCounts& counts, v1::CountVerdictsResponse& out) {
+  out.set_allow(counts.allow);
+  out.set_warn(counts.warn);
+  out.set_deny(counts.deny);
+  out.set_pending(counts.pending);
+  ToProto(counts.coverage, *out.mutable_coverage());
+}
+
+void ToProto(const store::Statistics& numbers, v1::GetStatisticsResponse& out) {
+  for (const auto& count : numbers.endpoints) {
+    v1::EndpointCount& proto = *out.add_endpoints();
+    proto.set_state(static_cast<v1::EndpointState>(count.state));
+    proto.set_endpoints(count.endpoints);
+  }
+  ToProto(numbers.verdicts, *out.mutable_verdicts());
+  for (const auto& count : numbers.findings) {
+    v1::FindingCount& proto = *out.add_findings();
+    proto.set_state(static_cast<v1::FindingState>(count.state));
+    proto.set_severity(static_cast<v1::Severity>(count.severity));
+    proto.set_findings(count.findings);
+  }
+  out.set_newest_policy_version(numbers.newest_policy);
+  out.set_endpoints_in_force(numbers.endpoints_in_force);
+}
+
+void ToProto(const ingest::Counters& counters, v1::GetStatisticsResponse& out) {
+  out.set_batches_stored(counters.stored);
+  out.set_batches_repeated(counters.repeated);
+  out.set_batches_set_apart(counters.set_apart);
+  out.set_batches_refused(counters.refused);
+  out.set_batches_out_of_order(counters.gaps);
+  out.set_batches_turned_away(counters.turned_away);
+  out.set_store_failures(counters.store_failures);
 }
 
 void ToProto(const store::FleetCoverage& coverage, v1::FleetCoverage& out) {

@@ -9,7 +9,9 @@ class Endpoint;
 class Change;
 class Finding;
 class GetFindingResponse;
+class CountVerdictsResponse;
 class GetPolicyResponse;
+class GetStatisticsResponse;
 class Artifact;
 class FleetCoverage;
 class PublishedExceptions;
@@ -19,6 +21,9 @@ class StoredEvent;
 class StoredSighting;
 }  // namespace weighmaster::v1
 
+namespace weighmaster::server::ingest {
+struct Counters;
+}
 namespace weighmaster::server::rollout {
 struct Simulation;
 }  // namespace weighmaster::server::rollout
@@ -40,6 +45,9 @@ void ToProto(const store::AdminTokenRecord& row, v1::AdminToken& out);
 void ToProto(const store::AuditEntry& entry, v1::AuditEntry& out);
 void ToProto(const store::ExceptionSetRecord& record, v1::PublishedExceptions& out);
 void ToProto(const rollout::Simulation& simulation, v1::SimulatePolicyResponse& out);
+void ToProto(const store::VerdictCounts& counts, v1::CountVerdictsResponse& out);
+void ToProto(const store::Statistics& numbers, v1::GetStatisticsResponse& out);
+void ToProto(const ingest::Counters& counters, v1::GetStatisticsResponse& out);
 void ToProto(const store::FleetCoverage& coverage, v1::FleetCoverage& out);
 
 }  // namespace weighmaster::server::api

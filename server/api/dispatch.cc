@@ -65,6 +65,8 @@ Dispatch::Dispatch(const base::Clock& clock, identity::Administrators& administr
   Bind(&AdminApi::GetFinding);
   Bind(&AdminApi::UpdateFinding);
   Bind(&AdminApi::ListChanges);
+  Bind(&AdminApi::GetPolicyPart);
+  Bind(&AdminApi::GetStatistics);
   Bind(&AdminApi::RevokeEndpoint);
   Bind(&AdminApi::CreateAdminToken);
   Bind(&AdminApi::ListAdminTokens);
@@ -82,12 +84,20 @@ const Method& Dispatch::MethodFor(const google::protobuf::Descriptor& request) c
   return *found;
 }
 
+void Dispatch::Count(const Method& method, std::optional<base::ErrorCode> error) {
+  ++call_counts_[{method.name, error}];
+}
+
 void Dispatch::Admit(const Method& method, const std::string& authorization,
-                     Reply<Admission> reply) {
+                     Reply<Admission> answer) {
   administrators_.Authenticate(
       authorization, [this, &method, alive = std::weak_ptr<const void>(alive_),
-                      reply = std::move(reply)](Result<identity::Caller> caller) {
+                      answer = std::move(answer)](Result<identity::Caller> caller) {
         if (alive.lock() == nullptr) return;
+        const auto reply = [&](Result<Admission> admission) {
+          if (!admission.has_value()) Count(method, admission.error().code());
+          answer(std::move(admission));
+        };
         if (!caller.has_value()) return reply(std::move(caller).error());
         if (auto status = Admissible(method, *caller); !status.has_value()) {
           const bool may_not = status.error().code() == base::ErrorCode::kPermissionDenied;
@@ -127,7 +137,8 @@ base::Status Dispatch::Admissible(const Method& method, const identity::Caller& 
 void Dispatch::Call(Admission admission, Message request, Reply<Message> reply) {
   const auto held = std::make_shared<Admission>(std::move(admission));
   // The body refers to both until it has answered.
-  auto answer = [held, request, reply = std::move(reply)](Result<Message> result) {
+  auto answer = [this, held, request, reply = std::move(reply)](Result<Message> result) {
+    Count(*held->method, result.has_value() ? std::nullopt : std::optional(result.error().code()));
     held->permit.reset();  // who publishes again on this answer is not to find itself in the way
     reply(std::move(result));
   };

@@ -1,8 +1,13 @@
 #pragma once
 
+#include <compare>
+#include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "policy/base/loop.h"
@@ -55,6 +60,14 @@ class Dispatch {
   // The one that takes such a request. There must be one.
   const Method& MethodFor(const google::protobuf::Descriptor& request) const;
 
+  // How calls ended since the start, also those that were refused.
+  struct CallKey {
+    std::string_view method;
+    std::optional<base::ErrorCode> error;  // none: well
+    friend auto operator<=>(const CallKey&, const CallKey&) = default;
+  };
+  const std::map<CallKey, std::uint64_t>& call_counts() const { return call_counts_; }
+
   // `authorization` is the metadata's value ("Bearer wma1.…", "" if there is none). Nothing else in
   // a request says who the caller is. UNAUTHENTICATED, see Administrators; PERMISSION_DENIED: the
   // token's role may not; RESOURCE_EXHAUSTED: too many calls of this token
@@ -72,6 +85,7 @@ class Dispatch {
 
   template <typename Request, typename Response>
   void Bind(void (AdminApi::*method)(const identity::Caller&, Request&, Reply<Response>));
+  void Count(const Method& method, std::optional<base::ErrorCode> error);
   base::Status Admissible(const Method& method, const identity::Caller& caller);
   void Run(const Admission& admission, google::protobuf::Message& request, Reply<Message> reply);
   void RunAudited(const std::shared_ptr<Admission>& admission, const Message& request,
@@ -88,6 +102,7 @@ class Dispatch {
 
   // Owned by the loop.
   base::RateLimit calls_;  // by token
+  std::map<CallKey, std::uint64_t> call_counts_;
   // Parallel to methods_: the permit that was given last.
   std::vector<std::weak_ptr<const void>> streaming_;
 };

@@ -80,8 +80,9 @@ base::Status Server::OpenRooms(identity::FleetFiles files, std::string address) 
       *lists_deltas_, *writer_, *store_, authority_->files().ack_key, lineage_});
   api_ = std::make_unique<api::AdminApi>(
       loop_, clock_,
-      api::AdminApi::Rooms{*authority_, *administrators_, *fleet_, *rollout_, *exceptions_,
-                           *simulator_, *admin_reader_, *admin_queries_, *writer_, *store_},
+      api::AdminApi::Rooms{*authority_, *administrators_, *fleet_, *ingest_, *rollout_,
+                           *exceptions_, *simulator_, *admin_reader_, *admin_queries_, *writer_,
+                           *store_},
       std::string(base::kVersion));
   audit_ = std::make_unique<api::AuditLog>(loop_, clock_, *writer_, *store_);
   dispatch_ = std::make_unique<api::Dispatch>(clock_, *administrators_, *audit_, *api_);

@@ -172,6 +172,14 @@ base::Status AdminClient::ListChanges(const v1::ListChangesRequest& in,
                                       v1::ListChangesResponse& out) {
   return Call(&Stub::ListChanges, in, out);
 }
+base::Status AdminClient::GetPolicyPart(const v1::GetPolicyPartRequest& in,
+                                        v1::GetPolicyPartResponse& out) {
+  return Call(&Stub::GetPolicyPart, in, out);
+}
+base::Status AdminClient::GetStatistics(const v1::GetStatisticsRequest& in,
+                                        v1::GetStatisticsResponse& out) {
+  return Call(&Stub::GetStatistics, in, out);
+}
 base::Status AdminClient::RevokeEndpoint(const v1::RevokeEndpointRequest& in,
                                          v1::RevokeEndpointResponse& out) {
   return Call(&Stub::RevokeEndpoint, in, out);

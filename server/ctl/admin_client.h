@@ -19,6 +19,10 @@ class UpdateFindingRequest;
 class UpdateFindingResponse;
 class ListChangesRequest;
 class ListChangesResponse;
+class GetPolicyPartRequest;
+class GetPolicyPartResponse;
+class GetStatisticsRequest;
+class GetStatisticsResponse;
 class GetPolicyRequest;
 class GetPolicyResponse;
 class ListAdminTokensRequest;
@@ -88,6 +92,8 @@ class AdminClient {
   base::Status GetFinding(const v1::GetFindingRequest& in, v1::GetFindingResponse& out);
   base::Status UpdateFinding(const v1::UpdateFindingRequest& in, v1::UpdateFindingResponse& out);
   base::Status ListChanges(const v1::ListChangesRequest& in, v1::ListChangesResponse& out);
+  base::Status GetPolicyPart(const v1::GetPolicyPartRequest& in, v1::GetPolicyPartResponse& out);
+  base::Status GetStatistics(const v1::GetStatisticsRequest& in, v1::GetStatisticsResponse& out);
   base::Status RevokeEndpoint(const v1::RevokeEndpointRequest& in, v1::RevokeEndpointResponse& out);
   base::Status CreateAdminToken(const v1::CreateAdminTokenRequest& in,
                                 v1::CreateAdminTokenResponse& out);

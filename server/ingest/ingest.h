@@ -68,6 +68,8 @@ class Ingest {
   // For findings that no batch carries (clocks). Stored soon; tried again until it is.
   void Record(store::FindingChange finding);
 
+  // Whether the store took what it was last given.
+  bool store_is_well() const { return retry_delay_ == base::Duration(0); }
   std::size_t queued() const { return queue_.size(); }
   const Counters& counters() const { return counters_; }
 

@@ -8,6 +8,7 @@
 #include "policy/base/bytes.h"
 #include "policy/base/limits.h"
 #include "server/rest/change_events.h"
+#include "server/rest/metrics.h"
 #include "server/rest/openapi.h"
 #include "server/rest/transcode.h"
 #include "server/store/ask.h"
@@ -22,6 +23,8 @@ namespace limits = base::limits;
 
 constexpr std::string_view kGet = "GET";
 constexpr std::string_view kJson = "application/json";
+constexpr std::string_view kMetricsPath = "/metrics";
+constexpr std::string_view kStatisticsPath = "/v1/statistics";
 constexpr std::string_view kEventStream = "text/event-stream";
 
 // "application/json; charset=utf-8" is JSON as well.
@@ -142,7 +145,8 @@ void Gateway::Open(const RequestHead& head, std::function<void(Opening)> reply) 
   const std::string_view path = target.substr(0, question);
   const std::string_view http_method = head.method == "HEAD" ? kGet : head.method;
   if (AnswerOwn(http_method, path, reply)) return;
-  Found found = Find(http_method, path);
+  const bool is_metrics = path == kMetricsPath;
+  Found found = Find(http_method, is_metrics ? kStatisticsPath : path);
   if (found.route == nullptr) {
     if (!found.allow.empty()) return reply(NotAllowed(found.allow));
     return reply(ErrorAnswer(base::NotFound("there is no such path")));
@@ -154,9 +158,10 @@ void Gateway::Open(const RequestHead& head, std::function<void(Opening)> reply) 
   Admitted admitted;
   admitted.path = std::move(found.path);
   if (question != std::string_view::npos) admitted.query = target.substr(question + 1);
+  if (is_metrics) admitted.form = Admitted::Form::kMetrics;
   if (method.request == v1::ListChangesRequest::descriptor() && head.method == kGet &&
       WantsEvents(head.accept)) {
-    admitted.as_events = true;
+    admitted.form = Admitted::Form::kEvents;
     admitted.authorization = head.authorization;
     if (!std::ranges::all_of(head.last_event_id, [](char c) { return c >= '0' && c <= '9'; })) {
       return reply(ErrorAnswer(base::InvalidArgument("Last-Event-ID is no position")));
@@ -181,6 +186,14 @@ std::shared_ptr<const void> Gateway::TakePermit(const Count& count, std::size_t 
   if (*count >= most) return nullptr;
   ++*count;
   return {count.get(), [count](const void*) { --*count; }};
+}
+
+Answer Gateway::MetricsAnswer(const google::protobuf::Message& statistics) const {
+  Answer answer;
+  answer.content_type = kMetricsContentType;
+  answer.body = MetricsText(static_cast<const v1::GetStatisticsResponse&>(statistics), dispatch_,
+                            {*waiting_, *streams_});
+  return answer;
 }
 
 Result<Answer> Gateway::EventsAnswer(const google::protobuf::Message& first,
@@ -208,10 +221,11 @@ void Gateway::Call(Admitted admitted, std::string body, std::function<void(Answe
     if (made.events == nullptr) made.permit = permit;
     reply(std::move(made));
   };
-  const auto write = [this, answer, as_events = admitted.as_events,
+  const auto write = [this, answer, form = admitted.form,
                       authorization = admitted.authorization](Result<Message> result) {
     if (!result.has_value()) return answer(std::move(result).error());
-    if (as_events) return answer(EventsAnswer(**result, authorization));
+    if (form == Admitted::Form::kEvents) return answer(EventsAnswer(**result, authorization));
+    if (form == Admitted::Form::kMetrics) return answer(MetricsAnswer(**result));
     store::Ask(
         pool_, loop_, alive_, [message = *std::move(result)] { return JsonAnswer(*message); },
         answer);

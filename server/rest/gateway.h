@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -49,7 +50,7 @@ const std::vector<std::pair<std::string, std::string>>& SecurityHeaders();
 
 // The REST form of the administrative API: which method a path is, who may call it, JSON in and
 // out. Knows no socket. Beside the methods: GET /healthz, for whoever watches over the server, and
-// GET /v1/openapi.json, both for everybody.
+// GET /v1/openapi.json, both for everybody; and GET /metrics, for whoever may GetStatistics.
 //
 // Loop-owned; JSON is read and written on the pool. Replies come on the loop, some at once, and
 // none once it is destroyed. Everything passed in must outlive it.
@@ -61,8 +62,10 @@ class Gateway {
     PathTemplate::Variables path;
     std::string query;
     std::size_t body_limit_bytes = 0;
-    // What changed, for as long as the peer listens; then `authorization` asks again and again.
-    bool as_events = false;
+    // Other forms than JSON: what changed, for as long as the peer listens (then `authorization`
+    // asks again and again), and what Prometheus reads.
+    enum class Form : std::uint8_t { kJson, kEvents, kMetrics };
+    Form form = Form::kJson;
     std::string authorization;
   };
   using Opening = std::variant<Answer, Admitted>;
@@ -97,6 +100,7 @@ class Gateway {
   using Count = std::shared_ptr<std::atomic<std::size_t>>;
   // Null when there are `most` already.
   static std::shared_ptr<const void> TakePermit(const Count& count, std::size_t most);
+  Answer MetricsAnswer(const google::protobuf::Message& statistics) const;
   base::Result<Answer> EventsAnswer(const google::protobuf::Message& first,
                                     std::string authorization);
 

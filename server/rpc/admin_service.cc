@@ -255,6 +255,16 @@ Reactor* AdminService::ListChanges(Context* context, const v1::ListChangesReques
   return Carry(*context, *request, *response);
 }
 
+Reactor* AdminService::GetPolicyPart(Context* context, const v1::GetPolicyPartRequest* request,
+                                     v1::GetPolicyPartResponse* response) {
+  return Carry(*context, *request, *response);
+}
+
+Reactor* AdminService::GetStatistics(Context* context, const v1::GetStatisticsRequest* request,
+                                     v1::GetStatisticsResponse* response) {
+  return Carry(*context, *request, *response);
+}
+
 Reactor* AdminService::RevokeEndpoint(Context* context, const v1::RevokeEndpointRequest* request,
                                       v1::RevokeEndpointResponse* response) {
   return Carry(*context, *request, *response);

@@ -59,6 +59,10 @@ class AdminService final : public v1::AdminService::CallbackService {
                          v1::UpdateFindingResponse* response) override;
   Reactor* ListChanges(Context* context, const v1::ListChangesRequest* request,
                        v1::ListChangesResponse* response) override;
+  Reactor* GetPolicyPart(Context* context, const v1::GetPolicyPartRequest* request,
+                         v1::GetPolicyPartResponse* response) override;
+  Reactor* GetStatistics(Context* context, const v1::GetStatisticsRequest* request,
+                         v1::GetStatisticsResponse* response) override;
   Reactor* RevokeEndpoint(Context* context, const v1::RevokeEndpointRequest* request,
                           v1::RevokeEndpointResponse* response) override;
   Reactor* CreateAdminToken(Context* context, const v1::CreateAdminTokenRequest* request,

@@ -57,6 +57,7 @@ class Queries {
   virtual base::Result<Page<EventRow>> ListEvents(const model::Id& endpoint,
                                                   const PageQuery& page) = 0;
   virtual base::Result<VerdictCounts> CountVerdicts(const std::optional<model::Id>& endpoint) = 0;
+  virtual base::Result<store::Statistics> Statistics() = 0;
   virtual base::Result<Page<PolicyRow>> ListPolicies(const PageQuery& page) = 0;
   virtual base::Result<FleetCoverage> Coverage() = 0;
   // Newest first. Those that are resolved or dismissed only when they are asked for.

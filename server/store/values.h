@@ -288,6 +288,24 @@ struct VerdictCounts {
   FleetCoverage coverage;
 };
 
+// What the store holds, in numbers.
+struct Statistics {
+  struct EndpointCount {
+    EndpointState state = EndpointState::kActive;
+    std::uint64_t endpoints = 0;
+  };
+  struct FindingCount {
+    FindingState state = FindingState::kOpen;
+    model::Severity severity = model::Severity::kInfo;
+    std::uint64_t findings = 0;
+  };
+  std::vector<EndpointCount> endpoints;
+  VerdictCounts verdicts;
+  std::vector<FindingCount> findings;
+  std::uint64_t newest_policy = 0;
+  std::uint64_t endpoints_in_force = 0;  // of it; not revoked
+};
+
 struct PolicyRow {
   std::uint64_t version = 0;
   base::WallTime published;

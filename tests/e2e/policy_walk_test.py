@@ -16,7 +16,7 @@ class PolicyWalk(fleet.EndToEnd):
     def setUp(self):
         super().setUp()
         self.models = self.make_samples()
-        self.fleet = self.make_fleet()
+        self.fleet = self.make_fleet(rest=True)
         self.agent = self.fleet.add_agent([self.models])
         fleet.wait_for(self.all_verified, "the inventory of the samples")
         # The machine that signs: it has the keys, and never speaks to the server.
@@ -41,14 +41,18 @@ class PolicyWalk(fleet.EndToEnd):
         with open(self.document, "w", encoding="utf-8") as out:
             out.write(text.replace(old, new, 1))
 
-    def sign_and_publish(self, version, floor):
+    def sign_and_publish(self, version, floor, form=()):
         bundle = self.path("bundle")
         done = fleet.run(["weighctl", "policy", "sign", self.document, "--out", bundle, "--fleet", self.fleet_id,
                           "--version", str(version), "--floor", str(floor),
-                          "--key", os.path.join(self.offline, "keys", "policy.key")],
+                          "--key", os.path.join(self.offline, "keys", "policy.key"), *form],
                          {"WEIGHCTL_PROFILE": os.path.join(self.offline, "no-profile")})
         self.assertEqual(0, done.returncode, done.stderr)
-        self.fleet.ask("policy", "publish", bundle)
+        if form:
+            with open(bundle, encoding="utf-8") as file:
+                self.assertEqual(200, self.fleet.rest("/v1/policies", "POST", json.load(file))[0])
+        else:
+            self.fleet.ask("policy", "publish", bundle)
         fleet.wait_for(lambda: signed_events.applied_versions(self.fleet.data)[-1:] == [version],
                        f"the endpoint's signed word that version {version} is in force")
 
@@ -122,6 +126,8 @@ class PolicyWalk(fleet.EndToEnd):
         changes = self.fleet.ask("policy", "diff", before, self.document)
         self.assertIn("approved: 0 added, 1 removed", changes)
         self.assertIn(digest, changes)
+        self.assertEqual(changes, self.fleet.ask("policy", "diff", "--version", "1", self.document),
+                         "what is published means what its document says")
         simulated = self.fleet.ask("policy", "simulate", self.document)
         self.assertIn("From allow to warn:", simulated)
         self.assertIn("novelist-nc.gguf", simulated)
@@ -147,7 +153,7 @@ class PolicyWalk(fleet.EndToEnd):
 
         # Back to what version 1 said: its text, under a higher number.
         shutil.copy(before, self.document)
-        self.sign_and_publish(3, floor=2)
+        self.sign_and_publish(3, floor=2, form=["--json"])
         self.wait_for_verdict("novelist-nc.gguf", "allow")
         self.assertEqual([1, 2, 3], signed_events.applied_versions(self.fleet.data))
 

@@ -246,6 +246,9 @@ class SameAnswersTest : public testing::Test {
   std::unique_ptr<TlsClient> client_;
 };
 
+// Of the one part of the policy that Publication publishes.
+model::Sha256 PartDigest() { return openssl::Sha256Of(base::AsBytes(std::string_view("content"))); }
+
 // A policy that warns of everything.
 Json Draft(std::uint32_t samples) {
   model::RuleSet rules;
@@ -301,6 +304,12 @@ std::map<std::string, std::vector<Json>> Samples(const Json& publication, const 
        {{{"page_size", 1}}, {{"filter", "x"}}, {{"page_token", "p1.0"}}, {{"page_size", 1001}}}},
       {"PublishExceptions", {exceptions, Json::object()}},
       {"ListFindings", {{{"include_resolved", true}}, no_token}},
+      {"GetPolicyPart",
+       {{{"sha256", PartDigest().ToHex()}, {"offset", "3"}},
+        {{"sha256", PartDigest().ToHex()}, {"offset", "8"}},
+        {{"sha256", std::string(64, '0')}},
+        {{"sha256", "x"}}}},
+      {"GetStatistics", {Json::object()}},
       {"GetFinding", {{{"finding_id", "1"}}, {{"finding_id", "999"}}}},
       {"UpdateFinding",
        {{{"finding_id", "1"}, {"state", "FINDING_STATE_ACKNOWLEDGED"}, {"comment", "<b>\n"}},

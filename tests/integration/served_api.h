@@ -55,8 +55,8 @@ class ServedApi {
                                            *acknowledger_, model::Id{{1}}});
     admin_.emplace(
         loop_, clock_,
-        server::api::AdminApi::Rooms{*authority_, administrators_, *fleet_, rollout_, exceptions_,
-                                     simulator_, reader_, *queries_, writer_, *store_},
+        server::api::AdminApi::Rooms{*authority_, administrators_, *fleet_, ingest_, rollout_,
+                                     exceptions_, simulator_, reader_, *queries_, writer_, *store_},
         "test");
     dispatch_.emplace(clock_, administrators_, audit_, *admin_);
   }

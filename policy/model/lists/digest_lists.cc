@@ -13,7 +13,7 @@
 namespace weighmaster::model {
 namespace {
 
-constexpr Named<ListKind> kListKinds[] = {{ListKind::kBlocked, "blocked"},
+constexpr Named<ListKind> kListNames[] = {{ListKind::kBlocked, "blocked"},
                                           {ListKind::kDenied, "denied"},
                                           {ListKind::kApproved, "approved"},
                                           {ListKind::kDeniedWeights, "denied weights"},
@@ -46,10 +46,10 @@ base::Error Malformed(const std::string& what) {
 
 }  // namespace
 
-std::string_view ListKindName(ListKind kind) { return NameOf(kListKinds, kind); }
+std::string_view ListKindName(ListKind kind) { return NameOf(kListNames, kind); }
 
 std::size_t MaxEncodedListsBytes(std::size_t digests) {
-  return EncodedListsHeadBytes(std::size(kListKinds)) + digests * Sha256::kBytes;
+  return EncodedListsHeadBytes(std::size(kListNames)) + digests * Sha256::kBytes;
 }
 
 std::vector<Sha256>& DigestLists::of(ListKind kind) {
@@ -116,6 +116,15 @@ bool DigestListsView::Contains(ListKind kind, const Sha256& digest) const {
 
 std::uint64_t DigestListsView::count(ListKind kind) const {
   return lists_[static_cast<std::size_t>(kind)].size() / Sha256::kBytes;
+}
+
+Sha256 DigestListsView::At(ListKind kind, std::uint64_t place) const {
+  WM_CHECK(place < count(kind));
+  const auto list = lists_[static_cast<std::size_t>(kind)];
+  Sha256 digest;
+  std::ranges::copy(list.subspan(static_cast<std::size_t>(place) * Sha256::kBytes, Sha256::kBytes),
+                    digest.bytes.begin());
+  return digest;
 }
 
 }  // namespace weighmaster::model

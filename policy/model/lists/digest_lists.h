@@ -20,6 +20,9 @@ enum class ListKind : std::uint8_t {
   kDeniedWeights = 4,
   kApprovedWeights = 5,
 };
+inline constexpr ListKind kListKinds[] = {ListKind::kBlocked, ListKind::kDenied,
+                                          ListKind::kApproved, ListKind::kDeniedWeights,
+                                          ListKind::kApprovedWeights};
 std::string_view ListKindName(ListKind kind);  // "blocked", "denied", "approved",
                                                // "denied weights", "approved weights"
 
@@ -50,6 +53,8 @@ class DigestListsView {
 
   bool Contains(ListKind kind, const Sha256& digest) const;
   std::uint64_t count(ListKind kind) const;
+  // The digest at this place of the list, which is sorted; `place` is below count(kind).
+  Sha256 At(ListKind kind, std::uint64_t place) const;
 
  private:
   std::span<const std::uint8_t> lists_[6];  // by ListKind; 32 bytes a digest

@@ -1,5 +1,6 @@
 #include <chrono>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -119,7 +120,8 @@ base::Result<ExitCode> Sign(Context& context, const Arguments& arguments) {
     WM_ASSIGN_OR_RETURN(request, Bundle(context, arguments, file));
   }
   WM_RETURN_IF_ERROR(AddSignature(request, arguments.Value("key")));
-  WM_RETURN_IF_ERROR(posix::ReplaceFile(arguments.Value("out"), request.SerializeAsString(), 0644));
+  const auto form = arguments.Has("json") ? BundleForm::kJson : BundleForm::kProtobuf;
+  WM_RETURN_IF_ERROR(WriteBundleFile(arguments.Value("out"), form, request));
   WM_ASSIGN_OR_RETURN(const wire::BundleManifest manifest,
                       wire::ParseManifest(request.bundle().manifest()));
   context.out << "Signed version " << manifest.version << " for the fleet " << manifest.fleet_id
@@ -206,16 +208,35 @@ base::Result<ExitCode> Suggest(Context& context, const Arguments& arguments) {
   return ExitCode::kOk;
 }
 
+// Nothing, and its errors are printed, when it has any.
+base::Result<std::optional<lang::Document>> GoodDocument(Context& context,
+                                                         const std::string& path) {
+  WM_ASSIGN_OR_RETURN(DocumentFile file, ReadDocumentFile(path, context.clock.Now()));
+  if (!file.reading.diagnostics.has_errors())
+    return std::optional(std::move(file.reading.document));
+  context.err << file.reading.diagnostics.ToText();
+  return std::optional<lang::Document>();
+}
+
 base::Result<ExitCode> Diff(Context& context, const Arguments& arguments) {
-  const base::WallTime now = context.clock.Now();
-  WM_ASSIGN_OR_RETURN(const DocumentFile before, ReadDocumentFile(arguments.Positional(0), now));
-  WM_ASSIGN_OR_RETURN(const DocumentFile after, ReadDocumentFile(arguments.Positional(1), now));
-  for (const DocumentFile* const file : {&before, &after}) {
-    if (!file->reading.diagnostics.has_errors()) continue;
-    context.err << file->reading.diagnostics.ToText();
-    return ExitCode::kFailed;
+  const bool published = arguments.Has("version");
+  if (arguments.positionals() != (published ? 1U : 2U)) {
+    return base::InvalidArgument(published ? "with --version, one document is compared with it"
+                                           : "two documents are compared, or one with --version N");
   }
-  const auto changes = lang::ChangesBetween(before.reading.document, after.reading.document);
+  const std::size_t last = arguments.positionals() - 1;
+  std::optional<lang::Document> before;
+  if (published) {
+    WM_ASSIGN_OR_RETURN(const std::uint64_t version, arguments.Number("version", 0));
+    WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile_path));
+    AdminClient client(std::move(profile));
+    WM_ASSIGN_OR_RETURN(before, FetchPublished(client, version));
+  } else {
+    WM_ASSIGN_OR_RETURN(before, GoodDocument(context, arguments.Positional(0)));
+  }
+  WM_ASSIGN_OR_RETURN(const auto after, GoodDocument(context, arguments.Positional(last)));
+  if (!before || !after) return ExitCode::kFailed;
+  const auto changes = lang::ChangesBetween(*before, *after);
   for (const lang::PolicyChange& change : changes) {
     context.out << change.what << "\n";
     for (const std::string& detail : change.details) context.out << "  " << detail << "\n";
@@ -310,9 +331,9 @@ std::vector<Command> PolicyCommands() {
        {},
        Lint},
       {"policy diff",
-       "says in which meaning two policy documents differ",
-       {"BEFORE", "AFTER"},
-       {},
+       "says in which meaning two policies differ",
+       {"BEFORE", "[AFTER]"},
+       {{"version", "N", "a published policy is the one before; 0 is the newest"}},
        Diff},
       {"policy fields",
        "prints the fields that a condition may test, as a Markdown page",
@@ -343,7 +364,8 @@ std::vector<Command> PolicyCommands() {
         {"version", "N", "the version (one above the newest)"},
         {"floor", "N", "the lowest version still accepted after it (the newest)"},
         {"fleet", "ID", "sign without a server, with --version and --floor"},
-        {"cosign", "", "FILE is a bundle already: add this key's signature"}},
+        {"cosign", "", "FILE is a bundle already: add this key's signature"},
+        {"json", "", "as JSON, which REST takes as well"}},
        Sign},
       {"policy publish",
        "gives a signed bundle to the server, which offers it at once",

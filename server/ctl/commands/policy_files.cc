@@ -1,5 +1,7 @@
 #include "server/ctl/commands/policy_files.h"
 
+#include <google/protobuf/util/json_util.h>
+
 #include <filesystem>
 #include <utility>
 
@@ -26,6 +28,25 @@ CompiledPart MakePart(wire::PartKind kind, std::string_view feature, std::string
   return part;
 }
 
+base::Result<std::string> FetchPart(AdminClient& client, const wire::PartReference& part) {
+  std::string content;
+  v1::GetPolicyPartRequest request;
+  request.set_sha256(part.sha256.ToHex());
+  do {
+    request.set_offset(content.size());
+    v1::GetPolicyPartResponse piece;
+    WM_RETURN_IF_ERROR(client.GetPolicyPart(request, piece));
+    if (piece.content().empty()) break;
+    content += piece.content();
+  } while (content.size() < part.size_bytes);
+  if (content.size() != part.size_bytes ||
+      openssl::Sha256Of(base::AsBytes(content)) != part.sha256) {
+    return base::DataLoss("the server's part " + part.sha256.ToHex() +
+                          " is not the one that was signed");
+  }
+  return content;
+}
+
 }  // namespace
 
 base::Result<DocumentFile> ReadDocumentFile(const std::string& path, base::WallTime now) {
@@ -42,12 +63,53 @@ base::Result<DocumentFile> ReadDocumentFile(const std::string& path, base::WallT
 }
 
 base::Result<v1::Publication> ReadBundleFile(const std::string& path) {
-  WM_ASSIGN_OR_RETURN(const std::string bytes, posix::ReadFile(path, limits::kMaxBundleBytes));
+  // As JSON it is longer by a third.
+  WM_ASSIGN_OR_RETURN(const std::string bytes, posix::ReadFile(path, 2 * limits::kMaxBundleBytes));
   v1::Publication request;
-  if (!request.ParseFromString(bytes) || request.bundle().manifest().empty()) {
+  const bool is_json = bytes.starts_with('{');
+  const bool parsed =
+      is_json ? google::protobuf::util::JsonStringToMessage(bytes, &request).ok()
+              : bytes.size() <= limits::kMaxBundleBytes && request.ParseFromString(bytes);
+  if (!parsed || request.bundle().manifest().empty()) {
     return base::InvalidArgument(path + " is no bundle; \"weighctl policy sign\" makes one");
   }
   return request;
+}
+
+base::Status WriteBundleFile(const std::string& path, BundleForm form,
+                             const v1::Publication& bundle) {
+  if (form == BundleForm::kProtobuf) {
+    return posix::ReplaceFile(path, bundle.SerializeAsString(), 0644);
+  }
+  google::protobuf::util::JsonPrintOptions options;
+  options.preserve_proto_field_names = true;
+  std::string json;
+  if (!google::protobuf::util::MessageToJsonString(bundle, &json, options).ok()) {
+    return base::Internal("the bundle can't be written as JSON");
+  }
+  return posix::ReplaceFile(path, json + "\n", 0644);
+}
+
+base::Result<lang::Document> FetchPublished(AdminClient& client, std::uint64_t version) {
+  v1::GetPolicyRequest request;
+  request.set_version(version);
+  v1::GetPolicyResponse response;
+  WM_RETURN_IF_ERROR(client.GetPolicy(request, response));
+  WM_ASSIGN_OR_RETURN(const wire::BundleManifest manifest,
+                      wire::ParseManifest(response.bundle().manifest()));
+  model::RuleSet rules;
+  std::string lists;
+  for (const wire::PartReference& part : manifest.parts) {
+    if (part.kind == wire::PartKind::kRules) {
+      WM_ASSIGN_OR_RETURN(const std::string content, FetchPart(client, part));
+      WM_ASSIGN_OR_RETURN(rules, wire::ParseRules(content));
+    } else if (part.kind == wire::PartKind::kLists) {
+      WM_ASSIGN_OR_RETURN(lists, FetchPart(client, part));
+    }
+  }
+  if (lists.empty()) return lang::Decompile(rules, {});
+  WM_ASSIGN_OR_RETURN(const auto view, model::DigestListsView::Parse(base::AsBytes(lists)));
+  return lang::Decompile(rules, view);
 }
 
 base::Result<std::vector<CompiledPart>> CompileParts(const lang::Reading& reading) {

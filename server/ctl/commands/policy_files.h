@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -7,6 +8,7 @@
 #include "policy/base/time.h"
 #include "policy/lang/document.h"
 #include "proto/wire/trust.h"
+#include "server/ctl/admin_client.h"
 
 namespace weighmaster::v1 {
 class Part;
@@ -24,8 +26,16 @@ struct DocumentFile {
 // A document and its list files. What is wrong in them is in the reading.
 base::Result<DocumentFile> ReadDocumentFile(const std::string& path, base::WallTime now);
 
-// What `policy sign` has written.
+// What `policy sign` has written, in either form.
 base::Result<v1::Publication> ReadBundleFile(const std::string& path);
+// The form that POST /v1/policies takes, or the shorter one of protobuf.
+enum class BundleForm : std::uint8_t { kProtobuf, kJson };
+base::Status WriteBundleFile(const std::string& path, BundleForm form,
+                             const v1::Publication& bundle);
+
+// A published policy as a document, from its parts; 0 is the newest. What the server hands out is
+// held against the digests of its manifest.
+base::Result<lang::Document> FetchPublished(AdminClient& client, std::uint64_t version);
 
 struct CompiledPart {
   wire::PartReference reference;

@@ -568,6 +568,46 @@ Result<Page<EventRow>> SqliteQueries::ListEvents(const model::Id& endpoint,
 
 Result<VerdictCounts> SqliteQueries::CountVerdicts(const std::optional<model::Id>& endpoint) {
   WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_));
+  return VerdictsNow(endpoint);
+}
+
+Result<store::Statistics> SqliteQueries::Statistics() {
+  WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_));
+  store::Statistics numbers;
+  WM_ASSIGN_OR_RETURN(numbers.verdicts, VerdictsNow(std::nullopt));
+  {
+    WM_ASSIGN_OR_RETURN(
+        Statement rows,
+        database_.Prepare("SELECT state, count(*) FROM endpoints GROUP BY state ORDER BY state"));
+    while (true) {
+      WM_ASSIGN_OR_RETURN(const bool more, rows.Step());
+      if (!more) break;
+      numbers.endpoints.push_back({static_cast<EndpointState>(rows.Int(0)), Number(rows, 1)});
+    }
+  }
+  {
+    WM_ASSIGN_OR_RETURN(Statement rows,
+                        database_.Prepare("SELECT state, severity, count(*) FROM findings "
+                                          "GROUP BY state, severity ORDER BY state, severity"));
+    while (true) {
+      WM_ASSIGN_OR_RETURN(const bool more, rows.Step());
+      if (!more) break;
+      numbers.findings.push_back({static_cast<FindingState>(rows.Int(0)),
+                                  static_cast<model::Severity>(rows.Int(1)), Number(rows, 2)});
+    }
+  }
+  WM_ASSIGN_OR_RETURN(
+      Statement find,
+      database_.Prepare(
+          "SELECT newest_policy, (SELECT count(*) FROM endpoints e WHERE e.state <> "
+          "2 AND newest_policy > 0 AND e.policy_version = newest_policy) FROM fleet"));
+  WM_RETURN_IF_ERROR(find.Step());
+  numbers.newest_policy = Number(find, 0);
+  numbers.endpoints_in_force = Number(find, 1);
+  return numbers;
+}
+
+Result<VerdictCounts> SqliteQueries::VerdictsNow(const std::optional<model::Id>& endpoint) {
   ListScope scope;
   scope.where = "s.gone_us IS NULL";
   if (endpoint.has_value()) {

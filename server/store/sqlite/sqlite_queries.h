@@ -44,6 +44,7 @@ class SqliteQueries final : public Queries {
   base::Result<Page<EventRow>> ListEvents(const model::Id& endpoint,
                                           const PageQuery& page) override;
   base::Result<VerdictCounts> CountVerdicts(const std::optional<model::Id>& endpoint) override;
+  base::Result<store::Statistics> Statistics() override;
   base::Result<Page<PolicyRow>> ListPolicies(const PageQuery& page) override;
   base::Result<FleetCoverage> Coverage() override;
   base::Result<Page<FindingRow>> ListFindings(bool include_resolved,
@@ -61,6 +62,7 @@ class SqliteQueries final : public Queries {
   // NOT_FOUND when there is no such endpoint.
   base::Result<std::int64_t> EndpointNumber(const model::Id& endpoint);
   base::Result<FleetCoverage> CoverageNow();
+  base::Result<VerdictCounts> VerdictsNow(const std::optional<model::Id>& endpoint);
   base::Status CompleteEndpoint(std::int64_t endpoint, EndpointRow& row);
 
   std::unique_ptr<sqlite::Database> owned_;

@@ -89,12 +89,12 @@ class ApiWorld {
       *world_.store_, world_.executor_, *world_.queries_};
   server::rollout::Simulator simulator_{world_.loop_, world_.loop_, world_.executor_,
                                         *world_.queries_};
-  server::api::AdminApi api_{
-      world_.loop_, world_.loop_,
-      server::api::AdminApi::Rooms{authority_, administrators_, world_.fleet_, world_.rollout_,
-                                   world_.exceptions_, simulator_, world_.executor_,
-                                   *world_.queries_, world_.executor_, *world_.store_},
-      "0.1.0"};
+  server::api::AdminApi api_{world_.loop_, world_.loop_,
+                             server::api::AdminApi::Rooms{
+                                 authority_, administrators_, world_.fleet_, world_.ingest_,
+                                 world_.rollout_, world_.exceptions_, simulator_, world_.executor_,
+                                 *world_.queries_, world_.executor_, *world_.store_},
+                             "0.1.0"};
   server::api::AuditLog audit_{world_.loop_, world_.loop_, world_.executor_, *world_.store_};
   server::api::Dispatch dispatch_{world_.loop_, administrators_, audit_, api_};
   std::string bearer_;

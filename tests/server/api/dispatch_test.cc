@@ -38,6 +38,8 @@ const std::map<std::string, May> kTable = {
     {"CreateToken", {false, false, false, true}},
     {"PublishPolicy", {false, false, true, true}},
     {"SimulatePolicy", {false, false, true, true}},
+    {"GetPolicyPart", {true, true, true, true}},
+    {"GetStatistics", {true, true, true, true}},
     {"GetFinding", {true, true, true, true}},
     {"UpdateFinding", {false, true, false, true}},
     {"ListChanges", {true, true, true, true}},

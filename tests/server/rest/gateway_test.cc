@@ -3,9 +3,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
+#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -76,6 +79,76 @@ TEST_F(GatewayTest, AnswersACallAsJson) {
   const Answer answer = Ask("GET", "/v1/whoami");
   EXPECT_EQ(answer.status, 200);
   EXPECT_EQ(Json::parse(answer.body).at("admin_token").at("name"), "ada");
+}
+
+// A strict reader of what Prometheus reads: family by family, each sample of the family before it.
+std::map<std::string, std::string> ReadMetrics(const std::string& text) {
+  std::map<std::string, std::string> samples;
+  std::set<std::string> families;
+  std::istringstream lines(text);
+  std::string family;
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with("# HELP ")) {
+      family = line.substr(7, line.find(' ', 7) - 7);
+      EXPECT_TRUE(families.insert(family).second) << family << " is there twice";
+      std::getline(lines, line);
+      const bool is_typed =
+          line == "# TYPE " + family + " gauge" || line == "# TYPE " + family + " counter";
+      EXPECT_TRUE(is_typed) << line;
+      EXPECT_EQ(line.ends_with("counter"), family.ends_with("_total")) << line;
+      continue;
+    }
+    const std::size_t space = line.rfind(' ');
+    const std::string name = line.substr(0, space);
+    EXPECT_EQ(name.substr(0, name.find('{')), family) << line;
+    EXPECT_EQ(line.find_first_not_of("0123456789.", space + 1), std::string::npos) << line;
+    EXPECT_TRUE(samples.emplace(name, line.substr(space + 1)).second) << line << " is there twice";
+  }
+  EXPECT_TRUE(text.ends_with('\n'));
+  return samples;
+}
+
+TEST_F(GatewayTest, GivesPrometheusTheSumsOfTheFleetAndOfItsCalls) {
+  world_.world_.Enrol(1);
+  const model::Id second = world_.world_.Enrol(2);
+  ASSERT_TRUE(world_.world_.sqlite_->Revoke(second, "lost", world_.world_.loop_.Now()).has_value());
+  store::FindingChange finding;
+  finding.dedupe_key = finding.rule = "rule";
+  finding.endpoint = tests::TestId(1);
+  finding.severity = model::Severity::kHigh;
+  ASSERT_TRUE(world_.world_.sqlite_->RecordFindings(std::vector{finding}).has_value());
+  ASSERT_TRUE(world_.world_.Publish(world_.world_.Policy(7)).has_value());
+  Ask("GET", "/v1/whoami");
+  Ask("GET", "/v1/endpoints/" + std::string(32, '0'));
+
+  const Answer answer = Ask("GET", "/metrics");
+  ASSERT_EQ(answer.status, 200) << answer.body;
+  EXPECT_EQ(answer.content_type, "text/plain; version=0.0.4; charset=utf-8");
+  auto samples = ReadMetrics(answer.body);
+  const std::pair<const char*, const char*> expected[] = {
+      {"weighmaster_build_info{version=\"0.1.0\"}", "1"},
+      {"weighmaster_store_writable", "1"},
+      {"weighmaster_endpoints{state=\"active\"}", "1"},
+      {"weighmaster_endpoints{state=\"revoked\"}", "1"},
+      {"weighmaster_endpoints_connected", "0"},
+      {"weighmaster_sightings{verdict=\"pending\"}", "0"},
+      {"weighmaster_coverage_endpoints{state=\"not\"}", "1"},
+      {"weighmaster_findings{state=\"open\",severity=\"high\"}", "1"},
+      {"weighmaster_policy_newest_version", "7"},
+      {"weighmaster_policy_endpoints_in_force", "0"},
+      {"weighmaster_ingest_batches_total{outcome=\"stored\"}", "0"},
+      {"weighmaster_admin_calls_total{method=\"WhoAmI\",code=\"OK\"}", "1"},
+      {"weighmaster_admin_calls_total{method=\"GetEndpoint\",code=\"NOT_FOUND\"}", "1"},
+      {"weighmaster_rest_calls_waiting", "1"},
+      {"weighmaster_rest_event_streams", "0"}};
+  for (const auto& [name, value] : expected) EXPECT_EQ(samples[name], value) << name;
+}
+
+TEST_F(GatewayTest, GivesMetricsToNobodyWithoutAToken) {
+  authorization_.clear();
+  EXPECT_EQ(Ask("GET", "/metrics").status, 401);
+  authorization_ = world_.bearer_;
+  EXPECT_EQ(Ask("POST", "/metrics").status, 405);
 }
 
 // Who follows what changes.
