@@ -29,6 +29,7 @@ std::string Plain(const Cell::Value& value) {
   return std::visit(Overloaded{[](std::monostate) { return std::string(); },
                                [](const std::string& text) { return text; },
                                [](std::uint64_t number) { return std::to_string(number); },
+                               [](std::int64_t number) { return std::to_string(number); },
                                [](bool flag) { return std::string(flag ? "true" : "false"); },
                                [](const std::vector<std::string>& words) { return Joined(words); }},
                     value);
@@ -38,6 +39,7 @@ Json ToJson(const Cell::Value& value) {
   return std::visit(Overloaded{[](std::monostate) { return Json(nullptr); },
                                [](const std::string& text) { return Json(JsonText(text)); },
                                [](std::uint64_t number) { return Json(number); },
+                               [](std::int64_t number) { return Json(number); },
                                [](bool flag) { return Json(flag); },
                                [](const std::vector<std::string>& words) {
                                  Json list = Json::array();
@@ -80,8 +82,9 @@ std::string Cell::ForTable() const {
 
 std::string Cell::ForCsv() const {
   const std::string text = Plain(value_);
-  const bool is_ours =
-      std::holds_alternative<std::uint64_t>(value_) || std::holds_alternative<bool>(value_);
+  // What the program counted itself is no formula, also below zero.
+  const bool is_ours = !std::holds_alternative<std::string>(value_) &&
+                       !std::holds_alternative<std::vector<std::string>>(value_);
   if (is_ours) return text;
   return is_escaped_ ? CsvEscapedText(text) : CsvText(text);
 }

@@ -24,6 +24,7 @@ class Cell {
   // same.
   static Cell EscapedText(std::string_view text);
   static Cell Number(std::uint64_t number) { return Cell(number); }
+  static Cell Difference(std::int64_t number) { return Cell(number); }
   static Cell Flag(bool flag) { return Cell(flag); }
   // A list in JSON, else one text with blanks between.
   static Cell Words(std::vector<std::string> words) { return Cell(std::move(words)); }
@@ -33,8 +34,8 @@ class Cell {
 
   std::string ForTable() const;  // fit for display
   std::string ForCsv() const;
-  using Value =
-      std::variant<std::monostate, std::string, std::uint64_t, bool, std::vector<std::string>>;
+  using Value = std::variant<std::monostate, std::string, std::uint64_t, std::int64_t, bool,
+                             std::vector<std::string>>;
   const Value& value() const { return value_; }
 
  private:

@@ -3,7 +3,6 @@
 #include <string>
 #include <utility>
 
-#include "policy/report/table.h"
 #include "proto/wire/audit.h"
 #include "server/ctl/command.h"
 #include "server/ctl/listing.h"
@@ -12,7 +11,8 @@
 namespace weighmaster::server::ctl {
 namespace {
 
-using Align = report::Table::Align;
+using report::Cell;
+constexpr auto kRight = report::Table::Align::kRight;
 
 using Tell = std::function<base::Status(const v1::AuditEntry&)>;
 
@@ -31,26 +31,39 @@ base::Result<v1::ListAuditEntriesResponse> ForEachEntry(Context& context,
                      &AdminClient::ListAuditEntries, tell_page);
 }
 
+std::string OutcomeName(const v1::AuditEntry& entry) {
+  return std::string(wire::AuditOutcomeName(static_cast<wire::AuditOutcome>(entry.outcome())));
+}
+
 std::string OutcomeCell(const v1::AuditEntry& entry) {
-  std::string cell(wire::AuditOutcomeName(static_cast<wire::AuditOutcome>(entry.outcome())));
+  std::string cell = OutcomeName(entry);
   if (entry.begun_number() != 0) cell += " " + std::to_string(entry.begun_number());
   return cell;
 }
 
-base::Result<ExitCode> List(Context& context, const Arguments& arguments) {
-  report::Table table(
-      {{"ROW", Align::kRight}, {"TIME"}, {"WHO"}, {"TOKEN"}, {"METHOD"}, {"OUTCOME"}, {"SUMMARY"}});
-  std::uint64_t rows = 0;
-  const auto add = [&](const v1::AuditEntry& entry) -> base::Status {
-    ++rows;
-    table.AddRow({std::to_string(entry.number()), TimeCell(entry.time_us()), entry.token_name(),
-                  entry.token_id(), entry.method(), OutcomeCell(entry), entry.summary()});
-    return {};
+Columns<v1::AuditEntry> EntryColumns() {
+  using Entry = v1::AuditEntry;
+  return {
+      {{"number", "ROW", kRight}, [](const Entry& entry) { return Cell::Number(entry.number()); }},
+      {{"time", "TIME"}, [](const Entry& entry) { return TimeOf(entry.time_us()); }},
+      {{"token_name", "WHO"}, [](const Entry& entry) { return Cell::Text(entry.token_name()); }},
+      {{"token_id", "TOKEN"}, [](const Entry& entry) { return Cell::Text(entry.token_id()); }},
+      {{"method", "METHOD"}, [](const Entry& entry) { return Cell::Text(entry.method()); }},
+      {{"outcome", "OUTCOME"},
+       [](const Entry& entry) {
+         return Cell::Text(OutcomeName(entry)).ShownAs(OutcomeCell(entry));
+       }},
+      {{"begun_number", ""}, [](const Entry& entry) { return Cell::Number(entry.begun_number()); }},
+      {{"code", ""}, [](const Entry& entry) { return Cell::Number(entry.code()); }},
+      {{"summary", "SUMMARY"}, [](const Entry& entry) { return Cell::Text(entry.summary()); }},
+      {{"sha256", ""}, [](const Entry& entry) { return Cell::Text(entry.sha256()); }},
   };
-  WM_ASSIGN_OR_RETURN(const auto last, ForEachEntry(context, arguments, add));
-  if (!table.empty()) context.out << table.ToString() << "\n";
-  context.out << TotalLine(rows, last.total(), last.total_is_least(), "rows") << "\n";
-  return ExitCode::kOk;
+}
+
+base::Result<ExitCode> List(Context& context, const Arguments& arguments) {
+  return PrintList(
+      context, arguments, v1::ListAuditEntriesRequest(), &AdminClient::ListAuditEntries,
+      [](const auto& page) -> const auto& { return page.entries(); }, EntryColumns(), "rows");
 }
 
 base::Result<wire::AuditRow> ReadRow(const v1::AuditEntry& entry) {

@@ -3,9 +3,9 @@
 #include <utility>
 
 #include "policy/base/limits.h"
-#include "policy/report/table.h"
 #include "proto/wire/exceptions.h"
 #include "server/ctl/command.h"
+#include "server/ctl/listing.h"
 #include "third_party/openssl/key.h"
 #include "third_party/openssl/random.h"
 #include "third_party/posix/files.h"
@@ -14,6 +14,8 @@
 
 namespace weighmaster::server::ctl {
 namespace {
+
+using report::Cell;
 
 constexpr std::string_view kFleetScope = "fleet";
 // Of a digest in a table.
@@ -177,24 +179,47 @@ base::Result<ExitCode> Revoke(Context& context, const Arguments& arguments) {
   return ExitCode::kOk;
 }
 
-void AddRow(const v1::PublishedExceptions& set, const v1::GrantedException& exception,
-            report::Table& table) {
-  const bool by_weights = !exception.weights_digest().empty();
-  const std::string digest =
-      (by_weights ? exception.weights_digest() : exception.sha256()).substr(0, kShownDigits);
-  table.AddRow({set.endpoint_id().empty() ? std::string(kFleetScope) : set.endpoint_id(),
-                exception.exception_id(), by_weights ? "weights:" + digest : digest,
-                exception.user(), exception.overrides(), TimeCell(exception.expires_time_us()),
-                exception.reason()});
+// An exception, and whose it is.
+struct Granted {
+  std::string endpoint_id;  // "" for the fleet
+  v1::GrantedException exception;
+};
+
+std::string DigestCell(const v1::GrantedException& exception) {
+  if (exception.weights_digest().empty()) return exception.sha256().substr(0, kShownDigits);
+  return "weights:" + exception.weights_digest().substr(0, kShownDigits);
+}
+
+Columns<Granted> GrantedColumns() {
+  return {
+      {{"endpoint_id", "ENDPOINT"},
+       [](const Granted& row) {
+         if (!row.endpoint_id.empty()) return Cell::Text(row.endpoint_id);
+         return Cell::Nothing().ShownAs(std::string(kFleetScope));
+       }},
+      {{"exception_id", "EXCEPTION"},
+       [](const Granted& row) { return Cell::Text(row.exception.exception_id()); }},
+      {{"sha256", "DIGEST"},
+       [](const Granted& row) {
+         return Cell::Text(row.exception.sha256()).ShownAs(DigestCell(row.exception));
+       }},
+      {{"weights_digest", ""},
+       [](const Granted& row) { return Cell::Text(row.exception.weights_digest()); }},
+      {{"user", "USER"}, [](const Granted& row) { return Cell::Text(row.exception.user()); }},
+      {{"overrides", "OVERRIDES"},
+       [](const Granted& row) { return Cell::Text(row.exception.overrides()); }},
+      {{"expires_time", "UNTIL"},
+       [](const Granted& row) { return TimeOf(row.exception.expires_time_us()); }},
+      {{"reason", "REASON"}, [](const Granted& row) { return Cell::Text(row.exception.reason()); }},
+  };
 }
 
 base::Result<ExitCode> List(Context& context, const Arguments& arguments) {
+  WM_ASSIGN_OR_RETURN(const report::Form form, FormOf(arguments));
   WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile_path));
   AdminClient client(std::move(profile));
-  report::Table table(
-      {{"ENDPOINT"}, {"EXCEPTION"}, {"DIGEST"}, {"USER"}, {"OVERRIDES"}, {"UNTIL"}, {"REASON"}});
+  Sheet<Granted> sheet(context.out, form, GrantedColumns());
   const std::int64_t now = base::ToMicroseconds(context.clock.Now());
-  std::size_t rows = 0;
   v1::ListExceptionsRequest request;
   if (const std::string scope = arguments.Value("endpoint"); !scope.empty()) {
     if (scope != kFleetScope) WM_RETURN_IF_ERROR(model::ParseId(scope));
@@ -207,14 +232,12 @@ base::Result<ExitCode> List(Context& context, const Arguments& arguments) {
     for (const v1::PublishedExceptions& set : response.sets()) {
       for (const v1::GrantedException& exception : set.exceptions()) {
         if (exception.expires_time_us() <= now && !arguments.Has("all")) continue;
-        AddRow(set, exception, table);
-        ++rows;
+        sheet.Add({set.endpoint_id(), exception});
       }
     }
     request.set_page_token(response.next_page_token());
   } while (!response.next_page_token().empty());
-  if (!table.empty()) context.out << table.ToString() << "\n";
-  context.out << rows << " exceptions.\n";
+  sheet.End(std::to_string(sheet.added()) + " exceptions.");
   return ExitCode::kOk;
 }
 
@@ -238,8 +261,9 @@ std::vector<Command> ExceptionsCommands() {
       {"exceptions list",
        "prints the exceptions that hold",
        {},
-       {{"endpoint", "ID", "only this endpoint's; \"fleet\" for those of the fleet"},
-        {"all", "", "also those that have ended and were not replaced"}},
+       WithFormOptions(
+           {{"endpoint", "ID", "only this endpoint's; \"fleet\" for those of the fleet"},
+            {"all", "", "also those that have ended and were not replaced"}}),
        List},
       {"exceptions revoke",
        "takes an exception back",

@@ -11,7 +11,6 @@
 #include "policy/lang/schema.h"
 #include "policy/lang/suggest.h"
 #include "policy/model/lists/digest_lists.h"
-#include "policy/report/table.h"
 #include "proto/wire/convert.h"
 #include "proto/wire/trust.h"
 #include "server/ctl/command.h"
@@ -25,6 +24,8 @@ namespace weighmaster::server::ctl {
 namespace {
 
 namespace limits = base::limits;
+using report::Cell;
+constexpr auto kRight = report::Table::Align::kRight;
 
 struct DocumentFile {
   std::string text;
@@ -49,12 +50,33 @@ std::string CountLine(const lang::Diagnostics& diagnostics) {
          std::to_string(diagnostics.warnings()) + " warnings";
 }
 
+// Messages quote the document's text escaped for display.
+Columns<lang::Diagnostic> DiagnosticColumns() {
+  using Diagnostic = lang::Diagnostic;
+  return {
+      {{"file", ""}, [](const Diagnostic& d) { return Cell::Text(d.file); }},
+      {{"line", ""}, [](const Diagnostic& d) { return Cell::Number(d.at.line); }},
+      {{"column", ""}, [](const Diagnostic& d) { return Cell::Number(d.at.column); }},
+      {{"severity", ""},
+       [](const Diagnostic& d) { return Cell::Text(lang::DiagnosticSeverityName(d.severity)); }},
+      {{"message", ""}, [](const Diagnostic& d) { return Cell::EscapedText(d.message); }},
+      {{"hint", ""}, [](const Diagnostic& d) { return Cell::EscapedText(d.hint); }},
+  };
+}
+
 base::Result<ExitCode> Lint(Context& context, const Arguments& arguments) {
   WM_ASSIGN_OR_RETURN(const DocumentFile file,
                       ReadDocumentFile(arguments.Positional(0), context.clock.Now()));
   const lang::Diagnostics& diagnostics = file.reading.diagnostics;
-  context.err << diagnostics.ToText();
-  context.out << arguments.Positional(0) << ": " << CountLine(diagnostics) << "\n";
+  WM_ASSIGN_OR_RETURN(const report::Form form, FormOf(arguments));
+  if (form == report::Form::kTable) {
+    context.err << diagnostics.ToText();
+    context.out << arguments.Positional(0) << ": " << CountLine(diagnostics) << "\n";
+  } else {
+    Sheet<lang::Diagnostic> sheet(context.out, form, DiagnosticColumns());
+    for (const lang::Diagnostic& diagnostic : diagnostics.all()) sheet.Add(diagnostic);
+    sheet.End("");
+  }
   return diagnostics.has_errors() ? ExitCode::kFailed : ExitCode::kOk;
 }
 
@@ -182,6 +204,21 @@ base::Result<ExitCode> Publish(Context& context, const Arguments& arguments) {
   return ExitCode::kOk;
 }
 
+Columns<v1::GetPolicyResponse> ShownColumns(const wire::BundleManifest& manifest) {
+  using Policy = v1::GetPolicyResponse;
+  return {
+      {{"version", ""}, [](const Policy& p) { return Cell::Number(p.version()); }},
+      {{"published_time", ""}, [](const Policy& p) { return TimeOf(p.published_time_us()); }},
+      {{"expires_time", ""},
+       [&](const Policy&) { return TimeOf(base::ToMicroseconds(manifest.expires)); }},
+      {{"floor", ""}, [&](const Policy&) { return Cell::Number(manifest.floor); }},
+      {{"endpoints_in_force", ""},
+       [](const Policy& p) { return Cell::Number(p.endpoints_in_force()); }},
+      {{"endpoints_total", ""}, [](const Policy& p) { return Cell::Number(p.endpoints_total()); }},
+      {{"document", ""}, [](const Policy& p) { return Cell::Text(p.document()); }},
+  };
+}
+
 base::Result<ExitCode> Show(Context& context, const Arguments& arguments) {
   v1::GetPolicyRequest request;
   WM_ASSIGN_OR_RETURN(const std::uint64_t version, arguments.Number("version", 0));
@@ -191,6 +228,9 @@ base::Result<ExitCode> Show(Context& context, const Arguments& arguments) {
   WM_RETURN_IF_ERROR(AdminClient(std::move(profile)).GetPolicy(request, response));
   WM_ASSIGN_OR_RETURN(const wire::BundleManifest manifest,
                       wire::ParseManifest(response.bundle().manifest()));
+  if (arguments.Has("json")) {
+    return PrintThing(context, arguments, response, ShownColumns(manifest), "");
+  }
   context.err << "Version " << response.version() << ", published "
               << base::FormatWallTime(base::WallTimeFromMicroseconds(response.published_time_us()))
               << ", good until " << base::FormatWallTime(manifest.expires) << ", floor "
@@ -248,6 +288,15 @@ base::Result<ExitCode> Suggest(Context& context, const Arguments& arguments) {
   return ExitCode::kOk;
 }
 
+Columns<lang::PolicyChange> ChangeColumns() {
+  return {
+      {{"what", ""},
+       [](const lang::PolicyChange& change) { return Cell::EscapedText(change.what); }},
+      {{"details", ""},
+       [](const lang::PolicyChange& change) { return Cell::Words(change.details); }},
+  };
+}
+
 base::Result<ExitCode> Diff(Context& context, const Arguments& arguments) {
   const base::WallTime now = context.clock.Now();
   WM_ASSIGN_OR_RETURN(const DocumentFile before, ReadDocumentFile(arguments.Positional(0), now));
@@ -258,6 +307,11 @@ base::Result<ExitCode> Diff(Context& context, const Arguments& arguments) {
     return ExitCode::kFailed;
   }
   const auto changes = lang::ChangesBetween(before.reading.document, after.reading.document);
+  if (arguments.Has("json")) {
+    Sheet<lang::PolicyChange> sheet(context.out, report::Form::kJson, ChangeColumns());
+    for (const lang::PolicyChange& change : changes) sheet.Add(change);
+    return ExitCode::kOk;
+  }
   for (const lang::PolicyChange& change : changes) {
     context.out << change.what << "\n";
     for (const std::string& detail : change.details) context.out << "  " << detail << "\n";
@@ -287,6 +341,17 @@ void PrintOutcome(std::ostream& out, const std::string& file, std::size_t count,
   out << "\n";
 }
 
+Columns<lang::CaseFailure> FailureColumns() {
+  using Failure = lang::CaseFailure;
+  return {
+      {{"case", ""}, [](const Failure& failure) { return Cell::Text(failure.failed->name); }},
+      {{"line", ""}, [](const Failure& failure) { return Cell::Number(failure.failed->at.line); }},
+      {{"differences", ""},
+       [](const Failure& failure) { return Cell::Words(failure.differences); }},
+      {{"reason", ""}, [](const Failure& failure) { return Cell::Text(failure.verdict.reason); }},
+  };
+}
+
 base::Result<ExitCode> Test(Context& context, const Arguments& arguments) {
   const base::WallTime now = context.clock.Now();
   const std::string& document = arguments.Positional(0);
@@ -300,7 +365,12 @@ base::Result<ExitCode> Test(Context& context, const Arguments& arguments) {
   }
   WM_ASSIGN_OR_RETURN(const auto policy, lang::MakePolicy(0, file.reading));
   const lang::CasesOutcome outcome = lang::RunCases(*policy, reading.cases);
-  PrintOutcome(context.out, cases_path, reading.cases.size(), outcome);
+  if (arguments.Has("json")) {
+    Sheet<lang::CaseFailure> sheet(context.out, report::Form::kJson, FailureColumns());
+    for (const lang::CaseFailure& failure : outcome.failures) sheet.Add(failure);
+  } else {
+    PrintOutcome(context.out, cases_path, reading.cases.size(), outcome);
+  }
   return outcome.failures.empty() ? ExitCode::kOk : ExitCode::kFailed;
 }
 
@@ -314,31 +384,24 @@ base::Result<ExitCode> Fields(Context& context, const Arguments& /*arguments*/) 
   return ExitCode::kOk;
 }
 
-base::Result<ExitCode> List(Context& context, const Arguments& arguments) {
-  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile_path));
-  AdminClient client(std::move(profile));
-  report::Table table({{"VERSION", report::Table::Align::kRight},
-                       {"PUBLISHED"},
-                       {"IN FORCE ON", report::Table::Align::kRight},
-                       {"FLOOR", report::Table::Align::kRight},
-                       {"MANIFEST"}});
-  std::uint64_t shown = 0;
-  const auto tell = [&](const v1::ListPoliciesResponse& page) -> base::Result<std::uint64_t> {
-    for (const v1::PublishedPolicy& policy : page.policies()) {
-      table.AddRow({std::to_string(policy.version()), TimeCell(policy.published_time_us()),
-                    std::to_string(policy.endpoints_in_force()), std::to_string(policy.floor()),
-                    policy.manifest_sha256()});
-    }
-    const auto rows = static_cast<std::uint64_t>(page.policies_size());
-    shown += rows;
-    return rows;
+Columns<v1::PublishedPolicy> PolicyColumns() {
+  using Policy = v1::PublishedPolicy;
+  return {
+      {{"version", "VERSION", kRight}, [](const Policy& p) { return Cell::Number(p.version()); }},
+      {{"published_time", "PUBLISHED"},
+       [](const Policy& p) { return TimeOf(p.published_time_us()); }},
+      {{"endpoints_in_force", "IN FORCE ON", kRight},
+       [](const Policy& p) { return Cell::Number(p.endpoints_in_force()); }},
+      {{"floor", "FLOOR", kRight}, [](const Policy& p) { return Cell::Number(p.floor()); }},
+      {{"manifest_sha256", "MANIFEST"},
+       [](const Policy& p) { return Cell::Text(p.manifest_sha256()); }},
   };
-  WM_ASSIGN_OR_RETURN(
-      const v1::ListPoliciesResponse last,
-      ForEachPage(client, arguments, v1::ListPoliciesRequest(), &AdminClient::ListPolicies, tell));
-  if (!table.empty()) context.out << table.ToString() << "\n";
-  context.out << TotalLine(shown, last.total(), last.total_is_least(), "policies") << "\n";
-  return ExitCode::kOk;
+}
+
+base::Result<ExitCode> List(Context& context, const Arguments& arguments) {
+  return PrintList(
+      context, arguments, v1::ListPoliciesRequest(), &AdminClient::ListPolicies,
+      [](const auto& page) -> const auto& { return page.policies(); }, PolicyColumns(), "policies");
 }
 
 }  // namespace
@@ -348,12 +411,12 @@ std::vector<Command> PolicyCommands() {
       {"policy lint",
        "reads a policy document and says all that is wrong with it",
        {"FILE"},
-       {},
+       WithFormOptions({}),
        Lint},
       {"policy diff",
        "says in which meaning two policy documents differ",
        {"BEFORE", "AFTER"},
-       {},
+       {{"json", "", "one JSON object a line"}},
        Diff},
       {"policy fields",
        "prints the fields that a condition may test, as a Markdown page",
@@ -364,7 +427,8 @@ std::vector<Command> PolicyCommands() {
       {"policy test",
        "judges the cases of a file by a policy document and says where they differ",
        {"FILE"},
-       {{"cases", "FILE", "the cases (FILE with .test before its ending)"}},
+       {{"cases", "FILE", "the cases (FILE with .test before its ending)"},
+        {"json", "", "the cases that fail, one JSON object a line"}},
        Test},
       {"policy suggest",
        "writes a first policy document from what is there",
@@ -398,7 +462,7 @@ std::vector<Command> PolicyCommands() {
       {"policy show",
        "prints a published policy document",
        {},
-       {{"version", "N", "which (the newest)"}},
+       {{"version", "N", "which (the newest)"}, {"json", "", "as one JSON object"}},
        Show},
   };
 }

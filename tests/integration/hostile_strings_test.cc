@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <regex>
 #include <set>
 #include <sstream>
 #include <string>
@@ -288,6 +289,37 @@ TEST_F(HostileStringsTest, AreHarmlessInWeighctlsTablesAndWholeInItsJson) {
     const std::vector<std::string> sent_paths = Paths();
     EXPECT_EQ(paths, std::set<std::string>(sent_paths.begin(), sent_paths.end()));
     EXPECT_EQ(names, hostnames_);
+  });
+}
+
+TEST_F(HostileStringsTest, AreHarmlessInEveryListThatWeighctlPrintsForPrograms) {
+  SeeAll();
+  ports_.Beside([&] {
+    const std::string endpoint = Rest("/v1/endpoints").at("endpoints").at(0).at("endpoint_id");
+    const std::vector<std::vector<std::string>> lists = {
+        {"inventory"},        {"endpoints"},
+        {"findings"},         {"artifacts"},
+        {"events", endpoint}, {"where", TestDigest(0).ToHex()},
+        {"audit", "list"},    {"admin-tokens", "list"},
+        {"policy", "list"},   {"exceptions", "list"},
+        {"verdicts"},         {"whoami"}};
+    for (std::vector<std::string> words : lists) {
+      const std::string name = words[0];
+      words.emplace_back("--json");
+      const std::string json = Weighctl(words);
+      words.back() = "--csv";
+      std::string csv = Weighctl(words);
+      const auto objects = std::ranges::count(json, '\n');
+      // A header, and no record with a line's end in it.
+      EXPECT_EQ(std::ranges::count(csv, '\n'), objects + 1) << name;
+      EXPECT_EQ(std::erase(csv, '\r'), static_cast<std::size_t>(objects + 1)) << name;
+      EXPECT_TRUE(IsHarmless(csv)) << name;
+      EXPECT_TRUE(IsHarmless(json)) << name;
+      EXPECT_FALSE(std::regex_search(csv, std::regex("(^|[,;\n])\"?[ \t]*([=+@]|-[^0-9])")))
+          << name;
+      std::istringstream lines(json);
+      for (std::string line; std::getline(lines, line);) EXPECT_TRUE(Json::accept(line)) << line;
+    }
   });
 }
 

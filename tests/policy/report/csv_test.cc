@@ -188,6 +188,11 @@ TEST(Cell, ThatWasEscapedIsEscapedNoSecondTime) {
   EXPECT_EQ(Cell::EscapedText("/m/\\x1b").ForCsv(), "/m/\\x1b");
 }
 
+TEST(Cell, OfANumberIsNoFormulaWhateverItsSign) {
+  EXPECT_EQ(Cell::Difference(-5).ForCsv(), "-5");
+  EXPECT_EQ(Cell::Text("-5").ForCsv(), "'-5");
+}
+
 TEST(Cell, IsFitForDisplayWhoeverSaysThatItWasEscaped) {
   EXPECT_EQ(Cell::EscapedText("a\x1b[2J\\").ForTable(), "a\\x1b[2J\\\\");
   EXPECT_EQ(Cell::EscapedText("a\x1b[2J\\").ForCsv(), "a\\x1b[2J\\\\");

@@ -2,9 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
 #include <sstream>
 
 #include "server/ctl/weighctl.h"
+#include "tests/support/temp_folder.h"
 #include "third_party/posix/system_clock.h"
 
 namespace weighmaster::server::ctl {
@@ -80,6 +82,27 @@ TEST(Weighctl, AsksToLogInFirst) {
   const Outcome run = Weighctl({"endpoints"});
   EXPECT_EQ(run.code, ExitCode::kFailed);
   EXPECT_NE(run.err.find("weighctl login"), std::string::npos) << run.err;
+}
+
+TEST(Weighctl, RefusesTwoFormsAtOnce) {
+  const Outcome run = Weighctl({"endpoints", "--json", "--csv"});
+  EXPECT_EQ(run.code, ExitCode::kFailed);
+  EXPECT_EQ(run.err, "weighctl: --json and --csv exclude each other\n");
+}
+
+TEST(Weighctl, PrintsWhatLintFindsForPrograms) {
+  const tests::TempFolder folder;
+  const std::string document = folder / "policy.yaml";
+  std::ofstream(document) << "policy: p\nrules: []\ndefault: {then: forbid}\n";
+  const Outcome csv = Weighctl({"policy", "lint", document, "--csv"});
+  EXPECT_EQ(csv.code, ExitCode::kFailed);
+  EXPECT_EQ(csv.out, "file,line,column,severity,message,hint\r\n" + document +
+                         ",3,17,error,\"\"\"then\"\" can't be \"\"forbid\"\"\","
+                         "\"known values: allow, warn, deny\"\r\n");
+  EXPECT_EQ(csv.err, "");
+  const Outcome json = Weighctl({"policy", "lint", document, "--json"});
+  EXPECT_EQ(json.code, ExitCode::kFailed);
+  EXPECT_EQ(json.out.find("{\"file\":"), 0U) << json.out;
 }
 
 }  // namespace
