@@ -55,7 +55,8 @@ Columns<v1::AuditEntry> EntryColumns() {
        }},
       {{"begun_number", ""}, [](const Entry& entry) { return Cell::Number(entry.begun_number()); }},
       {{"code", ""}, [](const Entry& entry) { return Cell::Number(entry.code()); }},
-      {{"summary", "SUMMARY"}, [](const Entry& entry) { return Cell::Text(entry.summary()); }},
+      {{"summary", "SUMMARY"},
+       [](const Entry& entry) { return Cell::EscapedText(entry.summary()); }},
       {{"sha256", ""}, [](const Entry& entry) { return Cell::Text(entry.sha256()); }},
   };
 }

@@ -153,6 +153,7 @@ std::string SeverityCell(v1::Severity severity) {
   return std::string(model::SeverityName(static_cast<model::Severity>(severity)));
 }
 
+// The server tells subject and detail escaped for display.
 Columns<v1::Finding> FindingColumns() {
   using Finding = v1::Finding;
   return {
@@ -169,8 +170,8 @@ Columns<v1::Finding> FindingColumns() {
        [](const Finding& f) {
          return Cell::Text(EnumWord(v1::FindingState_Name(f.state()), "FINDING_STATE_"));
        }},
-      {{"subject", "SUBJECT"}, [](const Finding& f) { return Cell::Text(f.subject()); }},
-      {{"detail", "DETAIL"}, [](const Finding& f) { return Cell::Text(f.detail()); }},
+      {{"subject", "SUBJECT"}, [](const Finding& f) { return Cell::EscapedText(f.subject()); }},
+      {{"detail", "DETAIL"}, [](const Finding& f) { return Cell::EscapedText(f.detail()); }},
   };
 }
 

@@ -323,6 +323,21 @@ TEST_F(HostileStringsTest, AreHarmlessInEveryListThatWeighctlPrintsForPrograms) 
   });
 }
 
+TEST_F(HostileStringsTest, AreEscapedOnceByWeighctlWhereTheServerHasEscapedThem) {
+  SeeAll();
+  ports_.Beside([&] {
+    const std::string findings = Weighctl({"findings"});
+    for (const std::string& path : Paths()) {
+      EXPECT_NE(findings.find(base::EscapeForDisplay(path)), std::string::npos)
+          << base::EscapeForDisplay(path);
+    }
+    const std::string endpoint = Rest("/v1/endpoints").at("endpoints").at(0).at("endpoint_id");
+    Weighctl({"revoke", endpoint, "--reason", "two\nlines"});
+    EXPECT_NE(Weighctl({"audit", "list"}).find("\"two\\x0alines\""), std::string::npos)
+        << Weighctl({"audit", "list"});
+  });
+}
+
 TEST_F(HostileStringsTest, OfAMegabyteAreRefusedWhereTheyComeIn) {
   const openssl::PrivateKey& key = TestKey(10);
   model::Id endpoint;
