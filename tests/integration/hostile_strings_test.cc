@@ -20,7 +20,7 @@
 #include "proto/wire/convert.h"
 #include "server/ctl/admin_client.h"
 #include "server/ctl/profile.h"
-#include "server/ctl/weighctl.h"
+#include "server/ctl/program/weighctl.h"
 #include "tests/integration/both_ports.h"
 #include "tests/integration/tls_client.h"
 #include "tests/support/endpoint_script.h"

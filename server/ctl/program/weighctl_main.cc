@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "server/ctl/weighctl.h"
+#include "server/ctl/program/weighctl.h"
 #include "third_party/posix/system_clock.h"
 
 int main(int argc, char** argv) {

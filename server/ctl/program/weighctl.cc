@@ -1,4 +1,4 @@
-#include "server/ctl/weighctl.h"
+#include "server/ctl/program/weighctl.h"
 
 #include <algorithm>
 #include <iterator>
@@ -11,10 +11,16 @@ namespace weighmaster::server::ctl {
 namespace {
 
 std::vector<Command> AllCommands() {
-  std::vector<Command> commands = FleetCommands();
-  for (auto& more : {InventoryCommands(), PolicyCommands(), ExceptionsCommands(), AdminCommands(),
-                     AuditCommands()}) {
-    commands.insert(commands.end(), more.begin(), more.end());
+  std::vector<Command> commands;
+  for (const std::vector<Command>& group : {
+           FleetCommands(),
+           InventoryCommands(),
+           PolicyCommands(),
+           ExceptionsCommands(),
+           AdminCommands(),
+           AuditCommands(),
+       }) {
+    commands.insert(commands.end(), group.begin(), group.end());
   }
   return commands;
 }
