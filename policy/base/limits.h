@@ -268,6 +268,12 @@ inline constexpr std::chrono::milliseconds kOffersPause{10};
 // Enrolment tokens.
 inline constexpr std::chrono::hours kMaxTokenValidity{90 * 24};
 inline constexpr std::uint32_t kMaxTokenUses = 100'000;
+// Logins that weighctl keeps in one file, and how their names may be. One more is not added; a CA
+// or a file that is larger is not read.
+inline constexpr std::size_t kMaxContexts = 64;
+inline constexpr std::size_t kMaxContextNameBytes = 64;
+inline constexpr std::size_t kMaxCaFileBytes = 128 * kKiB;
+inline constexpr std::size_t kMaxProfileFileBytes = 16 * kMiB;
 // Administrators' tokens: how long a new one is good for at most, how many are kept that are not
 // revoked (one more is RESOURCE_EXHAUSTED), and the bytes of a name.
 inline constexpr std::chrono::hours kMaxAdminTokenValidity{366 * 24};

@@ -37,7 +37,7 @@ base::Result<ExitCode> Create(Context& context, const Arguments& arguments) {
                       arguments.Duration("valid-for", std::chrono::hours(24 * 90)));
   request.set_valid_for_ms(
       std::chrono::duration_cast<std::chrono::milliseconds>(valid_for).count());
-  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile_path));
+  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile));
   v1::CreateAdminTokenResponse response;
   WM_RETURN_IF_ERROR(AdminClient(std::move(profile)).CreateAdminToken(request, response));
   if (arguments.Has("json")) {
@@ -94,7 +94,7 @@ base::Result<ExitCode> List(Context& context, const Arguments& arguments) {
 }
 
 base::Result<ExitCode> Revoke(Context& context, const Arguments& arguments) {
-  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile_path));
+  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile));
   v1::RevokeAdminTokenRequest request;
   request.set_token_id(arguments.Positional(0));
   v1::RevokeAdminTokenResponse response;
@@ -104,7 +104,7 @@ base::Result<ExitCode> Revoke(Context& context, const Arguments& arguments) {
 }
 
 base::Result<ExitCode> WhoAmI(Context& context, const Arguments& arguments) {
-  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile_path));
+  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile));
   v1::WhoAmIResponse response;
   WM_RETURN_IF_ERROR(AdminClient(std::move(profile)).WhoAmI({}, response));
   std::vector<std::string> permissions;

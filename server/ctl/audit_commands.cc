@@ -20,7 +20,7 @@ using Tell = std::function<base::Status(const v1::AuditEntry&)>;
 base::Result<v1::ListAuditEntriesResponse> ForEachEntry(Context& context,
                                                         const Arguments& arguments,
                                                         const Tell& tell) {
-  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile_path));
+  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile));
   AdminClient client(std::move(profile));
   const auto tell_page =
       [&](const v1::ListAuditEntriesResponse& page) -> base::Result<std::uint64_t> {

@@ -47,7 +47,7 @@ class Arguments {
 struct Context {
   std::ostream& out;
   std::ostream& err;
-  std::string profile_path;
+  ProfileChoice profile;
   const base::Clock& clock;
 };
 
@@ -66,7 +66,7 @@ struct Command {
 std::vector<Command> AdminCommands();       // whoami, admin-tokens create, list, revoke
 std::vector<Command> AuditCommands();       // audit list, verify
 std::vector<Command> ExceptionsCommands();  // exceptions grant, list, revoke
-std::vector<Command> FleetCommands();       // login, endpoints, tokens create, revoke, findings
+std::vector<Command> FleetCommands();       // endpoints, tokens create, revoke, findings
 std::vector<Command> InventoryCommands();   // inventory, where, artifacts, events, verdicts
 std::vector<Command> PolicyCommands();      // policy lint, list, sign, …
 

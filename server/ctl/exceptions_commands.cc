@@ -64,7 +64,7 @@ base::Result<NextSet> ReadNext(Context& context, const std::string& scope,
   if (scope != kFleetScope) {
     WM_ASSIGN_OR_RETURN(next.set.endpoint, model::ParseId(scope));
   }
-  WM_ASSIGN_OR_RETURN(next.profile, LoadProfile(context.profile_path));
+  WM_ASSIGN_OR_RETURN(next.profile, LoadProfile(context.profile));
   AdminClient client(next.profile);
   v1::GetFleetResponse fleet;
   WM_RETURN_IF_ERROR(client.GetFleet({}, fleet));
@@ -216,7 +216,7 @@ Columns<Granted> GrantedColumns() {
 
 base::Result<ExitCode> List(Context& context, const Arguments& arguments) {
   WM_ASSIGN_OR_RETURN(const report::Form form, FormOf(arguments));
-  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile_path));
+  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile));
   AdminClient client(std::move(profile));
   Sheet<Granted> sheet(context.out, form, GrantedColumns());
   const std::int64_t now = base::ToMicroseconds(context.clock.Now());

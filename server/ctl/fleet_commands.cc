@@ -6,7 +6,6 @@
 #include "policy/model/artifact.h"
 #include "server/ctl/command.h"
 #include "server/ctl/listing.h"
-#include "third_party/posix/files.h"
 #include "weighmaster/v1/admin.pb.h"
 
 namespace weighmaster::server::ctl {
@@ -14,35 +13,6 @@ namespace {
 
 using report::Cell;
 constexpr auto kRight = report::Table::Align::kRight;
-
-constexpr std::size_t kMaxSecretFileBytes = 64 * 1024;
-
-std::string WithoutBlanks(std::string text) {
-  const auto first = text.find_first_not_of(" \t\r\n");
-  if (first == std::string::npos) return "";
-  return text.substr(first, text.find_last_not_of(" \t\r\n") - first + 1);
-}
-
-base::Result<ExitCode> Login(Context& context, const Arguments& arguments) {
-  Profile profile;
-  profile.address = arguments.Value("server");
-  if (profile.address.empty()) return base::InvalidArgument("--server HOST:PORT is missing");
-  if (!arguments.Has("ca-file") || !arguments.Has("token-file")) {
-    return base::InvalidArgument(
-        "--ca-file and --token-file are needed; \"weighmaster-server init\" wrote both");
-  }
-  WM_ASSIGN_OR_RETURN(profile.ca_pem, posix::ReadFile(arguments.Value("ca-file"), 1 << 20));
-  WM_ASSIGN_OR_RETURN(std::string token,
-                      posix::ReadFile(arguments.Value("token-file"), kMaxSecretFileBytes));
-  profile.token = WithoutBlanks(std::move(token));
-  v1::GetFleetResponse fleet;
-  WM_RETURN_IF_ERROR(AdminClient(profile).GetFleet({}, fleet));
-  profile.fleet_id = fleet.fleet_id();
-  WM_RETURN_IF_ERROR(SaveProfile(context.profile_path, profile));
-  context.out << "Logged in to " << profile.address << ", fleet " << profile.fleet_id
-              << ". Kept in " << context.profile_path << ".\n";
-  return ExitCode::kOk;
-}
 
 std::string StateCell(const v1::Endpoint& endpoint) {
   switch (endpoint.state()) {
@@ -117,7 +87,7 @@ base::Result<ExitCode> CreateToken(Context& context, const Arguments& arguments)
   request.set_valid_for_ms(
       std::chrono::duration_cast<std::chrono::milliseconds>(valid_for).count());
   request.set_comment(arguments.Value("comment"));
-  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile_path));
+  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile));
   v1::CreateTokenResponse response;
   WM_RETURN_IF_ERROR(AdminClient(std::move(profile)).CreateToken(request, response));
   if (arguments.Has("json")) {
@@ -137,7 +107,7 @@ base::Result<ExitCode> CreateToken(Context& context, const Arguments& arguments)
 }
 
 base::Result<ExitCode> Revoke(Context& context, const Arguments& arguments) {
-  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile_path));
+  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile));
   v1::RevokeEndpointRequest request;
   request.set_endpoint_id(arguments.Positional(0));
   request.set_reason(arguments.Value("reason"));
@@ -188,13 +158,6 @@ base::Result<ExitCode> Findings(Context& context, const Arguments& arguments) {
 
 std::vector<Command> FleetCommands() {
   return {
-      {"login",
-       "keeps the server's address, its CA and an administrator's token",
-       {},
-       {{"server", "HOST:PORT", "the server's address, as in its certificate"},
-        {"ca-file", "FILE", "the CA that \"weighmaster-server init\" wrote (ca.pem)"},
-        {"token-file", "FILE", "the administrator's token; - is standard input"}},
-       Login},
       {"endpoints", "lists the endpoints of the fleet", {}, WithListOptions({}), Endpoints},
       {"tokens create",
        "makes an enrolment token and prints it once",

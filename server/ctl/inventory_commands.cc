@@ -155,7 +155,7 @@ base::Result<ExitCode> PrintSightings(Context& context, const Arguments& argumen
                                       base::Status (AdminClient::*list)(const Request&, Response&),
                                       Sentence sentence) {
   WM_ASSIGN_OR_RETURN(const report::Form form, FormOf(arguments));
-  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile_path));
+  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile));
   AdminClient client(std::move(profile));
   request.set_include_gone(arguments.Has("all"));
   WM_ASSIGN_OR_RETURN(const std::int64_t moment, MomentOf(arguments, "as-of"));
@@ -281,7 +281,7 @@ Columns<v1::CountVerdictsResponse> CountColumns() {
 }
 
 base::Result<ExitCode> Verdicts(Context& context, const Arguments& arguments) {
-  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile_path));
+  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile));
   v1::CountVerdictsRequest request;
   request.set_endpoint_id(arguments.Value("endpoint"));
   v1::CountVerdictsResponse counts;

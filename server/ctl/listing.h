@@ -132,7 +132,7 @@ base::Result<ExitCode> PrintList(Context& context, const Arguments& arguments, R
                                  base::Status (AdminClient::*list)(const Request&, Response&),
                                  RowsOf rows_of, Columns<Row> columns, std::string_view what) {
   WM_ASSIGN_OR_RETURN(const report::Form form, FormOf(arguments));
-  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile_path));
+  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile));
   AdminClient client(std::move(profile));
   Sheet<Row> sheet(context.out, form, std::move(columns));
   const auto tell = [&](const Response& page) -> base::Result<std::uint64_t> {

@@ -95,7 +95,7 @@ base::Result<Target> FindTarget(const Context& context, const Arguments& argumen
     }
     target.fleet_id = arguments.Value("fleet");
   } else {
-    WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile_path));
+    WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile));
     v1::GetFleetResponse fleet;
     WM_RETURN_IF_ERROR(AdminClient(std::move(profile)).GetFleet({}, fleet));
     target.fleet_id = fleet.fleet_id();
@@ -196,7 +196,7 @@ base::Result<ExitCode> Sign(Context& context, const Arguments& arguments) {
 
 base::Result<ExitCode> Publish(Context& context, const Arguments& arguments) {
   WM_ASSIGN_OR_RETURN(const v1::Publication request, ReadBundleFile(arguments.Positional(0)));
-  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile_path));
+  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile));
   v1::PublishPolicyResponse response;
   WM_RETURN_IF_ERROR(AdminClient(std::move(profile)).PublishPolicy(request, response));
   context.out << "Published version " << response.version() << "; offered to "
@@ -223,7 +223,7 @@ base::Result<ExitCode> Show(Context& context, const Arguments& arguments) {
   v1::GetPolicyRequest request;
   WM_ASSIGN_OR_RETURN(const std::uint64_t version, arguments.Number("version", 0));
   request.set_version(version);
-  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile_path));
+  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile));
   v1::GetPolicyResponse response;
   WM_RETURN_IF_ERROR(AdminClient(std::move(profile)).GetPolicy(request, response));
   WM_ASSIGN_OR_RETURN(const wire::BundleManifest manifest,
@@ -242,7 +242,7 @@ base::Result<ExitCode> Show(Context& context, const Arguments& arguments) {
 
 // Adds the models that are there now, and could be read, of every endpoint.
 base::Status AddInventory(Context& context, lang::Suggestion& suggestion) {
-  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile_path));
+  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile));
   AdminClient client(std::move(profile));
   v1::ListSightingsRequest request;
   request.set_page_size(limits::kMaxPageSize);

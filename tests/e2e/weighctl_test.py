@@ -73,6 +73,32 @@ class Weighctl(fleet.EndToEnd):
         self.assertIn("0 policies.", self.fleet.ask("policy", "list", "--order", "version"))
         self.assert_fails(["there is no endpoint"], "events", "0" * 32)
 
+    def test_contexts_are_logins_to_several_servers(self):
+        other = self.make_fleet("other")
+        os.remove(self.fleet.profile)
+        token_file = os.path.join(self.fleet.data, "admin.token")
+        self.assertIn("as the context default", self.fleet.ask(*self.login(token_file)))
+        added = self.fleet.ask(
+            "context", "add", "other", "--server", other.address, "--ca-file", other.ca_file,
+            "--token-file", os.path.join(other.data, "admin.token"))
+        self.assertIn(other.address, added)
+        self.assertEqual(0o600, os.stat(self.fleet.profile).st_mode & 0o777)
+
+        here = self.fleet.ask("whoami", "--csv")
+        there = self.fleet.ask("whoami", "--csv", "--context", "other")
+        self.assertNotEqual(here, there)
+        done = fleet.run(["weighctl", "whoami", "--csv"],
+                         {"WEIGHCTL_PROFILE": self.fleet.profile, "WEIGHCTL_CONTEXT": "other"})
+        self.assertEqual(there, done.stdout.decode())
+        self.fleet.ask("context", "use", "other")
+        self.assertEqual(there, self.fleet.ask("whoami", "--csv"))
+        # What fails leaves what was kept.
+        self.assert_fails(["does not know"], "context", "add", "third",
+                          *self.login(self.bad_token())[1:])
+        rows = fleet.json_lines(self.fleet.ask("context", "list", "--json"))
+        self.assertEqual([("default", False), ("other", True)],
+                         [(row["context"], row["in_use"]) for row in rows])
+
     def bad_token(self):
         path = self.path("bad.token")
         with open(path, "w", encoding="utf-8") as out:

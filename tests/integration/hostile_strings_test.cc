@@ -85,13 +85,13 @@ class HostileStringsTest : public testing::Test {
     profile.ca_pem = api_.ca_pem_;
     profile.token = api_.bearer_.substr(std::string("Bearer ").size());
     profile.fleet_id = Must(api_.queries_->Fleet()).fleet_id;
-    WM_CHECK(ctl::SaveProfile(profile_, profile));
+    WM_CHECK(ctl::SaveProfile({profile_, ""}, profile));
     setenv("WEIGHCTL_PROFILE", profile_.c_str(), 1);
   }
 
   // As an agent would, over gRPC; on a thread beside the loop.
   base::Result<model::Id> Enrol(const openssl::PrivateKey& key, const std::string& text) {
-    ctl::AdminClient admin(Must(ctl::LoadProfile(profile_)));
+    ctl::AdminClient admin(Must(ctl::LoadProfile({profile_, ""})));
     v1::CreateTokenRequest request;
     request.set_uses(1);
     request.set_valid_for_ms(60'000);
@@ -206,7 +206,7 @@ bool ByPath(const model::Sighting& a, const model::Sighting& b) { return a.path 
 TEST_F(HostileStringsTest, AreReadBackWholeOverGrpcAndTheSameOverRest) {
   SeeAll();
   ports_.Beside([&] {
-    ctl::AdminClient admin(Must(ctl::LoadProfile(profile_)));
+    ctl::AdminClient admin(Must(ctl::LoadProfile({profile_, ""})));
     v1::ListSightingsResponse grpc;
     ASSERT_TRUE(admin.ListSightings({}, grpc).has_value());
     std::vector<model::Sighting> got;

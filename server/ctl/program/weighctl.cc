@@ -6,6 +6,7 @@
 
 #include "policy/base/bytes.h"
 #include "policy/base/version.h"
+#include "server/ctl/program/context_commands.h"
 
 namespace weighmaster::server::ctl {
 namespace {
@@ -13,6 +14,7 @@ namespace {
 std::vector<Command> AllCommands() {
   std::vector<Command> commands;
   for (const std::vector<Command>& group : {
+           ContextCommands(),
            FleetCommands(),
            InventoryCommands(),
            PolicyCommands(),
@@ -32,6 +34,14 @@ std::vector<std::string> Split(std::string_view name) {
 
 bool StartsWith(const std::vector<std::string>& words, const std::vector<std::string>& start) {
   return words.size() >= start.size() && std::equal(start.begin(), start.end(), words.begin());
+}
+
+// What every command takes.
+std::vector<Arguments::Option> AllOptions(const Command& command) {
+  std::vector<Arguments::Option> options = command.options;
+  options.push_back(
+      {"context", "CONTEXT", "which login is meant ($WEIGHCTL_CONTEXT, or the one in use)"});
+  return options;
 }
 
 std::string Synopsis(const Command& command) {
@@ -63,8 +73,8 @@ void PrintHelp(std::ostream& out, const std::vector<Command>& commands) {
 void PrintCommandHelp(std::ostream& out, const Command& command) {
   out << "Usage: " << Synopsis(command) << "\n\n"
       << "weighctl " << command.name << " " << command.summary << ".\n";
-  if (!command.options.empty()) out << "\nOptions:\n";
-  for (const Arguments::Option& option : command.options) {
+  out << "\nOptions:\n";
+  for (const Arguments::Option& option : AllOptions(command)) {
     std::string name = "--" + std::string(option.name);
     if (!option.value.empty()) name += " " + std::string(option.value);
     name.resize(std::max<std::size_t>(name.size(), 20), ' ');
@@ -78,10 +88,11 @@ ExitCode Usage(std::ostream& err, const std::string& message) {
 }
 
 ExitCode Run(const Command& command, const std::vector<std::string>& words, Context context) {
-  const auto arguments = Arguments::Parse(words, command.options, command.positionals);
+  const auto arguments = Arguments::Parse(words, AllOptions(command), command.positionals);
   if (!arguments.has_value()) {
     return Usage(context.err, arguments.error().message() + "; usage: " + Synopsis(command));
   }
+  if (arguments->Has("context")) context.profile.context = arguments->Value("context");
   const auto result = command.run(context, *arguments);
   if (result.has_value()) return *result;
   context.err << "weighctl: " << base::EscapeForDisplay(result.error().message()) << "\n";
@@ -116,7 +127,7 @@ ExitCode RunWeighctl(const std::vector<std::string>& words, std::ostream& out, s
   }
   const auto profile = DefaultProfilePath();
   if (!profile.has_value()) return Usage(err, profile.error().message());
-  return Run(*command, rest, Context{out, err, *profile, clock});
+  return Run(*command, rest, Context{out, err, {*profile, ContextOfEnvironment()}, clock});
 }
 
 }  // namespace weighmaster::server::ctl

@@ -5,6 +5,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "server/ctl/profile.h"
 #include "tests/support/temp_folder.h"
 #include "third_party/posix/system_clock.h"
 
@@ -68,6 +69,70 @@ TEST(Weighctl, PrintsWhatLintFindsForPrograms) {
   const Outcome json = Weighctl({"policy", "lint", document, "--json"});
   EXPECT_EQ(json.code, ExitCode::kFailed);
   EXPECT_EQ(json.out.find("{\"file\":"), 0U) << json.out;
+}
+
+// Two contexts, "one" in use.
+class WeighctlContext : public testing::Test {
+ protected:
+  WeighctlContext() {
+    setenv("WEIGHCTL_PROFILE", path_.c_str(), 1);
+    Contexts contexts;
+    contexts.in_use = "one";
+    contexts.profiles = {{"one", {"a:1", "ca", "secret-one", "f1"}},
+                         {"two", {"b:2", "ca", "secret-two", "f2"}}};
+    EXPECT_TRUE(SaveContexts(path_, contexts).has_value());
+  }
+  ~WeighctlContext() override { unsetenv("WEIGHCTL_CONTEXT"); }
+
+  tests::TempFolder folder_;
+  const std::string path_ = folder_ / "weighctl.json";
+};
+
+TEST_F(WeighctlContext, ListNamesServersAndTheOneInUseButNoToken) {
+  EXPECT_EQ(Weighctl({"context", "list"}).out,
+            "CONTEXT  IN USE  SERVER  FLEET\n"
+            "one      yes     a:1     f1\n"
+            "two              b:2     f2\n"
+            "\n2 contexts.\n");
+  EXPECT_EQ(Weighctl({"context", "list", "--csv"}).out,
+            "context,in_use,server,fleet_id\r\none,true,a:1,f1\r\ntwo,false,b:2,f2\r\n");
+}
+
+TEST_F(WeighctlContext, UseChangesTheOneInUse) {
+  EXPECT_EQ(Weighctl({"context", "use", "two"}).out, "Using two: b:2.\n");
+  EXPECT_EQ(LoadProfile({path_, ""})->address, "b:2");
+  EXPECT_EQ(Weighctl({"context", "use", "three"}).err,
+            "weighctl: there is no context \"three\"; there are: one, two\n");
+  EXPECT_EQ(LoadProfile({path_, ""})->address, "b:2");
+}
+
+TEST_F(WeighctlContext, RemoveForgetsOneAndLeavesNoneInUseWhereItWas) {
+  EXPECT_EQ(Weighctl({"context", "remove", "two"}).code, ExitCode::kOk);
+  EXPECT_EQ(LoadProfile({path_, ""})->address, "a:1");
+  EXPECT_NE(Weighctl({"context", "remove", "one"}).out.find("no context is in use now"),
+            std::string::npos);
+  EXPECT_NE(Weighctl({"endpoints"}).err.find("weighctl login"), std::string::npos);
+}
+
+TEST_F(WeighctlContext, OfTheOptionGoesBeforeTheEnvironmentAndThatBeforeTheOneInUse) {
+  const auto in_use = [](std::vector<std::string> words) {
+    words.insert(words.begin(), {"context", "list", "--csv"});
+    const std::string out = Weighctl(words).out;
+    return out.find("two,true") != std::string::npos ? "two" : "one";
+  };
+  EXPECT_STREQ(in_use({}), "one");
+  EXPECT_STREQ(in_use({"--context", "two"}), "two");
+  setenv("WEIGHCTL_CONTEXT", "two", 1);
+  EXPECT_STREQ(in_use({}), "two");
+  EXPECT_STREQ(in_use({"--context", "one"}), "one");
+  setenv("WEIGHCTL_CONTEXT", "three", 1);
+  EXPECT_EQ(Weighctl({"endpoints"}).err,
+            "weighctl: there is no context \"three\"; there are: one, two\n");
+}
+
+TEST_F(WeighctlContext, AddIsRefusedForANameThatIsTakenOrCanBeNone) {
+  EXPECT_NE(Weighctl({"context", "add", "one"}).err.find("already"), std::string::npos);
+  EXPECT_NE(Weighctl({"context", "add", "a b"}).err.find("can't be"), std::string::npos);
 }
 
 }  // namespace
