@@ -24,6 +24,10 @@ const Arguments::Option* FindOption(const std::vector<Arguments::Option>& option
   return found == options.end() ? nullptr : &*found;
 }
 
+bool IsDurationAt(const std::vector<std::string>& words, std::size_t index) {
+  return index < words.size() && base::ParseDuration(words[index]).has_value();
+}
+
 }  // namespace
 
 base::Result<Arguments> Arguments::Parse(const std::vector<std::string>& words,
@@ -42,10 +46,11 @@ base::Result<Arguments> Arguments::Parse(const std::vector<std::string>& words,
     if (option == nullptr) return base::InvalidArgument("there is no option --" + name);
     if (parsed.Has(name)) return base::InvalidArgument("--" + name + " is given twice");
     const bool is_flag = option->value.empty();
+    const bool is_optional = option->value.starts_with('[');
     if (equals != word.npos) {
       if (is_flag) return base::InvalidArgument("--" + name + " takes no value");
       parsed.values_.emplace_back(name, word.substr(equals + 1));
-    } else if (is_flag) {
+    } else if (is_flag || (is_optional && !IsDurationAt(words, i + 1))) {
       parsed.values_.emplace_back(name, "");
     } else if (i + 1 == words.size()) {
       return base::InvalidArgument("--" + name + " needs a value: " + std::string(option->value));

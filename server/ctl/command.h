@@ -20,7 +20,8 @@ class Arguments {
  public:
   struct Option {
     std::string_view name;   // without "--"
-    std::string_view value;  // what --help calls its value; "" makes it a flag
+    std::string_view value;  // what --help calls its value; "" makes it a flag, "[TIME]" a flag
+                             // after which a length of time may stand
     std::string_view help;
   };
 

@@ -261,7 +261,7 @@ std::vector<Command> ExceptionsCommands() {
       {"exceptions list",
        "prints the exceptions that hold",
        {},
-       WithFormOptions(
+       WithWatchOptions(
            {{"endpoint", "ID", "only this endpoint's; \"fleet\" for those of the fleet"},
             {"all", "", "also those that have ended and were not replaced"}}),
        List},

@@ -307,10 +307,10 @@ std::vector<Command> InventoryCommands() {
       {"where",
        "lists every place of a file by its SHA-256",
        {"SHA256"},
-       WithFormOptions({{"all", "", "also where it was and is not any more"},
-                        {"as-of", "TIME", "where it was then: 2026-03-01T12:00:00Z or a date"},
-                        {"order", "FIELDS", "e.g. 'first_seen_time desc'"},
-                        {"limit", "N", "at most so many rows"}}),
+       WithWatchOptions({{"all", "", "also where it was and is not any more"},
+                         {"as-of", "TIME", "where it was then: 2026-03-01T12:00:00Z or a date"},
+                         {"order", "FIELDS", "e.g. 'first_seen_time desc'"},
+                         {"limit", "N", "at most so many rows"}}),
        Where},
       {"artifacts",
        "lists the distinct model files with the number of their places",
@@ -325,7 +325,7 @@ std::vector<Command> InventoryCommands() {
       {"verdicts",
        "counts the models that are denied, warned of and allowed",
        {},
-       WithFormOptions({{"endpoint", "ID", "only those of this endpoint"}}),
+       WithWatchOptions({{"endpoint", "ID", "only those of this endpoint"}}),
        Verdicts},
   };
 }

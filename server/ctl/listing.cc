@@ -13,11 +13,17 @@ std::vector<Arguments::Option> WithFormOptions(std::vector<Arguments::Option> ow
   return own;
 }
 
+std::vector<Arguments::Option> WithWatchOptions(std::vector<Arguments::Option> own) {
+  own = WithFormOptions(std::move(own));
+  own.push_back({"watch", "[TIME]", "go on, and print again what changes, every so often (2s)"});
+  return own;
+}
+
 std::vector<Arguments::Option> WithListOptions(std::vector<Arguments::Option> own) {
   own.push_back({"filter", "FILTER", "only rows that match, e.g. 'state = active'"});
   own.push_back({"order", "FIELDS", "e.g. 'hostname, enrolled_time desc'"});
   own.push_back({"limit", "N", "at most so many rows"});
-  return WithFormOptions(std::move(own));
+  return WithWatchOptions(std::move(own));
 }
 
 base::Result<report::Form> FormOf(const Arguments& arguments) {

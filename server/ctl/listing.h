@@ -22,7 +22,9 @@ namespace weighmaster::server::ctl {
 
 // "json" and "csv" after the command's own options, of a command that prints a list or counts.
 std::vector<Arguments::Option> WithFormOptions(std::vector<Arguments::Option> own);
-// "filter", "order", "limit", and the form.
+// The form, and "watch", which the program itself carries out.
+std::vector<Arguments::Option> WithWatchOptions(std::vector<Arguments::Option> own);
+// "filter", "order", "limit", the form and "watch".
 std::vector<Arguments::Option> WithListOptions(std::vector<Arguments::Option> own);
 
 // INVALID_ARGUMENT when two are asked for at once.

@@ -1,6 +1,7 @@
 """What weighctl says when it can't do its work: one line each, and an exit code."""
 
 import os
+import signal
 import unittest
 
 import fleet
@@ -98,6 +99,39 @@ class Weighctl(fleet.EndToEnd):
         rows = fleet.json_lines(self.fleet.ask("context", "list", "--json"))
         self.assertEqual([("default", False), ("other", True)],
                          [(row["context"], row["in_use"]) for row in rows])
+
+    def start_watch(self, *words):
+        """A command that goes on, and its output as it grows."""
+        watch = fleet.Process(["weighctl", *words], self.path("watch.log"),
+                              prefix=("env", f"WEIGHCTL_PROFILE={self.fleet.profile}"))
+        self.addCleanup(watch.kill)
+        watch.start()
+        return watch
+
+    def test_a_watch_prints_what_is_new_and_outlives_a_server_that_is_away(self):
+        watch = self.start_watch("audit", "list", "--watch", "1s", "--csv")
+        fleet.wait_for(lambda: "number,time" in watch.log(), "the first look")
+        self.fleet.token()
+        fleet.wait_for(lambda: watch.log().count(",CreateToken,") == 2, "two rows of a call")
+        self.fleet.server.stop()
+        fleet.wait_for(lambda: "looking again until it answers" in watch.log(), "the server going")
+        self.fleet.server.start()
+        fleet.wait_for(lambda: "the server answers again" in watch.log(), "the server coming back")
+        self.fleet.wait_until_up()
+        self.fleet.token()
+        fleet.wait_for(lambda: watch.log().count(",CreateToken,") == 4, "two rows more")
+        self.assertEqual(1, watch.log().count("number,time"))
+        watch.child.send_signal(signal.SIGINT)
+        self.assertEqual(0, watch.child.wait(fleet.PATIENCE_S))
+
+    def test_a_watch_ends_at_once_while_it_waits_for_a_server_that_hangs(self):
+        self.fleet.server.child.send_signal(signal.SIGSTOP)
+        self.addCleanup(self.fleet.server.child.send_signal, signal.SIGCONT)
+        watch = self.start_watch("endpoints", "--watch", "1s")
+        files = f"/proc/{watch.child.pid}/fd"
+        fleet.wait_for(lambda: any(os.readlink(os.path.join(files, name)).startswith("socket:")
+                                   for name in os.listdir(files)), "the call to the server")
+        self.assertEqual(0, watch.stop())
 
     def bad_token(self):
         path = self.path("bad.token")

@@ -20,6 +20,7 @@
 #include "proto/wire/convert.h"
 #include "server/ctl/admin_client.h"
 #include "server/ctl/profile.h"
+#include "server/ctl/program/signal_pause.h"
 #include "server/ctl/program/weighctl.h"
 #include "tests/integration/both_ports.h"
 #include "tests/integration/tls_client.h"
@@ -179,7 +180,9 @@ class HostileStringsTest : public testing::Test {
   std::string Weighctl(const std::vector<std::string>& words) {
     std::ostringstream out;
     std::ostringstream err;
-    EXPECT_EQ(ctl::RunWeighctl(words, out, err, ports_.clock_), ctl::ExitCode::kOk) << err.str();
+    ctl::SignalPause pause;
+    EXPECT_EQ(ctl::RunWeighctl(words, {out, err, ports_.clock_, pause, false}), ctl::ExitCode::kOk)
+        << err.str();
     EXPECT_TRUE(IsHarmless(err.str()));
     return out.str();
   }

@@ -5,11 +5,14 @@
 #include <sstream>
 
 #include "policy/base/bytes.h"
+#include "policy/base/limits.h"
 #include "policy/base/version.h"
 #include "server/ctl/program/context_commands.h"
 
 namespace weighmaster::server::ctl {
 namespace {
+
+namespace limits = base::limits;
 
 std::vector<Command> AllCommands() {
   std::vector<Command> commands;
@@ -87,13 +90,42 @@ ExitCode Usage(std::ostream& err, const std::string& message) {
   return ExitCode::kUsage;
 }
 
-ExitCode Run(const Command& command, const std::vector<std::string>& words, Context context) {
+// Runs the command again and again, each time into a text that is compared.
+base::Status RunWatched(const Command& command, const Arguments& arguments, const Context& context,
+                        const Surroundings& around) {
+  base::Duration every = limits::kWatchInterval;
+  if (!arguments.Value("watch").empty()) {
+    WM_ASSIGN_OR_RETURN(every, arguments.Duration("watch", every));
+  }
+  if (every < limits::kMinWatchInterval) {
+    return base::InvalidArgument("--watch looks at most once a second");
+  }
+  const bool is_for_programs = arguments.Has("json") || arguments.Has("csv");
+  const WatchView view{around.out, around.err, around.is_terminal && !is_for_programs,
+                       is_for_programs ? around.err : around.out, every};
+  return Watch(view, around.pause, around.clock, [&]() -> base::Result<std::string> {
+    std::ostringstream text;
+    Context once{text, context.err, context.profile, context.clock};
+    WM_RETURN_IF_ERROR(command.run(once, arguments));
+    return text.str();
+  });
+}
+
+base::Result<ExitCode> RunOnceOrWatched(const Command& command, const Arguments& arguments,
+                                        Context& context, const Surroundings& around) {
+  if (!arguments.Has("watch")) return command.run(context, arguments);
+  WM_RETURN_IF_ERROR(RunWatched(command, arguments, context, around));
+  return ExitCode::kOk;
+}
+
+ExitCode Run(const Command& command, const std::vector<std::string>& words, Context context,
+             const Surroundings& around) {
   const auto arguments = Arguments::Parse(words, AllOptions(command), command.positionals);
   if (!arguments.has_value()) {
     return Usage(context.err, arguments.error().message() + "; usage: " + Synopsis(command));
   }
   if (arguments->Has("context")) context.profile.context = arguments->Value("context");
-  const auto result = command.run(context, *arguments);
+  const auto result = RunOnceOrWatched(command, *arguments, context, around);
   if (result.has_value()) return *result;
   context.err << "weighctl: " << base::EscapeForDisplay(result.error().message()) << "\n";
   return ExitCode::kFailed;
@@ -101,8 +133,9 @@ ExitCode Run(const Command& command, const std::vector<std::string>& words, Cont
 
 }  // namespace
 
-ExitCode RunWeighctl(const std::vector<std::string>& words, std::ostream& out, std::ostream& err,
-                     const base::Clock& clock) {
+ExitCode RunWeighctl(const std::vector<std::string>& words, const Surroundings& around) {
+  std::ostream& out = around.out;
+  std::ostream& err = around.err;
   const std::vector<Command> commands = AllCommands();
   if (words.empty() || words[0] == "--help" || words[0] == "help") {
     PrintHelp(words.empty() ? err : out, commands);
@@ -127,7 +160,8 @@ ExitCode RunWeighctl(const std::vector<std::string>& words, std::ostream& out, s
   }
   const auto profile = DefaultProfilePath();
   if (!profile.has_value()) return Usage(err, profile.error().message());
-  return Run(*command, rest, Context{out, err, {*profile, ContextOfEnvironment()}, clock});
+  return Run(*command, rest, Context{out, err, {*profile, ContextOfEnvironment()}, around.clock},
+             around);
 }
 
 }  // namespace weighmaster::server::ctl

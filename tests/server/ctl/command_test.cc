@@ -28,6 +28,19 @@ TEST(Arguments, NameWhatIsWrong) {
   EXPECT_EQ(message({"a", "--json", "--json"}), "--json is given twice");
 }
 
+TEST(Arguments, TakeALengthOfTimeAfterAFlagThatMayHaveOneAndNothingElse) {
+  const std::vector<Arguments::Option> options = {{"watch", "[TIME]", ""}, {"json", "", ""}};
+  const auto watch = [&](const std::vector<std::string>& words) {
+    return Arguments::Parse(words, options, {"SHA256"});
+  };
+  EXPECT_EQ(watch({"--watch", "5s", "abc"})->Value("watch"), "5s");
+  EXPECT_EQ(watch({"--watch=5s", "abc"})->Value("watch"), "5s");
+  EXPECT_TRUE(watch({"--watch", "abc"})->Has("watch"));
+  EXPECT_EQ(watch({"--watch", "abc"})->Positional(0), "abc");
+  EXPECT_TRUE(watch({"abc", "--watch", "--json"})->Has("json"));
+  EXPECT_TRUE(watch({"abc", "--watch"})->Has("watch"));
+}
+
 TEST(Arguments, ReadDurationsWithTheirUnit) {
   const auto duration = [](const std::string& text) {
     return Arguments::Parse({"--for", text}, kOptions, {})->Duration("for", base::Duration{0});

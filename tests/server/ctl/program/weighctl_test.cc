@@ -18,11 +18,19 @@ struct Outcome {
   std::string err;
 };
 
+// Of a watch that ends before it waits.
+class OneLook final : public Pause {
+ public:
+  void Begin() override {}
+  bool Wait(base::Duration) override { return false; }
+};
+
 Outcome Weighctl(const std::vector<std::string>& words) {
   const posix::SystemClock clock;
   std::ostringstream out;
   std::ostringstream err;
-  const ExitCode code = RunWeighctl(words, out, err, clock);
+  OneLook pause;
+  const ExitCode code = RunWeighctl(words, {out, err, clock, pause, false});
   return {code, out.str(), err.str()};
 }
 
@@ -48,6 +56,14 @@ TEST(Weighctl, AsksToLogInFirst) {
   const Outcome run = Weighctl({"endpoints"});
   EXPECT_EQ(run.code, ExitCode::kFailed);
   EXPECT_NE(run.err.find("weighctl login"), std::string::npos) << run.err;
+}
+
+TEST(Weighctl, WatchesAListAtMostOnceASecond) {
+  EXPECT_EQ(Weighctl({"endpoints", "--watch", "0s"}).err,
+            "weighctl: --watch looks at most once a second\n");
+  EXPECT_NE(Weighctl({"endpoints", "--watch=soon"}).err.find("while reading --watch"),
+            std::string::npos);
+  EXPECT_EQ(Weighctl({"whoami", "--watch"}).code, ExitCode::kUsage);
 }
 
 TEST(Weighctl, RefusesTwoFormsAtOnce) {
