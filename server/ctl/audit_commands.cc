@@ -130,7 +130,12 @@ base::Result<ExitCode> Verify(Context& context, const Arguments& arguments) {
 
 std::vector<Command> AuditCommands() {
   return {
-      {"audit list", "lists what administrators did", {}, WithListOptions({}), List},
+      {"audit list",
+       "lists what administrators did",
+       {},
+       WithListOptions({}),
+       List,
+       &query::AuditEntries()},
       {"audit verify",
        "computes the digests of the audit log anew and compares",
        {},

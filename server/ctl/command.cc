@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <iterator>
+#include <sstream>
 
 #include "policy/base/duration_words.h"
 
@@ -58,9 +60,12 @@ base::Result<Arguments> Arguments::Parse(const std::vector<std::string>& words,
       parsed.values_.emplace_back(name, words[++i]);
     }
   }
-  if (parsed.positionals_.size() < positionals.size()) {
-    return base::InvalidArgument(std::string(positionals[parsed.positionals_.size()]) +
-                                 " is missing");
+  while (parsed.positionals_.size() < positionals.size()) {
+    const std::string_view missing = positionals[parsed.positionals_.size()];
+    if (!missing.starts_with('[')) {
+      return base::InvalidArgument(std::string(missing) + " is missing");
+    }
+    parsed.positionals_.emplace_back();
   }
   if (parsed.positionals_.size() > positionals.size()) {
     return base::InvalidArgument("\"" + parsed.positionals_[positionals.size()] +
@@ -96,6 +101,18 @@ base::Result<base::Duration> Arguments::Duration(std::string_view option,
     return std::move(duration.error()).While("reading --" + std::string(option));
   }
   return duration;
+}
+
+std::vector<std::string> NameWords(const Command& command) {
+  std::istringstream words{std::string(command.name)};
+  return {std::istream_iterator<std::string>(words), {}};
+}
+
+std::vector<Arguments::Option> AllOptions(const Command& command) {
+  std::vector<Arguments::Option> options = command.options;
+  options.push_back(
+      {"context", "CONTEXT", "which login is meant ($WEIGHCTL_CONTEXT, or the one in use)"});
+  return options;
 }
 
 std::string TimeCell(std::int64_t time_us) {

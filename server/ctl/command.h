@@ -9,6 +9,7 @@
 #include "policy/base/result.h"
 #include "policy/base/time.h"
 #include "server/ctl/admin_client.h"
+#include "server/query/lists.h"
 
 namespace weighmaster::server::ctl {
 
@@ -37,6 +38,7 @@ class Arguments {
   base::Result<std::uint64_t> Number(std::string_view option, std::uint64_t otherwise) const;
   // "90s", "15m", "36h", "7d".
   base::Result<base::Duration> Duration(std::string_view option, base::Duration otherwise) const;
+  // "" for one that was left out.
   const std::string& Positional(std::size_t index) const { return positionals_[index]; }
 
  private:
@@ -58,11 +60,17 @@ std::string TimeCell(std::int64_t time_us);
 struct Command {
   std::string_view name;  // "tokens create"
   std::string_view summary;
-  std::vector<std::string_view> positionals;  // as --help names them
+  std::vector<std::string_view> positionals;  // as --help names them; "[FIELD]" may be left out
   std::vector<Arguments::Option> options;
   // An error ends the program with kFailed and its message.
   std::function<base::Result<ExitCode>(Context&, const Arguments&)> run;
+  const query::List* list = nullptr;  // by whose fields --filter and --order go
 };
+
+// "tokens", "create".
+std::vector<std::string> NameWords(const Command& command);
+// The command's own options, and what every command takes.
+std::vector<Arguments::Option> AllOptions(const Command& command);
 
 std::vector<Command> AdminCommands();       // whoami, admin-tokens create, list, revoke
 std::vector<Command> AuditCommands();       // audit list, verify

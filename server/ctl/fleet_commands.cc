@@ -158,7 +158,12 @@ base::Result<ExitCode> Findings(Context& context, const Arguments& arguments) {
 
 std::vector<Command> FleetCommands() {
   return {
-      {"endpoints", "lists the endpoints of the fleet", {}, WithListOptions({}), Endpoints},
+      {"endpoints",
+       "lists the endpoints of the fleet",
+       {},
+       WithListOptions({}),
+       Endpoints,
+       &query::Endpoints()},
       {"tokens create",
        "makes an enrolment token and prints it once",
        {},
@@ -176,7 +181,8 @@ std::vector<Command> FleetCommands() {
        "lists what the SOC has to look at",
        {},
        WithListOptions({{"all", "", "also resolved ones"}}),
-       Findings},
+       Findings,
+       &query::Findings()},
   };
 }
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "policy/base/limits.h"
+#include "policy/engine/fields.h"
 #include "policy/lang/cases.h"
 #include "policy/lang/compile.h"
 #include "policy/lang/diff.h"
@@ -379,8 +380,40 @@ base::Result<ExitCode> Schema(Context& context, const Arguments& /*arguments*/) 
   return ExitCode::kOk;
 }
 
-base::Result<ExitCode> Fields(Context& context, const Arguments& /*arguments*/) {
-  context.out << lang::FieldsPage();
+Columns<engine::Field> FieldColumns() {
+  using Field = engine::Field;
+  return {
+      {{"field", "FIELD"}, [](const Field& field) { return Cell::Text(field.name); }},
+      {{"type", "TYPE"},
+       [](const Field& field) { return Cell::Text(engine::FieldTypeName(field.type)); }},
+      {{"can_be_unknown", "CAN BE UNKNOWN"},
+       [](const Field& field) {
+         return Cell::Flag(field.can_be_unknown).ShownAs(field.can_be_unknown ? "yes" : "no");
+       }},
+      {{"values", "VALUES"},
+       [](const Field& field) {
+         return Cell::Words({field.values.begin(), field.values.end()});
+       }},
+      {{"description", "WHAT IT IS"},
+       [](const Field& field) { return Cell::Text(field.description); }},
+  };
+}
+
+base::Result<ExitCode> Fields(Context& context, const Arguments& arguments) {
+  WM_ASSIGN_OR_RETURN(const report::Form form, FormOf(arguments));
+  const std::string& name = arguments.Positional(0);
+  if (name.empty() && form == report::Form::kTable) {
+    context.out << lang::FieldsPage();
+    return ExitCode::kOk;
+  }
+  Sheet<engine::Field> sheet(context.out, form, FieldColumns());
+  for (const engine::Field& field : engine::Fields()) {
+    if (name.empty() || field.name == name) sheet.Add(field);
+  }
+  if (sheet.added() == 0) {
+    return base::NotFound("there is no field \"" + name + "\"; \"weighctl policy fields\" has all");
+  }
+  sheet.End("");
   return ExitCode::kOk;
 }
 
@@ -419,9 +452,9 @@ std::vector<Command> PolicyCommands() {
        {{"json", "", "one JSON object a line"}},
        Diff},
       {"policy fields",
-       "prints the fields that a condition may test, as a Markdown page",
-       {},
-       {},
+       "prints the fields that a condition may test, as a Markdown page, or one of them",
+       {"[FIELD]"},
+       WithFormOptions({}),
        Fields},
       {"policy schema", "prints the JSON Schema of policy documents, for editors", {}, {}, Schema},
       {"policy test",
@@ -458,7 +491,8 @@ std::vector<Command> PolicyCommands() {
        "lists the published policies and on how many endpoints each is in force",
        {},
        WithListOptions({}),
-       List},
+       List,
+       &query::Policies()},
       {"policy show",
        "prints a published policy document",
        {},

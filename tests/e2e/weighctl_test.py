@@ -129,7 +129,7 @@ class Weighctl(fleet.EndToEnd):
         self.addCleanup(self.fleet.server.child.send_signal, signal.SIGCONT)
         watch = self.start_watch("endpoints", "--watch", "1s")
         files = f"/proc/{watch.child.pid}/fd"
-        fleet.wait_for(lambda: any(os.readlink(os.path.join(files, name)).startswith("socket:")
+        fleet.wait_for(lambda: any("socket:" in os.path.realpath(os.path.join(files, name))
                                    for name in os.listdir(files)), "the call to the server")
         self.assertEqual(0, watch.stop())
 

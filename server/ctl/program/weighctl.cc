@@ -1,12 +1,12 @@
 #include "server/ctl/program/weighctl.h"
 
 #include <algorithm>
-#include <iterator>
 #include <sstream>
 
 #include "policy/base/bytes.h"
 #include "policy/base/limits.h"
 #include "policy/base/version.h"
+#include "server/ctl/program/completion.h"
 #include "server/ctl/program/context_commands.h"
 
 namespace weighmaster::server::ctl {
@@ -18,6 +18,7 @@ std::vector<Command> AllCommands() {
   std::vector<Command> commands;
   for (const std::vector<Command>& group : {
            ContextCommands(),
+           CompletionCommands(),
            FleetCommands(),
            InventoryCommands(),
            PolicyCommands(),
@@ -30,21 +31,8 @@ std::vector<Command> AllCommands() {
   return commands;
 }
 
-std::vector<std::string> Split(std::string_view name) {
-  std::istringstream words{std::string(name)};
-  return {std::istream_iterator<std::string>(words), {}};
-}
-
 bool StartsWith(const std::vector<std::string>& words, const std::vector<std::string>& start) {
   return words.size() >= start.size() && std::equal(start.begin(), start.end(), words.begin());
-}
-
-// What every command takes.
-std::vector<Arguments::Option> AllOptions(const Command& command) {
-  std::vector<Arguments::Option> options = command.options;
-  options.push_back(
-      {"context", "CONTEXT", "which login is meant ($WEIGHCTL_CONTEXT, or the one in use)"});
-  return options;
 }
 
 std::string Synopsis(const Command& command) {
@@ -83,6 +71,17 @@ void PrintCommandHelp(std::ostream& out, const Command& command) {
     name.resize(std::max<std::size_t>(name.size(), 20), ' ');
     out << "  " << name << "  " << option.help << "\n";
   }
+}
+
+// None where the file of logins can't be read: whoever presses Tab wants no error.
+std::vector<std::string> ContextNames() {
+  std::vector<std::string> names;
+  const auto path = DefaultProfilePath();
+  if (!path.has_value()) return names;
+  const auto contexts = LoadContexts(*path);
+  if (!contexts.has_value()) return names;
+  for (const auto& [name, profile] : contexts->profiles) names.push_back(name);
+  return names;
 }
 
 ExitCode Usage(std::ostream& err, const std::string& message) {
@@ -141,19 +140,23 @@ ExitCode RunWeighctl(const std::vector<std::string>& words, const Surroundings& 
     PrintHelp(words.empty() ? err : out, commands);
     return words.empty() ? ExitCode::kUsage : ExitCode::kOk;
   }
+  if (words[0] == "complete") {
+    out << CompletionText(Complete(commands, {words.begin() + 1, words.end()}, ContextNames));
+    return ExitCode::kOk;
+  }
   if (words[0] == "--version") {
     out << "weighctl " << base::kVersion << "\n";
     return ExitCode::kOk;
   }
   const auto command = std::ranges::find_if(
-      commands, [&](const Command& candidate) { return StartsWith(words, Split(candidate.name)); });
+      commands, [&](const Command& candidate) { return StartsWith(words, NameWords(candidate)); });
   if (command == commands.end()) {
     return Usage(err, "there is no command \"" + words[0] +
                           (words.size() > 1 ? " " + words[1] : std::string()) +
                           "\"; \"weighctl --help\" lists them");
   }
   const std::vector<std::string> rest(
-      words.begin() + static_cast<std::ptrdiff_t>(Split(command->name).size()), words.end());
+      words.begin() + static_cast<std::ptrdiff_t>(NameWords(*command).size()), words.end());
   if (std::ranges::find(rest, "--help") != rest.end()) {
     PrintCommandHelp(out, *command);
     return ExitCode::kOk;

@@ -41,6 +41,12 @@ TEST(Arguments, TakeALengthOfTimeAfterAFlagThatMayHaveOneAndNothingElse) {
   EXPECT_TRUE(watch({"abc", "--watch"})->Has("watch"));
 }
 
+TEST(Arguments, MayLackAPositionalInBrackets) {
+  EXPECT_EQ(Arguments::Parse({}, kOptions, {"[FIELD]"})->Positional(0), "");
+  EXPECT_EQ(Arguments::Parse({"a"}, kOptions, {"[FIELD]"})->Positional(0), "a");
+  EXPECT_FALSE(Arguments::Parse({"a", "b"}, kOptions, {"[FIELD]"}).has_value());
+}
+
 TEST(Arguments, ReadDurationsWithTheirUnit) {
   const auto duration = [](const std::string& text) {
     return Arguments::Parse({"--for", text}, kOptions, {})->Duration("for", base::Duration{0});

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
 #include <sstream>
 
@@ -64,6 +65,34 @@ TEST(Weighctl, WatchesAListAtMostOnceASecond) {
   EXPECT_NE(Weighctl({"endpoints", "--watch=soon"}).err.find("while reading --watch"),
             std::string::npos);
   EXPECT_EQ(Weighctl({"whoami", "--watch"}).code, ExitCode::kUsage);
+}
+
+TEST(Weighctl, PrintsOneFieldOfPolicies) {
+  const Outcome run = Weighctl({"policy", "fields", "digest_state", "--csv"});
+  EXPECT_EQ(run.out.find("field,type,can_be_unknown,values,description\r\ndigest_state,text,"), 0U)
+      << run.out;
+  EXPECT_EQ(std::ranges::count(run.out, '\n'), 2);
+  EXPECT_NE(Weighctl({"policy", "fields", "nothing"}).err.find("there is no field"),
+            std::string::npos);
+}
+
+TEST(Weighctl, KnowsForEveryFilterWhichFieldsThereAre) {
+  std::istringstream help(Weighctl({"--help"}).out);
+  int lists = 0;
+  for (std::string line; std::getline(help, line);) {
+    if (!line.starts_with("  ")) continue;
+    const std::size_t end = line.find("  ", 2);
+    std::istringstream names(line.substr(2, end - 2));
+    std::vector<std::string> words = {"complete"};
+    for (std::string word; names >> word;) words.push_back(word);
+    words.emplace_back("--");
+    if (Weighctl(words).out.find("--filter\t") == std::string::npos) continue;
+    words.back() = "--filter";
+    words.emplace_back("");
+    EXPECT_NE(Weighctl(words).out, "words\n") << line;
+    ++lists;
+  }
+  EXPECT_GE(lists, 8);
 }
 
 TEST(Weighctl, RefusesTwoFormsAtOnce) {
