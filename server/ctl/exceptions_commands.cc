@@ -2,7 +2,9 @@
 #include <string>
 #include <utility>
 
+#include "policy/base/bytes.h"
 #include "policy/base/limits.h"
+#include "policy/lang/document.h"
 #include "proto/wire/exceptions.h"
 #include "server/ctl/command.h"
 #include "server/ctl/listing.h"
@@ -146,11 +148,48 @@ base::Result<openssl::PrivateKey> ReadKey(const Arguments& arguments) {
   return openssl::PrivateKey::FromFile(arguments.Value("key"));
 }
 
+// FAILED_PRECONDITION where the newest policy has nothing that the exception could override: it
+// would change nothing, and look as if it did. Rules are read without the document's list files,
+// which they don't need. What the server says is enough for a warning; endpoints judge by what was
+// signed.
+base::Status CheckOverrides(AdminClient& client, const std::string& overrides, base::WallTime now) {
+  if (overrides == "denied" || overrides == "default") return {};
+  v1::GetPolicyResponse policy;
+  const base::Status got = client.GetPolicy({}, policy);
+  if (!got.has_value() && got.error().code() == base::ErrorCode::kNotFound) {
+    return base::FailedPrecondition("no policy is published, so no rule \"" + overrides +
+                                    "\" can be overridden");
+  }
+  WM_RETURN_IF_ERROR(got);
+  const lang::Reading reading = lang::ReadDocument(
+      "policy", policy.document(),
+      [](const std::string&) -> base::Result<std::string> { return std::string(); }, now);
+  const auto& rules = reading.document.rules;
+  if (std::ranges::any_of(rules, [&](const auto& rule) { return rule.rule.id == overrides; })) {
+    return {};
+  }
+  std::string ids;
+  for (const lang::DocumentRule& rule : rules) ids += (ids.empty() ? "" : ", ") + rule.rule.id;
+  return base::FailedPrecondition("version " + std::to_string(policy.version()) +
+                                  ", the newest policy, has no rule \"" + overrides +
+                                  "\"; it has " + (ids.empty() ? "none" : ids));
+}
+
 base::Result<ExitCode> Grant(Context& context, const Arguments& arguments) {
   WM_ASSIGN_OR_RETURN(const std::string scope, ReadScope(arguments));
   WM_ASSIGN_OR_RETURN(model::Exception exception, ReadException(arguments, context.clock.Now()));
   WM_ASSIGN_OR_RETURN(const openssl::PrivateKey key, ReadKey(arguments));
   WM_ASSIGN_OR_RETURN(NextSet next, ReadNext(context, scope, key, arguments.Value("root")));
+  AdminClient client(next.profile);
+  const base::Status known = CheckOverrides(client, exception.overrides, context.clock.Now());
+  if (!known.has_value()) {
+    const base::Error& error = known.error();
+    if (error.code() != base::ErrorCode::kFailedPrecondition) return error;
+    if (!arguments.Has("force")) {
+      return base::FailedPrecondition(error.message() + "; --force grants it all the same");
+    }
+    context.err << "weighctl: warning: " << base::EscapeForDisplay(error.message()) << "\n";
+  }
   next.set.exceptions.push_back(exception);
   WM_ASSIGN_OR_RETURN(const v1::PublishExceptionsResponse published,
                       SignAndPublish(std::move(next), key));
@@ -253,6 +292,7 @@ std::vector<Command> ExceptionsCommands() {
         {"sha256", "DIGEST", "the file"},
         {"weights", "DIGEST", "every packing of these weights, instead of --sha256"},
         {"overrides", "RULE", "the rule, denied or default"},
+        {"force", "", "also when the newest policy has no such rule"},
         {"for", "TIME", "how long, at most 30d (24h)"},
         {"reason", "TEXT", "why; the person at the endpoint reads it"},
         {"key", "FILE", "a private key of the role \"exceptions\", PEM"},
