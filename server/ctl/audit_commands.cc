@@ -120,6 +120,13 @@ base::Result<ExitCode> Verify(Context& context, const Arguments& arguments) {
     return base::DataLoss("the log ends at row " + std::to_string(chain.number()) +
                           "; --head names a later one, so the end was cut off");
   }
+  if (arguments.Has("json")) {
+    const Columns<wire::AuditChain> columns = {
+        {{"number", ""}, [](const auto& verified) { return Cell::Number(verified.number()); }},
+        {{"sha256", ""}, [](const auto& verified) { return Cell::Text(verified.head().ToHex()); }},
+    };
+    return PrintThing(context, arguments, chain, columns, "");
+  }
   context.err << chain.number() << " rows, each covers the one before it. To see a cut-off end the "
               << "next time, keep:\n";
   context.out << chain.number() << ":" << chain.head().ToHex() << "\n";
@@ -139,7 +146,8 @@ std::vector<Command> AuditCommands() {
       {"audit verify",
        "computes the digests of the audit log anew and compares",
        {},
-       {{"head", "ROW:SHA256", "what an earlier verification printed"}},
+       {{"head", "ROW:SHA256", "what an earlier verification printed"},
+        {"json", "", "as one JSON object"}},
        Verify},
   };
 }

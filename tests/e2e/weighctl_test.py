@@ -1,7 +1,11 @@
 """What weighctl says when it can't do its work: one line each, and an exit code."""
 
 import os
+import re
+import shlex
+import shutil
 import signal
+import subprocess
 import unittest
 
 import fleet
@@ -11,6 +15,7 @@ class Weighctl(fleet.EndToEnd):
     def setUp(self):
         super().setUp()
         self.fleet = self.make_fleet()
+        self.watches = 0
 
     def assert_fails(self, words, *command, code=1):
         done = self.fleet.weighctl(*command)
@@ -102,7 +107,8 @@ class Weighctl(fleet.EndToEnd):
 
     def start_watch(self, *words):
         """A command that goes on, and its output as it grows."""
-        watch = fleet.Process(["weighctl", *words], self.path("watch.log"),
+        self.watches += 1
+        watch = fleet.Process(["weighctl", *words], self.path(f"watch-{self.watches}.log"),
                               prefix=("env", f"WEIGHCTL_PROFILE={self.fleet.profile}"))
         self.addCleanup(watch.kill)
         watch.start()
@@ -132,6 +138,45 @@ class Weighctl(fleet.EndToEnd):
         fleet.wait_for(lambda: any("socket:" in os.path.realpath(os.path.join(files, name))
                                    for name in os.listdir(files)), "the call to the server")
         self.assertEqual(0, watch.stop())
+
+    def test_the_examples_of_its_manual_work(self):
+        with open(os.path.join(fleet.CHECKOUT, "docs", "man", "weighctl.1.md"), encoding="utf-8") as manual:
+            examples = manual.read().partition("## Examples\n")[2].partition("\n## ")[0]
+        lines = [line.strip().replace("weighmaster.example:8443", self.fleet.address)
+                 for line in examples.splitlines() if line.strip()]
+        self.assertGreater(len(lines), 15)
+        folder = self.make_folder("examples")
+        for name in ("ca.pem", "admin.token", "offline-keys/policy.key"):
+            shutil.copy(os.path.join(self.fleet.data, name), folder)
+        for line in lines:
+            if "--watch" in line:
+                watch = self.start_watch(*shlex.split(line)[1:])
+                fleet.wait_for(watch.log, line)
+                self.assertTrue(watch.is_running, watch.log())
+                self.assertEqual(0, watch.stop(), line)
+                continue
+            done = subprocess.run(
+                ["bash", "-c", line], cwd=folder, capture_output=True, check=False, timeout=fleet.COMMAND_TIMEOUT_S,
+                env={**os.environ, "PATH": f"{fleet.PROGRAMS}:{os.environ['PATH']}",
+                     "WEIGHCTL_PROFILE": self.fleet.profile})
+            self.assertEqual(0, done.returncode, (line, done.stderr.decode()))
+
+    def test_every_list_prints_the_columns_that_its_format_says(self):
+        with open(os.path.join(fleet.CHECKOUT, "docs", "formats", "weighctl-lists.md"), encoding="utf-8") as page:
+            rows = [line.split("|")[1:3] for line in page if line.startswith("| `")]
+        columns_of = {name: columns for names, columns in rows for name in re.findall("`([^`]+)`", names)}
+        # Of these there is none on a new server.
+        for name in ("events", "policy show", "policy diff", "policy test", "policy lint"):
+            del columns_of[name]
+        arguments = {"where": ["0" * 64], "admin-tokens create": ["--name", "a", "--role", "viewer"]}
+        for name, columns in columns_of.items():
+            words = [*name.split(), *arguments.get(name, [])]
+            if columns.startswith(" JSON"):
+                printed = list(fleet.json_lines(self.fleet.ask(*words, "--json"))[0])
+            else:
+                printed = self.fleet.ask(*words, "--csv").splitlines()[0].split(",")
+            said = re.findall("`([^`]+)`", columns.replace("(`null`", ""))
+            self.assertEqual(said, printed, name)
 
     def bad_token(self):
         path = self.path("bad.token")

@@ -57,7 +57,8 @@ void PrintHelp(std::ostream& out, const std::vector<Command>& commands) {
     name.resize(width, ' ');
     out << "  " << name << "  " << command.summary << "\n";
   }
-  out << "\n\"weighctl COMMAND --help\" says more of one. The manual: weighctl(1).\n"
+  out << "\nLists take --filter, --order, --limit, --json, --csv and --watch; every command takes\n"
+         "--context.\n\"weighctl COMMAND --help\" says more of one. The manual: weighctl(1).\n"
          "Exit codes: 0 done, 1 failed, 2 wrong usage.\n";
 }
 
