@@ -165,4 +165,13 @@ std::string EscapeForDisplay(std::string_view text) {
   return out;
 }
 
+bool IsFitForDisplay(std::string_view text) {
+  while (!text.empty()) {
+    const CodePoint point = DecodeUtf8(text);
+    if (point.length == 0 || IsUnsafeOnATerminal(point.value)) return false;
+    text.remove_prefix(point.length);
+  }
+  return true;
+}
+
 }  // namespace weighmaster::base

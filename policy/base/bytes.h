@@ -41,5 +41,7 @@ std::string CutText(std::string_view text, std::size_t most);
 // character (C0, C1, DEL, U+2028, U+2029, the bidirectional overrides) and every byte that is not
 // UTF-8 becomes \xNN, and a backslash becomes \\, so that the form is reversible byte by byte.
 std::string EscapeForDisplay(std::string_view text);
+// Whether a terminal or a log can be given the text as it is: what EscapeForDisplay returns can.
+bool IsFitForDisplay(std::string_view text);
 
 }  // namespace weighmaster::base

@@ -268,6 +268,17 @@ inline constexpr std::chrono::milliseconds kOffersPause{10};
 // Enrolment tokens.
 inline constexpr std::chrono::hours kMaxTokenValidity{90 * 24};
 inline constexpr std::uint32_t kMaxTokenUses = 100'000;
+// Logins that weighctl keeps in one file, and how their names may be. One more is not added; a CA
+// or a file that is larger is not read.
+inline constexpr std::size_t kMaxContexts = 64;
+inline constexpr std::size_t kMaxContextNameBytes = 64;
+inline constexpr std::size_t kMaxCaFileBytes = 128 * kKiB;
+inline constexpr std::size_t kMaxProfileFileBytes = 16 * kMiB;
+// How often weighctl --watch looks unless told otherwise, and at most; and how long what it
+// compares may be. A longer list is FAILED_PRECONDITION: ask for less of it.
+inline constexpr std::chrono::seconds kWatchInterval{2};
+inline constexpr std::chrono::seconds kMinWatchInterval{1};
+inline constexpr std::size_t kMaxWatchedBytes = 64 * kMiB;
 // Administrators' tokens: how long a new one is good for at most, how many are kept that are not
 // revoked (one more is RESOURCE_EXHAUSTED), and the bytes of a name.
 inline constexpr std::chrono::hours kMaxAdminTokenValidity{366 * 24};

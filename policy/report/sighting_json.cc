@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "policy/base/bytes.h"
+#include "policy/report/json_line.h"
 
 namespace weighmaster::report {
 namespace {
@@ -12,18 +13,7 @@ using Json = nlohmann::ordered_json;
 
 Json TextOrNull(std::string_view text) {
   if (text.empty()) return nullptr;
-  return base::IsUtf8(text) ? std::string(text) : base::EscapeForDisplay(text);
-}
-
-// JSON itself escapes no C1 control, DEL, line separator or bidirectional override, and terminals
-// obey those; a line that holds one is all ASCII.
-std::string Line(const Json& json) {
-  constexpr auto kReplace = Json::error_handler_t::replace;
-  std::string line = json.dump(-1, ' ', false, kReplace);
-  std::string plain = line;
-  std::erase(plain, '\\');
-  if (base::EscapeForDisplay(plain) == plain) return line;
-  return json.dump(-1, ' ', true, kReplace);
+  return JsonText(text);
 }
 
 void AddPath(Json& out, const model::Path& path) {
@@ -97,7 +87,7 @@ std::string SightingToJson(const model::Sighting& sighting,
       sighting.weights_digest ? Json(sighting.weights_digest->ToHex()) : Json(nullptr);
   AddFacts(out, sighting.facts);
   AddVerdict(out, verdict);
-  return Line(out);
+  return JsonLine(out);
 }
 
 }  // namespace weighmaster::report

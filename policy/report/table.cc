@@ -48,8 +48,12 @@ void AppendLine(std::string& out, const std::vector<Table::Column>& columns,
 Table::Table(std::vector<Column> columns) : columns_(std::move(columns)) {}
 
 void Table::AddRow(std::vector<std::string> cells) {
-  WM_CHECK(cells.size() == columns_.size());
   for (std::string& cell : cells) cell = base::EscapeForDisplay(cell);
+  AddEscapedRow(std::move(cells));
+}
+
+void Table::AddEscapedRow(std::vector<std::string> cells) {
+  WM_CHECK(cells.size() == columns_.size());
   rows_.push_back(std::move(cells));
 }
 

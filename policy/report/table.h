@@ -23,6 +23,8 @@ class Table {
 
   // As many cells as there are columns.
   void AddRow(std::vector<std::string> cells);
+  // The same of cells that are fit for display (base::IsFitForDisplay) and stay as they are.
+  void AddEscapedRow(std::vector<std::string> cells);
   bool empty() const { return rows_.empty(); }
 
   std::string ToString() const;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <iterator>
+#include <sstream>
 
 #include "policy/base/duration_words.h"
 
@@ -24,6 +26,10 @@ const Arguments::Option* FindOption(const std::vector<Arguments::Option>& option
   return found == options.end() ? nullptr : &*found;
 }
 
+bool IsDurationAt(const std::vector<std::string>& words, std::size_t index) {
+  return index < words.size() && base::ParseDuration(words[index]).has_value();
+}
+
 }  // namespace
 
 base::Result<Arguments> Arguments::Parse(const std::vector<std::string>& words,
@@ -42,10 +48,11 @@ base::Result<Arguments> Arguments::Parse(const std::vector<std::string>& words,
     if (option == nullptr) return base::InvalidArgument("there is no option --" + name);
     if (parsed.Has(name)) return base::InvalidArgument("--" + name + " is given twice");
     const bool is_flag = option->value.empty();
+    const bool is_optional = option->value.starts_with('[');
     if (equals != word.npos) {
       if (is_flag) return base::InvalidArgument("--" + name + " takes no value");
       parsed.values_.emplace_back(name, word.substr(equals + 1));
-    } else if (is_flag) {
+    } else if (is_flag || (is_optional && !IsDurationAt(words, i + 1))) {
       parsed.values_.emplace_back(name, "");
     } else if (i + 1 == words.size()) {
       return base::InvalidArgument("--" + name + " needs a value: " + std::string(option->value));
@@ -53,10 +60,12 @@ base::Result<Arguments> Arguments::Parse(const std::vector<std::string>& words,
       parsed.values_.emplace_back(name, words[++i]);
     }
   }
-  if (parsed.positionals_.size() < positionals.size() &&
-      !positionals[parsed.positionals_.size()].starts_with('[')) {
-    return base::InvalidArgument(std::string(positionals[parsed.positionals_.size()]) +
-                                 " is missing");
+  while (parsed.positionals_.size() < positionals.size()) {
+    const std::string_view missing = positionals[parsed.positionals_.size()];
+    if (!missing.starts_with('[')) {
+      return base::InvalidArgument(std::string(missing) + " is missing");
+    }
+    parsed.positionals_.emplace_back();
   }
   if (parsed.positionals_.size() > positionals.size()) {
     return base::InvalidArgument("\"" + parsed.positionals_[positionals.size()] +
@@ -92,6 +101,18 @@ base::Result<base::Duration> Arguments::Duration(std::string_view option,
     return std::move(duration.error()).While("reading --" + std::string(option));
   }
   return duration;
+}
+
+std::vector<std::string> NameWords(const Command& command) {
+  std::istringstream words{std::string(command.name)};
+  return {std::istream_iterator<std::string>(words), {}};
+}
+
+std::vector<Arguments::Option> AllOptions(const Command& command) {
+  std::vector<Arguments::Option> options = command.options;
+  options.push_back(
+      {"context", "CONTEXT", "which login is meant ($WEIGHCTL_CONTEXT, or the one in use)"});
+  return options;
 }
 
 std::string TimeCell(std::int64_t time_us) {

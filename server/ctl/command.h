@@ -9,6 +9,7 @@
 #include "policy/base/result.h"
 #include "policy/base/time.h"
 #include "server/ctl/admin_client.h"
+#include "server/query/lists.h"
 
 namespace weighmaster::server::ctl {
 
@@ -20,7 +21,8 @@ class Arguments {
  public:
   struct Option {
     std::string_view name;   // without "--"
-    std::string_view value;  // what --help calls its value; "" makes it a flag
+    std::string_view value;  // what --help calls its value; "" makes it a flag, "[TIME]" a flag
+                             // after which a length of time may stand
     std::string_view help;
   };
 
@@ -36,7 +38,7 @@ class Arguments {
   base::Result<std::uint64_t> Number(std::string_view option, std::uint64_t otherwise) const;
   // "90s", "15m", "36h", "7d".
   base::Result<base::Duration> Duration(std::string_view option, base::Duration otherwise) const;
-  std::size_t positionals() const { return positionals_.size(); }
+  // "" for one that was left out.
   const std::string& Positional(std::size_t index) const { return positionals_[index]; }
 
  private:
@@ -48,7 +50,7 @@ class Arguments {
 struct Context {
   std::ostream& out;
   std::ostream& err;
-  std::string profile_path;
+  ProfileChoice profile;
   const base::Clock& clock;
 };
 
@@ -58,10 +60,16 @@ std::string TimeCell(std::int64_t time_us);
 struct Command {
   std::string_view name;  // "tokens create"
   std::string_view summary;
-  std::vector<std::string_view> positionals;  // as --help names them
+  std::vector<std::string_view> positionals;  // as --help names them; "[FIELD]" may be left out
   std::vector<Arguments::Option> options;
   // An error ends the program with kFailed and its message.
   std::function<base::Result<ExitCode>(Context&, const Arguments&)> run;
+  const query::List* list = nullptr;  // by whose fields --filter and --order go
 };
+
+// "tokens", "create".
+std::vector<std::string> NameWords(const Command& command);
+// The command's own options, and what every command takes.
+std::vector<Arguments::Option> AllOptions(const Command& command);
 
 }  // namespace weighmaster::server::ctl

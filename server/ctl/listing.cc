@@ -1,15 +1,49 @@
 #include "server/ctl/listing.h"
 
+#include <cctype>
+
 #include "server/query/filter_value.h"
 #include "weighmaster/v1/admin.pb.h"
 
 namespace weighmaster::server::ctl {
 
+std::vector<Arguments::Option> WithFormOptions(std::vector<Arguments::Option> own) {
+  own.push_back({"json", "", "one JSON object a line"});
+  own.push_back({"csv", "", "RFC 4180 with a header, safe to open in a spreadsheet"});
+  return own;
+}
+
+std::vector<Arguments::Option> WithWatchOptions(std::vector<Arguments::Option> own) {
+  own = WithFormOptions(std::move(own));
+  own.push_back({"watch", "[TIME]", "go on, and print again what changes, every so often (2s)"});
+  return own;
+}
+
 std::vector<Arguments::Option> WithListOptions(std::vector<Arguments::Option> own) {
   own.push_back({"filter", "FILTER", "only rows that match, e.g. 'state = active'"});
   own.push_back({"order", "FIELDS", "e.g. 'hostname, enrolled_time desc'"});
   own.push_back({"limit", "N", "at most so many rows"});
-  return own;
+  return WithWatchOptions(std::move(own));
+}
+
+base::Result<report::Form> FormOf(const Arguments& arguments) {
+  if (arguments.Has("json") && arguments.Has("csv")) {
+    return base::InvalidArgument("--json and --csv exclude each other");
+  }
+  if (arguments.Has("json")) return report::Form::kJson;
+  return arguments.Has("csv") ? report::Form::kCsv : report::Form::kTable;
+}
+
+report::Cell TimeOf(std::int64_t time_us) {
+  if (time_us == 0) return report::Cell::Nothing().ShownAs(TimeCell(0));
+  return report::Cell::Text(base::FormatWallTime(base::WallTimeFromMicroseconds(time_us)))
+      .ShownAs(TimeCell(time_us));
+}
+
+std::string EnumWord(const std::string& name, std::string_view prefix) {
+  std::string word = name.substr(std::min(prefix.size(), name.size()));
+  std::ranges::transform(word, word.begin(), [](unsigned char c) { return std::tolower(c); });
+  return word;
 }
 
 base::Result<std::int64_t> MomentOf(const Arguments& arguments, std::string_view option) {
@@ -29,21 +63,6 @@ std::string TotalLine(std::uint64_t shown, std::uint64_t total, bool total_is_le
     line += ", of which " + std::to_string(shown) + " are shown";
   }
   return line + ".";
-}
-
-std::string FindingStateText(v1::FindingState state) {
-  switch (state) {
-    case v1::FINDING_STATE_OPEN:
-      return "open";
-    case v1::FINDING_STATE_RESOLVED:
-      return "resolved";
-    case v1::FINDING_STATE_ACKNOWLEDGED:
-      return "acknowledged";
-    case v1::FINDING_STATE_DISMISSED:
-      return "dismissed";
-    default:
-      return "unknown";
-  }
 }
 
 std::string CoverageLine(const v1::FleetCoverage& coverage) {

@@ -2,34 +2,46 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
+#include <ostream>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "policy/report/rows.h"
 #include "server/ctl/command.h"
 
 namespace weighmaster::v1 {
 class FleetCoverage;
-enum FindingState : int;
 }  // namespace weighmaster::v1
 
 namespace weighmaster::server::ctl {
 
 // What the commands that print lists have in common.
 
-// "filter", "order" and "limit" after the command's own options.
+// "json" and "csv" after the command's own options, of a command that prints a list or counts.
+std::vector<Arguments::Option> WithFormOptions(std::vector<Arguments::Option> own);
+// The form, and "watch", which the program itself carries out.
+std::vector<Arguments::Option> WithWatchOptions(std::vector<Arguments::Option> own);
+// "filter", "order", "limit", the form and "watch".
 std::vector<Arguments::Option> WithListOptions(std::vector<Arguments::Option> own);
+
+// INVALID_ARGUMENT when two are asked for at once.
+base::Result<report::Form> FormOf(const Arguments& arguments);
 
 // A moment as a person writes it, "2026-03-01T12:00:00Z" or a date, in microseconds since 1970; 0
 // when the option was not given.
 base::Result<std::int64_t> MomentOf(const Arguments& arguments, std::string_view option);
 
+// A time of the API: to programs RFC 3339, nothing for "never".
+report::Cell TimeOf(std::int64_t time_us);
+// "ADMIN_ROLE_POLICY_AUTHOR" without its prefix: "policy_author".
+std::string EnumWord(const std::string& name, std::string_view prefix);
+
 // "7 findings.", "more than 10000 findings, of which 100 are shown."
 std::string TotalLine(std::uint64_t shown, std::uint64_t total, bool total_is_least,
                       std::string_view what);
-
-// "open", "resolved", "acknowledged", "dismissed".
-std::string FindingStateText(v1::FindingState state);
 
 // How much of the fleet a count speaks for, as a sentence: "could not look" is never shown as none.
 std::string CoverageLine(const v1::FleetCoverage& coverage);
@@ -57,6 +69,95 @@ base::Result<Response> ForEachPage(AdminClient& client, const Arguments& argumen
     if (left == 0 || response.next_page_token().empty()) return response;
     request.set_page_token(response.next_page_token());
   }
+}
+
+// What a list shows of a row, described once for all forms.
+template <typename Row>
+struct Column {
+  report::Heading heading;
+  std::function<report::Cell(const Row&)> cell;
+};
+template <typename Row>
+using Columns = std::vector<Column<Row>>;
+
+// Prints the rows of a list in one form. `out` must outlive it.
+template <typename Row>
+class Sheet {
+ public:
+  Sheet(std::ostream& out, report::Form form, Columns<Row> columns)
+      : out_(out), form_(form), columns_(std::move(columns)), rows_(form, Headings(columns_)) {}
+
+  void Add(const Row& row) {
+    Begin();
+    std::vector<report::Cell> cells;
+    for (const Column<Row>& column : columns_) cells.push_back(column.cell(row));
+    out_ << rows_.Add(cells);
+    ++added_;
+  }
+
+  // For people, a closing sentence follows the table.
+  void End(const std::string& sentence) {
+    Begin();
+    const std::string table = rows_.End();
+    out_ << table;
+    if (form_ != report::Form::kTable || sentence.empty()) return;
+    out_ << (table.empty() ? "" : "\n") << sentence << "\n";
+  }
+
+  std::uint64_t added() const { return added_; }
+
+ private:
+  static std::vector<report::Heading> Headings(const Columns<Row>& columns) {
+    std::vector<report::Heading> headings;
+    for (const Column<Row>& column : columns) headings.push_back(column.heading);
+    return headings;
+  }
+
+  // As late as it can be: a list that fails prints nothing.
+  void Begin() {
+    if (!begun_) out_ << rows_.Begin();
+    begun_ = true;
+  }
+
+  std::ostream& out_;
+  const report::Form form_;
+  const Columns<Row> columns_;
+  report::Rows rows_;
+  bool begun_ = false;
+  std::uint64_t added_ = 0;
+};
+
+// A whole command: asks for a list, and prints it in the form that was asked for. `rows_of` takes
+// the rows out of a page; `what` they are is for the closing sentence.
+template <typename Row, typename Request, typename Response, typename RowsOf>
+base::Result<ExitCode> PrintList(Context& context, const Arguments& arguments, Request request,
+                                 base::Status (AdminClient::*list)(const Request&, Response&),
+                                 RowsOf rows_of, Columns<Row> columns, std::string_view what) {
+  WM_ASSIGN_OR_RETURN(const report::Form form, FormOf(arguments));
+  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile));
+  AdminClient client(std::move(profile));
+  Sheet<Row> sheet(context.out, form, std::move(columns));
+  const auto tell = [&](const Response& page) -> base::Result<std::uint64_t> {
+    const auto& rows = rows_of(page);
+    for (const Row& row : rows) sheet.Add(row);
+    return static_cast<std::uint64_t>(rows.size());
+  };
+  WM_ASSIGN_OR_RETURN(const Response last,
+                      ForEachPage(client, arguments, std::move(request), list, tell));
+  sheet.End(TotalLine(sheet.added(), last.total(), last.total_is_least(), what));
+  return ExitCode::kOk;
+}
+
+// One thing, as a list of one row: `sentence` is all that people read of it, unless columns have
+// titles.
+template <typename Row>
+base::Result<ExitCode> PrintThing(Context& context, const Arguments& arguments, const Row& row,
+                                  Columns<Row> columns, const std::string& sentence) {
+  WM_ASSIGN_OR_RETURN(const report::Form form, FormOf(arguments));
+  Sheet<Row> sheet(context.out, form, std::move(columns));
+  sheet.Add(row);
+  sheet.End(sentence);
+  return ExitCode::kOk;
 }
 
 }  // namespace weighmaster::server::ctl

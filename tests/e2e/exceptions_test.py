@@ -40,6 +40,19 @@ class Exceptions(fleet.EndToEnd):
         self.assertEqual(0, done.returncode, done.stderr)
         return done.stdout.decode()
 
+    def test_of_a_rule_that_no_policy_has_is_refused_unless_forced(self):
+        words = ("--endpoint", self.endpoint, "--overrides", "too-nwe")
+        done = self.grant(*words)
+        self.assertEqual(1, done.returncode, done)
+        self.assert_one_line(done.stderr.decode(), 'has no rule "too-nwe"; it has too-new', "--force")
+        self.assertEqual("0 exceptions.\n", self.fleet.ask("exceptions", "list"))
+        done = self.grant(*words, "--force")
+        self.assertEqual(0, done.returncode, done)
+        self.assertIn(b'warning: version 1, the newest policy, has no rule "too-nwe"', done.stderr)
+        self.assertIn("too-nwe", self.fleet.ask("exceptions", "list"))
+        for always in ("denied", "default"):
+            self.assertEqual(0, self.grant("--endpoint", self.endpoint, "--overrides", always).returncode)
+
     def test_it_is_granted_seen_and_ends_by_itself(self):
         done = self.grant("--endpoint", self.endpoint, "--overrides", "too-new", "--for", "15s")
         self.assertEqual(0, done.returncode, done.stderr)
@@ -82,8 +95,8 @@ class Exceptions(fleet.EndToEnd):
         for words, problem in ((("--endpoint", self.endpoint, "--overrides", "blocked"), b"nothing overrides"),
                                (("--overrides", "too-new"), b"say who may"),
                                (("--endpoint", self.endpoint), b"--overrides"),
-                               (("--endpoint", self.endpoint, "--overrides", "x", "--for", "31d"), b"30 days"),
-                               (("--endpoint", "0" * 32, "--overrides", "x"), b"no endpoint")):
+                               (("--endpoint", self.endpoint, "--overrides", "too-new", "--for", "31d"), b"30 days"),
+                               (("--endpoint", "0" * 32, "--overrides", "too-new"), b"no endpoint")):
             done = self.grant(*words)
             self.assertEqual(1, done.returncode, words)
             self.assertIn(problem, done.stderr)

@@ -1,6 +1,11 @@
 """What weighctl says when it can't do its work: one line each, and an exit code."""
 
 import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
 import unittest
 
 import fleet
@@ -10,6 +15,7 @@ class Weighctl(fleet.EndToEnd):
     def setUp(self):
         super().setUp()
         self.fleet = self.make_fleet()
+        self.watches = 0
 
     def assert_fails(self, words, *command, code=1):
         done = self.fleet.weighctl(*command)
@@ -72,6 +78,105 @@ class Weighctl(fleet.EndToEnd):
         self.assertIn("0 denied, 0 warned of, 0 allowed", self.fleet.ask("verdicts"))
         self.assertIn("0 policies.", self.fleet.ask("policy", "list", "--order", "version"))
         self.assert_fails(["there is no endpoint"], "events", "0" * 32)
+
+    def test_contexts_are_logins_to_several_servers(self):
+        other = self.make_fleet("other")
+        os.remove(self.fleet.profile)
+        token_file = os.path.join(self.fleet.data, "admin.token")
+        self.assertIn("as the context default", self.fleet.ask(*self.login(token_file)))
+        added = self.fleet.ask(
+            "context", "add", "other", "--server", other.address, "--ca-file", other.ca_file,
+            "--token-file", os.path.join(other.data, "admin.token"))
+        self.assertIn(other.address, added)
+        self.assertEqual(0o600, os.stat(self.fleet.profile).st_mode & 0o777)
+
+        here = self.fleet.ask("whoami", "--csv")
+        there = self.fleet.ask("whoami", "--csv", "--context", "other")
+        self.assertNotEqual(here, there)
+        done = fleet.run(["weighctl", "whoami", "--csv"],
+                         {"WEIGHCTL_PROFILE": self.fleet.profile, "WEIGHCTL_CONTEXT": "other"})
+        self.assertEqual(there, done.stdout.decode())
+        self.fleet.ask("context", "use", "other")
+        self.assertEqual(there, self.fleet.ask("whoami", "--csv"))
+        # What fails leaves what was kept.
+        self.assert_fails(["does not know"], "context", "add", "third",
+                          *self.login(self.bad_token())[1:])
+        rows = fleet.json_lines(self.fleet.ask("context", "list", "--json"))
+        self.assertEqual([("default", False), ("other", True)],
+                         [(row["context"], row["in_use"]) for row in rows])
+
+    def start_watch(self, *words):
+        """A command that goes on, and its output as it grows."""
+        self.watches += 1
+        watch = fleet.Process(["weighctl", *words], self.path(f"watch-{self.watches}.log"),
+                              prefix=("env", f"WEIGHCTL_PROFILE={self.fleet.profile}"))
+        self.addCleanup(watch.kill)
+        watch.start()
+        return watch
+
+    def test_a_watch_prints_what_is_new_and_outlives_a_server_that_is_away(self):
+        watch = self.start_watch("audit", "list", "--watch", "1s", "--csv")
+        fleet.wait_for(lambda: "number,time" in watch.log(), "the first look")
+        self.fleet.token()
+        fleet.wait_for(lambda: watch.log().count(",CreateToken,") == 2, "two rows of a call")
+        self.fleet.server.stop()
+        fleet.wait_for(lambda: "looking again until it answers" in watch.log(), "the server going")
+        self.fleet.server.start()
+        fleet.wait_for(lambda: "the server answers again" in watch.log(), "the server coming back")
+        self.fleet.wait_until_up()
+        self.fleet.token()
+        fleet.wait_for(lambda: watch.log().count(",CreateToken,") == 4, "two rows more")
+        self.assertEqual(1, watch.log().count("number,time"))
+        watch.child.send_signal(signal.SIGINT)
+        self.assertEqual(0, watch.child.wait(fleet.PATIENCE_S))
+
+    def test_a_watch_ends_at_once_while_it_waits_for_a_server_that_hangs(self):
+        self.fleet.server.child.send_signal(signal.SIGSTOP)
+        self.addCleanup(self.fleet.server.child.send_signal, signal.SIGCONT)
+        watch = self.start_watch("endpoints", "--watch", "1s")
+        files = f"/proc/{watch.child.pid}/fd"
+        fleet.wait_for(lambda: any("socket:" in os.path.realpath(os.path.join(files, name))
+                                   for name in os.listdir(files)), "the call to the server")
+        self.assertEqual(0, watch.stop())
+
+    def test_the_examples_of_its_manual_work(self):
+        with open(os.path.join(fleet.CHECKOUT, "docs", "man", "weighctl.1.md"), encoding="utf-8") as manual:
+            examples = manual.read().partition("## Examples\n")[2].partition("\n## ")[0]
+        lines = [line.strip().replace("weighmaster.example:8443", self.fleet.address)
+                 for line in examples.splitlines() if line.strip()]
+        self.assertGreater(len(lines), 15)
+        folder = self.make_folder("examples")
+        for name in ("ca.pem", "admin.token", "offline-keys/policy.key"):
+            shutil.copy(os.path.join(self.fleet.data, name), folder)
+        for line in lines:
+            if "--watch" in line:
+                watch = self.start_watch(*shlex.split(line)[1:])
+                fleet.wait_for(watch.log, line)
+                self.assertTrue(watch.is_running, watch.log())
+                self.assertEqual(0, watch.stop(), line)
+                continue
+            done = subprocess.run(
+                ["bash", "-c", line], cwd=folder, capture_output=True, check=False, timeout=fleet.COMMAND_TIMEOUT_S,
+                env={**os.environ, "PATH": f"{fleet.PROGRAMS}:{os.environ['PATH']}",
+                     "WEIGHCTL_PROFILE": self.fleet.profile})
+            self.assertEqual(0, done.returncode, (line, done.stderr.decode()))
+
+    def test_every_list_prints_the_columns_that_its_format_says(self):
+        with open(os.path.join(fleet.CHECKOUT, "docs", "formats", "weighctl-lists.md"), encoding="utf-8") as page:
+            rows = [line.split("|")[1:3] for line in page if line.startswith("| `")]
+        columns_of = {name: columns for names, columns in rows for name in re.findall("`([^`]+)`", names)}
+        # Of these there is none on a new server.
+        for name in ("events", "policy show", "policy diff", "policy test", "policy lint"):
+            del columns_of[name]
+        arguments = {"where": ["0" * 64], "admin-tokens create": ["--name", "a", "--role", "viewer"]}
+        for name, columns in columns_of.items():
+            words = [*name.split(), *arguments.get(name, [])]
+            if columns.startswith(" JSON"):
+                printed = list(fleet.json_lines(self.fleet.ask(*words, "--json"))[0])
+            else:
+                printed = self.fleet.ask(*words, "--csv").splitlines()[0].split(",")
+            said = re.findall("`([^`]+)`", columns.replace("(`null`", ""))
+            self.assertEqual(said, printed, name)
 
     def bad_token(self):
         path = self.path("bad.token")

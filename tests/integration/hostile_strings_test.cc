@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <regex>
 #include <set>
 #include <sstream>
 #include <string>
@@ -18,8 +19,9 @@
 #include "policy/base/limits.h"
 #include "proto/wire/convert.h"
 #include "server/ctl/admin_client.h"
-#include "server/ctl/commands/weighctl.h"
 #include "server/ctl/profile.h"
+#include "server/ctl/program/signal_pause.h"
+#include "server/ctl/program/weighctl.h"
 #include "tests/integration/both_ports.h"
 #include "tests/integration/tls_client.h"
 #include "tests/support/endpoint_script.h"
@@ -84,13 +86,13 @@ class HostileStringsTest : public testing::Test {
     profile.ca_pem = api_.ca_pem_;
     profile.token = api_.bearer_.substr(std::string("Bearer ").size());
     profile.fleet_id = Must(api_.queries_->Fleet()).fleet_id;
-    WM_CHECK(ctl::SaveProfile(profile_, profile));
+    WM_CHECK(ctl::SaveProfile({profile_, ""}, profile));
     setenv("WEIGHCTL_PROFILE", profile_.c_str(), 1);
   }
 
   // As an agent would, over gRPC; on a thread beside the loop.
   base::Result<model::Id> Enrol(const openssl::PrivateKey& key, const std::string& text) {
-    ctl::AdminClient admin(Must(ctl::LoadProfile(profile_)));
+    ctl::AdminClient admin(Must(ctl::LoadProfile({profile_, ""})));
     v1::CreateTokenRequest request;
     request.set_uses(1);
     request.set_valid_for_ms(60'000);
@@ -178,7 +180,9 @@ class HostileStringsTest : public testing::Test {
   std::string Weighctl(const std::vector<std::string>& words) {
     std::ostringstream out;
     std::ostringstream err;
-    EXPECT_EQ(ctl::RunWeighctl(words, out, err, ports_.clock_), ctl::ExitCode::kOk) << err.str();
+    ctl::SignalPause pause;
+    EXPECT_EQ(ctl::RunWeighctl(words, {out, err, ports_.clock_, pause, false}), ctl::ExitCode::kOk)
+        << err.str();
     EXPECT_TRUE(IsHarmless(err.str()));
     return out.str();
   }
@@ -205,7 +209,7 @@ bool ByPath(const model::Sighting& a, const model::Sighting& b) { return a.path 
 TEST_F(HostileStringsTest, AreReadBackWholeOverGrpcAndTheSameOverRest) {
   SeeAll();
   ports_.Beside([&] {
-    ctl::AdminClient admin(Must(ctl::LoadProfile(profile_)));
+    ctl::AdminClient admin(Must(ctl::LoadProfile({profile_, ""})));
     v1::ListSightingsResponse grpc;
     ASSERT_TRUE(admin.ListSightings({}, grpc).has_value());
     std::vector<model::Sighting> got;
@@ -288,6 +292,52 @@ TEST_F(HostileStringsTest, AreHarmlessInWeighctlsTablesAndWholeInItsJson) {
     const std::vector<std::string> sent_paths = Paths();
     EXPECT_EQ(paths, std::set<std::string>(sent_paths.begin(), sent_paths.end()));
     EXPECT_EQ(names, hostnames_);
+  });
+}
+
+TEST_F(HostileStringsTest, AreHarmlessInEveryListThatWeighctlPrintsForPrograms) {
+  SeeAll();
+  ports_.Beside([&] {
+    const std::string endpoint = Rest("/v1/endpoints").at("endpoints").at(0).at("endpoint_id");
+    const std::vector<std::vector<std::string>> lists = {
+        {"inventory"},        {"endpoints"},
+        {"findings"},         {"artifacts"},
+        {"events", endpoint}, {"where", TestDigest(0).ToHex()},
+        {"audit", "list"},    {"admin-tokens", "list"},
+        {"policy", "list"},   {"exceptions", "list"},
+        {"verdicts"},         {"whoami"}};
+    for (std::vector<std::string> words : lists) {
+      const std::string name = words[0];
+      words.emplace_back("--json");
+      const std::string json = Weighctl(words);
+      words.back() = "--csv";
+      std::string csv = Weighctl(words);
+      const auto objects = std::ranges::count(json, '\n');
+      // A header, and no record with a line's end in it.
+      EXPECT_EQ(std::ranges::count(csv, '\n'), objects + 1) << name;
+      EXPECT_EQ(std::erase(csv, '\r'), static_cast<std::size_t>(objects + 1)) << name;
+      EXPECT_TRUE(IsHarmless(csv)) << name;
+      EXPECT_TRUE(IsHarmless(json)) << name;
+      EXPECT_FALSE(std::regex_search(csv, std::regex("(^|[,;\n])\"?[ \t]*([=+@]|-[^0-9])")))
+          << name;
+      std::istringstream lines(json);
+      for (std::string line; std::getline(lines, line);) EXPECT_TRUE(Json::accept(line)) << line;
+    }
+  });
+}
+
+TEST_F(HostileStringsTest, AreEscapedOnceByWeighctlWhereTheServerHasEscapedThem) {
+  SeeAll();
+  ports_.Beside([&] {
+    const std::string findings = Weighctl({"findings"});
+    for (const std::string& path : Paths()) {
+      EXPECT_NE(findings.find(base::EscapeForDisplay(path)), std::string::npos)
+          << base::EscapeForDisplay(path);
+    }
+    const std::string endpoint = Rest("/v1/endpoints").at("endpoints").at(0).at("endpoint_id");
+    Weighctl({"revoke", endpoint, "--reason", "two\nlines"});
+    EXPECT_NE(Weighctl({"audit", "list"}).find("\"two\\x0alines\""), std::string::npos)
+        << Weighctl({"audit", "list"});
   });
 }
 

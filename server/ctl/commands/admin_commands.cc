@@ -12,15 +12,10 @@
 namespace weighmaster::server::ctl {
 namespace {
 
+using report::Cell;
+
 constexpr std::string_view kRolePrefix = "ADMIN_ROLE_";
 constexpr std::string_view kPermissionPrefix = "PERMISSION_";
-
-// "ADMIN_ROLE_POLICY_AUTHOR" to "policy_author".
-std::string Word(const std::string& name, std::string_view prefix) {
-  std::string word = name.substr(std::min(prefix.size(), name.size()));
-  std::ranges::transform(word, word.begin(), [](unsigned char c) { return std::tolower(c); });
-  return word;
-}
 
 base::Result<v1::AdminRole> ParseRole(const std::string& word) {
   std::string name(kRolePrefix);
@@ -30,7 +25,7 @@ base::Result<v1::AdminRole> ParseRole(const std::string& word) {
   return base::InvalidArgument("--role is viewer, responder, policy_author or admin");
 }
 
-std::string RoleCell(v1::AdminRole role) { return Word(v1::AdminRole_Name(role), kRolePrefix); }
+std::string RoleCell(v1::AdminRole role) { return EnumWord(v1::AdminRole_Name(role), kRolePrefix); }
 
 base::Result<ExitCode> Create(Context& context, const Arguments& arguments) {
   v1::CreateAdminTokenRequest request;
@@ -43,9 +38,21 @@ base::Result<ExitCode> Create(Context& context, const Arguments& arguments) {
                       arguments.Duration("valid-for", std::chrono::hours(24 * 90)));
   request.set_valid_for_ms(
       std::chrono::duration_cast<std::chrono::milliseconds>(valid_for).count());
-  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile_path));
+  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile));
   v1::CreateAdminTokenResponse response;
   WM_RETURN_IF_ERROR(AdminClient(std::move(profile)).CreateAdminToken(request, response));
+  if (arguments.Has("json")) {
+    const Columns<v1::CreateAdminTokenResponse> columns = {
+        {{"token", ""}, [](const auto& made) { return Cell::Text(made.token()); }},
+        {{"token_id", ""},
+         [](const auto& made) { return Cell::Text(made.admin_token().token_id()); }},
+        {{"role", ""},
+         [](const auto& made) { return Cell::Text(RoleCell(made.admin_token().role())); }},
+        {{"expires_time", ""},
+         [](const auto& made) { return TimeOf(made.admin_token().expires_time_us()); }},
+    };
+    return PrintThing(context, arguments, response, columns, "");
+  }
   // The token alone goes to standard output, so that it can be piped into a file.
   context.out << response.token() << "\n";
   context.err << "The token " << response.admin_token().token_id() << " of the role "
@@ -62,31 +69,33 @@ std::string StateCell(const v1::AdminToken& token, base::WallTime now) {
   return expired ? "expired" : "good";
 }
 
-base::Result<ExitCode> List(Context& context, const Arguments& arguments) {
-  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile_path));
-  AdminClient client(std::move(profile));
-  report::Table table({{"TOKEN"}, {"NAME"}, {"ROLE"}, {"STATE"}, {"MADE"}, {"EXPIRES"}});
-  std::uint64_t shown = 0;
-  const auto tell = [&](const v1::ListAdminTokensResponse& page) -> base::Result<std::uint64_t> {
-    for (const v1::AdminToken& token : page.admin_tokens()) {
-      table.AddRow({token.token_id(), token.name(), RoleCell(token.role()),
-                    StateCell(token, context.clock.Now()), TimeCell(token.created_time_us()),
-                    TimeCell(token.expires_time_us())});
-    }
-    const auto rows = static_cast<std::uint64_t>(page.admin_tokens_size());
-    shown += rows;
-    return rows;
+Columns<v1::AdminToken> TokenColumns(base::WallTime now) {
+  using Token = v1::AdminToken;
+  return {
+      {{"token_id", "TOKEN"}, [](const Token& token) { return Cell::Text(token.token_id()); }},
+      {{"name", "NAME"}, [](const Token& token) { return Cell::Text(token.name()); }},
+      {{"role", "ROLE"}, [](const Token& token) { return Cell::Text(RoleCell(token.role())); }},
+      {{"scope", ""}, [](const Token& token) { return Cell::Text(token.scope()); }},
+      {{"state", "STATE"}, [now](const Token& token) { return Cell::Text(StateCell(token, now)); }},
+      {{"created_time", "MADE"},
+       [](const Token& token) { return TimeOf(token.created_time_us()); }},
+      {{"created_by_token_id", ""},
+       [](const Token& token) { return Cell::Text(token.created_by_token_id()); }},
+      {{"expires_time", "EXPIRES"},
+       [](const Token& token) { return TimeOf(token.expires_time_us()); }},
+      {{"revoked_time", ""}, [](const Token& token) { return TimeOf(token.revoked_time_us()); }},
   };
-  WM_ASSIGN_OR_RETURN(const v1::ListAdminTokensResponse last,
-                      ForEachPage(client, arguments, v1::ListAdminTokensRequest(),
-                                  &AdminClient::ListAdminTokens, tell));
-  context.out << table.ToString() << "\n"
-              << TotalLine(shown, last.total(), last.total_is_least(), "tokens") << "\n";
-  return ExitCode::kOk;
+}
+
+base::Result<ExitCode> List(Context& context, const Arguments& arguments) {
+  return PrintList(
+      context, arguments, v1::ListAdminTokensRequest(), &AdminClient::ListAdminTokens,
+      [](const auto& page) -> const auto& { return page.admin_tokens(); },
+      TokenColumns(context.clock.Now()), "tokens");
 }
 
 base::Result<ExitCode> Revoke(Context& context, const Arguments& arguments) {
-  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile_path));
+  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile));
   v1::RevokeAdminTokenRequest request;
   request.set_token_id(arguments.Positional(0));
   v1::RevokeAdminTokenResponse response;
@@ -95,36 +104,52 @@ base::Result<ExitCode> Revoke(Context& context, const Arguments& arguments) {
   return ExitCode::kOk;
 }
 
-base::Result<ExitCode> WhoAmI(Context& context, const Arguments&) {
-  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile_path));
+base::Result<ExitCode> WhoAmI(Context& context, const Arguments& arguments) {
+  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile));
   v1::WhoAmIResponse response;
   WM_RETURN_IF_ERROR(AdminClient(std::move(profile)).WhoAmI({}, response));
-  const v1::AdminToken& token = response.admin_token();
-  report::Table table({{"TOKEN"}, {"NAME"}, {"ROLE"}, {"EXPIRES"}});
-  table.AddRow(
-      {token.token_id(), token.name(), RoleCell(token.role()), TimeCell(token.expires_time_us())});
-  context.out << table.ToString() << "\nMay:";
+  std::vector<std::string> permissions;
+  std::string may = "May:";
   for (int i = 0; i < response.permissions_size(); ++i) {
-    context.out << " " << Word(v1::Permission_Name(response.permissions(i)), kPermissionPrefix);
+    permissions.push_back(
+        EnumWord(v1::Permission_Name(response.permissions(i)), kPermissionPrefix));
+    may += " " + permissions.back();
   }
-  context.out << "\n";
-  return ExitCode::kOk;
+  Columns<v1::AdminToken> columns = {
+      {{"token_id", "TOKEN"}, [](const auto& token) { return Cell::Text(token.token_id()); }},
+      {{"name", "NAME"}, [](const auto& token) { return Cell::Text(token.name()); }},
+      {{"role", "ROLE"}, [](const auto& token) { return Cell::Text(RoleCell(token.role())); }},
+      {{"expires_time", "EXPIRES"},
+       [](const auto& token) { return TimeOf(token.expires_time_us()); }},
+      {{"permissions", ""}, [&](const auto&) { return Cell::Words(permissions); }},
+  };
+  return PrintThing(context, arguments, response.admin_token(), std::move(columns), may);
 }
 
 }  // namespace
 
 std::vector<Command> AdminCommands() {
   return {
-      {"whoami", "says whose token you are logged in with, and what it may do", {}, {}, WhoAmI},
+      {"whoami",
+       "says whose token you are logged in with, and what it may do",
+       {},
+       WithFormOptions({}),
+       WhoAmI},
       {"admin-tokens create",
        "makes an administrator's token and prints it once",
        {},
        {{"name", "NAME", "whose it is, or what for"},
         {"role", "ROLE", "viewer, responder, policy_author or admin"},
         {"scope", "LABELS", "must be empty today"},
-        {"valid-for", "TIME", "how long it is good for: 36h, 90d (90d)"}},
+        {"valid-for", "TIME", "how long it is good for: 36h, 90d (90d)"},
+        {"json", "", "as one JSON object"}},
        Create},
-      {"admin-tokens list", "lists administrators' tokens", {}, WithListOptions({}), List},
+      {"admin-tokens list",
+       "lists administrators' tokens",
+       {},
+       WithListOptions({}),
+       List,
+       &query::AdminTokens()},
       {"admin-tokens revoke",
        "refuses an administrator's token from now on",
        {"TOKEN"},

@@ -3,7 +3,6 @@
 #include <string>
 #include <utility>
 
-#include "policy/report/table.h"
 #include "proto/wire/audit.h"
 #include "server/ctl/commands/groups.h"
 #include "server/ctl/listing.h"
@@ -12,7 +11,8 @@
 namespace weighmaster::server::ctl {
 namespace {
 
-using Align = report::Table::Align;
+using report::Cell;
+constexpr auto kRight = report::Table::Align::kRight;
 
 using Tell = std::function<base::Status(const v1::AuditEntry&)>;
 
@@ -20,7 +20,7 @@ using Tell = std::function<base::Status(const v1::AuditEntry&)>;
 base::Result<v1::ListAuditEntriesResponse> ForEachEntry(Context& context,
                                                         const Arguments& arguments,
                                                         const Tell& tell) {
-  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile_path));
+  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile));
   AdminClient client(std::move(profile));
   const auto tell_page =
       [&](const v1::ListAuditEntriesResponse& page) -> base::Result<std::uint64_t> {
@@ -31,26 +31,40 @@ base::Result<v1::ListAuditEntriesResponse> ForEachEntry(Context& context,
                      &AdminClient::ListAuditEntries, tell_page);
 }
 
+std::string OutcomeName(const v1::AuditEntry& entry) {
+  return std::string(wire::AuditOutcomeName(static_cast<wire::AuditOutcome>(entry.outcome())));
+}
+
 std::string OutcomeCell(const v1::AuditEntry& entry) {
-  std::string cell(wire::AuditOutcomeName(static_cast<wire::AuditOutcome>(entry.outcome())));
+  std::string cell = OutcomeName(entry);
   if (entry.begun_number() != 0) cell += " " + std::to_string(entry.begun_number());
   return cell;
 }
 
-base::Result<ExitCode> List(Context& context, const Arguments& arguments) {
-  report::Table table(
-      {{"ROW", Align::kRight}, {"TIME"}, {"WHO"}, {"TOKEN"}, {"METHOD"}, {"OUTCOME"}, {"SUMMARY"}});
-  std::uint64_t rows = 0;
-  const auto add = [&](const v1::AuditEntry& entry) -> base::Status {
-    ++rows;
-    table.AddRow({std::to_string(entry.number()), TimeCell(entry.time_us()), entry.token_name(),
-                  entry.token_id(), entry.method(), OutcomeCell(entry), entry.summary()});
-    return {};
+Columns<v1::AuditEntry> EntryColumns() {
+  using Entry = v1::AuditEntry;
+  return {
+      {{"number", "ROW", kRight}, [](const Entry& entry) { return Cell::Number(entry.number()); }},
+      {{"time", "TIME"}, [](const Entry& entry) { return TimeOf(entry.time_us()); }},
+      {{"token_name", "WHO"}, [](const Entry& entry) { return Cell::Text(entry.token_name()); }},
+      {{"token_id", "TOKEN"}, [](const Entry& entry) { return Cell::Text(entry.token_id()); }},
+      {{"method", "METHOD"}, [](const Entry& entry) { return Cell::Text(entry.method()); }},
+      {{"outcome", "OUTCOME"},
+       [](const Entry& entry) {
+         return Cell::Text(OutcomeName(entry)).ShownAs(OutcomeCell(entry));
+       }},
+      {{"begun_number", ""}, [](const Entry& entry) { return Cell::Number(entry.begun_number()); }},
+      {{"code", ""}, [](const Entry& entry) { return Cell::Number(entry.code()); }},
+      {{"summary", "SUMMARY"},
+       [](const Entry& entry) { return Cell::EscapedText(entry.summary()); }},
+      {{"sha256", ""}, [](const Entry& entry) { return Cell::Text(entry.sha256()); }},
   };
-  WM_ASSIGN_OR_RETURN(const auto last, ForEachEntry(context, arguments, add));
-  if (!table.empty()) context.out << table.ToString() << "\n";
-  context.out << TotalLine(rows, last.total(), last.total_is_least(), "rows") << "\n";
-  return ExitCode::kOk;
+}
+
+base::Result<ExitCode> List(Context& context, const Arguments& arguments) {
+  return PrintList(
+      context, arguments, v1::ListAuditEntriesRequest(), &AdminClient::ListAuditEntries,
+      [](const auto& page) -> const auto& { return page.entries(); }, EntryColumns(), "rows");
 }
 
 base::Result<wire::AuditRow> ReadRow(const v1::AuditEntry& entry) {
@@ -106,6 +120,13 @@ base::Result<ExitCode> Verify(Context& context, const Arguments& arguments) {
     return base::DataLoss("the log ends at row " + std::to_string(chain.number()) +
                           "; --head names a later one, so the end was cut off");
   }
+  if (arguments.Has("json")) {
+    const Columns<wire::AuditChain> columns = {
+        {{"number", ""}, [](const auto& verified) { return Cell::Number(verified.number()); }},
+        {{"sha256", ""}, [](const auto& verified) { return Cell::Text(verified.head().ToHex()); }},
+    };
+    return PrintThing(context, arguments, chain, columns, "");
+  }
   context.err << chain.number() << " rows, each covers the one before it. To see a cut-off end the "
               << "next time, keep:\n";
   context.out << chain.number() << ":" << chain.head().ToHex() << "\n";
@@ -116,11 +137,17 @@ base::Result<ExitCode> Verify(Context& context, const Arguments& arguments) {
 
 std::vector<Command> AuditCommands() {
   return {
-      {"audit list", "lists what administrators did", {}, WithListOptions({}), List},
+      {"audit list",
+       "lists what administrators did",
+       {},
+       WithListOptions({}),
+       List,
+       &query::AuditEntries()},
       {"audit verify",
        "computes the digests of the audit log anew and compares",
        {},
-       {{"head", "ROW:SHA256", "what an earlier verification printed"}},
+       {{"head", "ROW:SHA256", "what an earlier verification printed"},
+        {"json", "", "as one JSON object"}},
        Verify},
   };
 }

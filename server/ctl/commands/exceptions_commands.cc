@@ -2,10 +2,12 @@
 #include <string>
 #include <utility>
 
+#include "policy/base/bytes.h"
 #include "policy/base/limits.h"
-#include "policy/report/table.h"
+#include "policy/lang/document.h"
 #include "proto/wire/exceptions.h"
 #include "server/ctl/commands/groups.h"
+#include "server/ctl/listing.h"
 #include "third_party/openssl/key.h"
 #include "third_party/openssl/random.h"
 #include "third_party/posix/files.h"
@@ -14,6 +16,8 @@
 
 namespace weighmaster::server::ctl {
 namespace {
+
+using report::Cell;
 
 constexpr std::string_view kFleetScope = "fleet";
 // Of a digest in a table.
@@ -62,7 +66,7 @@ base::Result<NextSet> ReadNext(Context& context, const std::string& scope,
   if (scope != kFleetScope) {
     WM_ASSIGN_OR_RETURN(next.set.endpoint, model::ParseId(scope));
   }
-  WM_ASSIGN_OR_RETURN(next.profile, LoadProfile(context.profile_path));
+  WM_ASSIGN_OR_RETURN(next.profile, LoadProfile(context.profile));
   AdminClient client(next.profile);
   v1::GetFleetResponse fleet;
   WM_RETURN_IF_ERROR(client.GetFleet({}, fleet));
@@ -144,11 +148,48 @@ base::Result<openssl::PrivateKey> ReadKey(const Arguments& arguments) {
   return openssl::PrivateKey::FromFile(arguments.Value("key"));
 }
 
+// FAILED_PRECONDITION where the newest policy has nothing that the exception could override: it
+// would change nothing, and look as if it did. Rules are read without the document's list files,
+// which they don't need. What the server says is enough for a warning; endpoints judge by what was
+// signed.
+base::Status CheckOverrides(AdminClient& client, const std::string& overrides, base::WallTime now) {
+  if (overrides == "denied" || overrides == "default") return {};
+  v1::GetPolicyResponse policy;
+  const base::Status got = client.GetPolicy({}, policy);
+  if (!got.has_value() && got.error().code() == base::ErrorCode::kNotFound) {
+    return base::FailedPrecondition("no policy is published, so no rule \"" + overrides +
+                                    "\" can be overridden");
+  }
+  WM_RETURN_IF_ERROR(got);
+  const lang::Reading reading = lang::ReadDocument(
+      "policy", policy.document(),
+      [](const std::string&) -> base::Result<std::string> { return std::string(); }, now);
+  const auto& rules = reading.document.rules;
+  if (std::ranges::any_of(rules, [&](const auto& rule) { return rule.rule.id == overrides; })) {
+    return {};
+  }
+  std::string ids;
+  for (const lang::DocumentRule& rule : rules) ids += (ids.empty() ? "" : ", ") + rule.rule.id;
+  return base::FailedPrecondition("version " + std::to_string(policy.version()) +
+                                  ", the newest policy, has no rule \"" + overrides +
+                                  "\"; it has " + (ids.empty() ? "none" : ids));
+}
+
 base::Result<ExitCode> Grant(Context& context, const Arguments& arguments) {
   WM_ASSIGN_OR_RETURN(const std::string scope, ReadScope(arguments));
   WM_ASSIGN_OR_RETURN(model::Exception exception, ReadException(arguments, context.clock.Now()));
   WM_ASSIGN_OR_RETURN(const openssl::PrivateKey key, ReadKey(arguments));
   WM_ASSIGN_OR_RETURN(NextSet next, ReadNext(context, scope, key, arguments.Value("root")));
+  AdminClient client(next.profile);
+  const base::Status known = CheckOverrides(client, exception.overrides, context.clock.Now());
+  if (!known.has_value()) {
+    const base::Error& error = known.error();
+    if (error.code() != base::ErrorCode::kFailedPrecondition) return error;
+    if (!arguments.Has("force")) {
+      return base::FailedPrecondition(error.message() + "; --force grants it all the same");
+    }
+    context.err << "weighctl: warning: " << base::EscapeForDisplay(error.message()) << "\n";
+  }
   next.set.exceptions.push_back(exception);
   WM_ASSIGN_OR_RETURN(const v1::PublishExceptionsResponse published,
                       SignAndPublish(std::move(next), key));
@@ -177,24 +218,47 @@ base::Result<ExitCode> Revoke(Context& context, const Arguments& arguments) {
   return ExitCode::kOk;
 }
 
-void AddRow(const v1::PublishedExceptions& set, const v1::GrantedException& exception,
-            report::Table& table) {
-  const bool by_weights = !exception.weights_digest().empty();
-  const std::string digest =
-      (by_weights ? exception.weights_digest() : exception.sha256()).substr(0, kShownDigits);
-  table.AddRow({set.endpoint_id().empty() ? std::string(kFleetScope) : set.endpoint_id(),
-                exception.exception_id(), by_weights ? "weights:" + digest : digest,
-                exception.user(), exception.overrides(), TimeCell(exception.expires_time_us()),
-                exception.reason()});
+// An exception, and whose it is.
+struct Granted {
+  std::string endpoint_id;  // "" for the fleet
+  v1::GrantedException exception;
+};
+
+std::string DigestCell(const v1::GrantedException& exception) {
+  if (exception.weights_digest().empty()) return exception.sha256().substr(0, kShownDigits);
+  return "weights:" + exception.weights_digest().substr(0, kShownDigits);
+}
+
+Columns<Granted> GrantedColumns() {
+  return {
+      {{"endpoint_id", "ENDPOINT"},
+       [](const Granted& row) {
+         if (!row.endpoint_id.empty()) return Cell::Text(row.endpoint_id);
+         return Cell::Nothing().ShownAs(std::string(kFleetScope));
+       }},
+      {{"exception_id", "EXCEPTION"},
+       [](const Granted& row) { return Cell::Text(row.exception.exception_id()); }},
+      {{"sha256", "DIGEST"},
+       [](const Granted& row) {
+         return Cell::Text(row.exception.sha256()).ShownAs(DigestCell(row.exception));
+       }},
+      {{"weights_digest", ""},
+       [](const Granted& row) { return Cell::Text(row.exception.weights_digest()); }},
+      {{"user", "USER"}, [](const Granted& row) { return Cell::Text(row.exception.user()); }},
+      {{"overrides", "OVERRIDES"},
+       [](const Granted& row) { return Cell::Text(row.exception.overrides()); }},
+      {{"expires_time", "UNTIL"},
+       [](const Granted& row) { return TimeOf(row.exception.expires_time_us()); }},
+      {{"reason", "REASON"}, [](const Granted& row) { return Cell::Text(row.exception.reason()); }},
+  };
 }
 
 base::Result<ExitCode> List(Context& context, const Arguments& arguments) {
-  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile_path));
+  WM_ASSIGN_OR_RETURN(const report::Form form, FormOf(arguments));
+  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile));
   AdminClient client(std::move(profile));
-  report::Table table(
-      {{"ENDPOINT"}, {"EXCEPTION"}, {"DIGEST"}, {"USER"}, {"OVERRIDES"}, {"UNTIL"}, {"REASON"}});
+  Sheet<Granted> sheet(context.out, form, GrantedColumns());
   const std::int64_t now = base::ToMicroseconds(context.clock.Now());
-  std::size_t rows = 0;
   v1::ListExceptionsRequest request;
   if (const std::string scope = arguments.Value("endpoint"); !scope.empty()) {
     if (scope != kFleetScope) WM_RETURN_IF_ERROR(model::ParseId(scope));
@@ -207,14 +271,12 @@ base::Result<ExitCode> List(Context& context, const Arguments& arguments) {
     for (const v1::PublishedExceptions& set : response.sets()) {
       for (const v1::GrantedException& exception : set.exceptions()) {
         if (exception.expires_time_us() <= now && !arguments.Has("all")) continue;
-        AddRow(set, exception, table);
-        ++rows;
+        sheet.Add({set.endpoint_id(), exception});
       }
     }
     request.set_page_token(response.next_page_token());
   } while (!response.next_page_token().empty());
-  if (!table.empty()) context.out << table.ToString() << "\n";
-  context.out << rows << " exceptions.\n";
+  sheet.End(std::to_string(sheet.added()) + " exceptions.");
   return ExitCode::kOk;
 }
 
@@ -230,6 +292,7 @@ std::vector<Command> ExceptionsCommands() {
         {"sha256", "DIGEST", "the file"},
         {"weights", "DIGEST", "every packing of these weights, instead of --sha256"},
         {"overrides", "RULE", "the rule, denied or default"},
+        {"force", "", "also when the newest policy has no such rule"},
         {"for", "TIME", "how long, at most 30d (24h)"},
         {"reason", "TEXT", "why; the person at the endpoint reads it"},
         {"key", "FILE", "a private key of the role \"exceptions\", PEM"},
@@ -238,8 +301,9 @@ std::vector<Command> ExceptionsCommands() {
       {"exceptions list",
        "prints the exceptions that hold",
        {},
-       {{"endpoint", "ID", "only this endpoint's; \"fleet\" for those of the fleet"},
-        {"all", "", "also those that have ended and were not replaced"}},
+       WithWatchOptions(
+           {{"endpoint", "ID", "only this endpoint's; \"fleet\" for those of the fleet"},
+            {"all", "", "also those that have ended and were not replaced"}}),
        List},
       {"exceptions revoke",
        "takes an exception back",

@@ -22,6 +22,10 @@ base::Result<std::uint64_t> FindingNumber(const Arguments& arguments) {
   return base::InvalidArgument("\"" + text + "\" is no number of a finding");
 }
 
+std::string FindingStateText(v1::FindingState state) {
+  return EnumWord(v1::FindingState_Name(state), "FINDING_STATE_");
+}
+
 std::string SeverityText(v1::Severity severity) {
   return std::string(model::SeverityName(static_cast<model::Severity>(severity)));
 }
@@ -47,7 +51,7 @@ base::Result<ExitCode> Show(Context& context, const Arguments& arguments) {
   v1::GetFindingRequest request;
   WM_ASSIGN_OR_RETURN(const std::uint64_t number, FindingNumber(arguments));
   request.set_finding_id(number);
-  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile_path));
+  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile));
   v1::GetFindingResponse response;
   WM_RETURN_IF_ERROR(AdminClient(std::move(profile)).GetFinding(request, response));
   Print(context.out, response.finding());
@@ -77,7 +81,7 @@ base::Result<ExitCode> Update(Context& context, const Arguments& arguments,
     WM_ASSIGN_OR_RETURN(*request.mutable_comment(),
                         posix::ReadFile("-", base::limits::kMaxFindingCommentBytes));
   }
-  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile_path));
+  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile));
   v1::UpdateFindingResponse response;
   WM_RETURN_IF_ERROR(AdminClient(std::move(profile)).UpdateFinding(request, response));
   context.out << "Finding " << response.finding().finding_id() << " is "

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <chrono>
 #include <string>
 #include <utility>
@@ -6,42 +7,13 @@
 #include "policy/report/table.h"
 #include "server/ctl/commands/groups.h"
 #include "server/ctl/listing.h"
-#include "third_party/posix/files.h"
 #include "weighmaster/v1/admin.pb.h"
 
 namespace weighmaster::server::ctl {
 namespace {
 
-using Align = report::Table::Align;
-
-constexpr std::size_t kMaxSecretFileBytes = 64 * 1024;
-
-std::string WithoutBlanks(std::string text) {
-  const auto first = text.find_first_not_of(" \t\r\n");
-  if (first == std::string::npos) return "";
-  return text.substr(first, text.find_last_not_of(" \t\r\n") - first + 1);
-}
-
-base::Result<ExitCode> Login(Context& context, const Arguments& arguments) {
-  Profile profile;
-  profile.address = arguments.Value("server");
-  if (profile.address.empty()) return base::InvalidArgument("--server HOST:PORT is missing");
-  if (!arguments.Has("ca-file") || !arguments.Has("token-file")) {
-    return base::InvalidArgument(
-        "--ca-file and --token-file are needed; \"weighmaster-server init\" wrote both");
-  }
-  WM_ASSIGN_OR_RETURN(profile.ca_pem, posix::ReadFile(arguments.Value("ca-file"), 1 << 20));
-  WM_ASSIGN_OR_RETURN(std::string token,
-                      posix::ReadFile(arguments.Value("token-file"), kMaxSecretFileBytes));
-  profile.token = WithoutBlanks(std::move(token));
-  v1::GetFleetResponse fleet;
-  WM_RETURN_IF_ERROR(AdminClient(profile).GetFleet({}, fleet));
-  profile.fleet_id = fleet.fleet_id();
-  WM_RETURN_IF_ERROR(SaveProfile(context.profile_path, profile));
-  context.out << "Logged in to " << profile.address << ", fleet " << profile.fleet_id
-              << ". Kept in " << context.profile_path << ".\n";
-  return ExitCode::kOk;
-}
+using report::Cell;
+constexpr auto kRight = report::Table::Align::kRight;
 
 std::string StateCell(const v1::Endpoint& endpoint) {
   switch (endpoint.state()) {
@@ -54,45 +26,56 @@ std::string StateCell(const v1::Endpoint& endpoint) {
   }
 }
 
-std::string CoverageCell(const v1::Endpoint& endpoint) {
-  std::uint64_t looked = 0;
-  for (const v1::Coverage& coverage : endpoint.coverage()) {
-    if (coverage.state() == v1::COVERAGE_STATE_LOOKED) ++looked;
-  }
-  return std::to_string(looked) + " of " + std::to_string(endpoint.coverage_size()) + " roots";
+std::uint64_t RootsLooked(const v1::Endpoint& endpoint) {
+  return static_cast<std::uint64_t>(
+      std::ranges::count(endpoint.coverage(), v1::COVERAGE_STATE_LOOKED, &v1::Coverage::state));
+}
+
+std::uint64_t Roots(const v1::Endpoint& endpoint) {
+  return static_cast<std::uint64_t>(endpoint.coverage_size());
+}
+
+Columns<v1::Endpoint> EndpointColumns() {
+  using Endpoint = v1::Endpoint;
+  return {
+      {{"endpoint_id", "ENDPOINT"}, [](const Endpoint& e) { return Cell::Text(e.endpoint_id()); }},
+      {{"hostname", "HOSTNAME"}, [](const Endpoint& e) { return Cell::Text(e.hostname()); }},
+      {{"os", ""}, [](const Endpoint& e) { return Cell::Text(e.os()); }},
+      {{"agent_version", ""}, [](const Endpoint& e) { return Cell::Text(e.agent_version()); }},
+      {{"state", "STATE"},
+       [](const Endpoint& e) {
+         return Cell::Text(EnumWord(v1::EndpointState_Name(e.state()), "ENDPOINT_STATE_"))
+             .ShownAs(StateCell(e));
+       }},
+      {{"connected", ""}, [](const Endpoint& e) { return Cell::Flag(e.connected()); }},
+      {{"enrolled_time", ""}, [](const Endpoint& e) { return TimeOf(e.enrolled_time_us()); }},
+      {{"last_contact_time", "LAST CONTACT"},
+       [](const Endpoint& e) { return TimeOf(e.last_contact_time_us()); }},
+      {{"clock_offset_us", ""},
+       [](const Endpoint& e) { return Cell::Difference(e.clock_offset_us()); }},
+      {{"policy_version", "POLICY", kRight},
+       [](const Endpoint& e) { return Cell::Number(e.policy_version()); }},
+      {{"sightings", "MODELS", kRight},
+       [](const Endpoint& e) { return Cell::Number(e.sightings()); }},
+      {{"denied", "DENIED", kRight}, [](const Endpoint& e) { return Cell::Number(e.denied()); }},
+      {{"warned", "WARNED", kRight}, [](const Endpoint& e) { return Cell::Number(e.warned()); }},
+      {{"events_stored", ""}, [](const Endpoint& e) { return Cell::Number(e.events_stored()); }},
+      {{"events_dropped", ""}, [](const Endpoint& e) { return Cell::Number(e.events_dropped()); }},
+      {{"roots_looked", "COVERAGE"},
+       [](const Endpoint& e) {
+         return Cell::Number(RootsLooked(e))
+             .ShownAs(std::to_string(RootsLooked(e)) + " of " + std::to_string(Roots(e)) +
+                      " roots");
+       }},
+      {{"roots", ""}, [](const Endpoint& e) { return Cell::Number(Roots(e)); }},
+  };
 }
 
 base::Result<ExitCode> Endpoints(Context& context, const Arguments& arguments) {
-  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile_path));
-  AdminClient client(std::move(profile));
-  report::Table table({{"ENDPOINT"},
-                       {"HOSTNAME"},
-                       {"STATE"},
-                       {"LAST CONTACT"},
-                       {"POLICY", Align::kRight},
-                       {"MODELS", Align::kRight},
-                       {"DENIED", Align::kRight},
-                       {"WARNED", Align::kRight},
-                       {"COVERAGE"}});
-  std::uint64_t shown = 0;
-  const auto tell = [&](const v1::ListEndpointsResponse& page) -> base::Result<std::uint64_t> {
-    for (const v1::Endpoint& endpoint : page.endpoints()) {
-      table.AddRow({endpoint.endpoint_id(), endpoint.hostname(), StateCell(endpoint),
-                    TimeCell(endpoint.last_contact_time_us()),
-                    std::to_string(endpoint.policy_version()), std::to_string(endpoint.sightings()),
-                    std::to_string(endpoint.denied()), std::to_string(endpoint.warned()),
-                    CoverageCell(endpoint)});
-    }
-    const auto rows = static_cast<std::uint64_t>(page.endpoints_size());
-    shown += rows;
-    return rows;
-  };
-  WM_ASSIGN_OR_RETURN(const v1::ListEndpointsResponse last,
-                      ForEachPage(client, arguments, v1::ListEndpointsRequest(),
-                                  &AdminClient::ListEndpoints, tell));
-  context.out << table.ToString() << "\n"
-              << TotalLine(shown, last.total(), last.total_is_least(), "endpoints") << "\n";
-  return ExitCode::kOk;
+  return PrintList(
+      context, arguments, v1::ListEndpointsRequest(), &AdminClient::ListEndpoints,
+      [](const auto& page) -> const auto& { return page.endpoints(); }, EndpointColumns(),
+      "endpoints");
 }
 
 base::Result<ExitCode> CreateToken(Context& context, const Arguments& arguments) {
@@ -105,9 +88,17 @@ base::Result<ExitCode> CreateToken(Context& context, const Arguments& arguments)
   request.set_valid_for_ms(
       std::chrono::duration_cast<std::chrono::milliseconds>(valid_for).count());
   request.set_comment(arguments.Value("comment"));
-  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile_path));
+  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile));
   v1::CreateTokenResponse response;
   WM_RETURN_IF_ERROR(AdminClient(std::move(profile)).CreateToken(request, response));
+  if (arguments.Has("json")) {
+    const Columns<v1::CreateTokenResponse> columns = {
+        {{"token", ""}, [](const auto& made) { return Cell::Text(made.token()); }},
+        {{"uses", ""}, [&](const auto&) { return Cell::Number(uses); }},
+        {{"expires_time", ""}, [](const auto& made) { return TimeOf(made.expires_time_us()); }},
+    };
+    return PrintThing(context, arguments, response, columns, "");
+  }
   // The token alone goes to standard output, so that it can be piped into a file.
   context.out << response.token() << "\n";
   context.err << "For " << uses << (uses == 1 ? " enrolment" : " enrolments") << ", until "
@@ -117,7 +108,7 @@ base::Result<ExitCode> CreateToken(Context& context, const Arguments& arguments)
 }
 
 base::Result<ExitCode> Revoke(Context& context, const Arguments& arguments) {
-  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile_path));
+  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile));
   v1::RevokeEndpointRequest request;
   request.set_endpoint_id(arguments.Positional(0));
   request.set_reason(arguments.Value("reason"));
@@ -133,57 +124,54 @@ std::string SeverityCell(v1::Severity severity) {
   return std::string(model::SeverityName(static_cast<model::Severity>(severity)));
 }
 
+// The server tells subject and detail escaped for display.
+Columns<v1::Finding> FindingColumns() {
+  using Finding = v1::Finding;
+  return {
+      {{"finding_id", "ID", kRight}, [](const Finding& f) { return Cell::Number(f.finding_id()); }},
+      {{"severity", "SEVERITY"},
+       [](const Finding& f) { return Cell::Text(SeverityCell(f.severity())); }},
+      {{"rule", "RULE"}, [](const Finding& f) { return Cell::Text(f.rule()); }},
+      {{"endpoint_id", ""}, [](const Finding& f) { return Cell::Text(f.endpoint_id()); }},
+      {{"hostname", "ENDPOINT"}, [](const Finding& f) { return Cell::Text(f.hostname()); }},
+      {{"first_time", ""}, [](const Finding& f) { return TimeOf(f.first_time_us()); }},
+      {{"last_time", "LAST SEEN"}, [](const Finding& f) { return TimeOf(f.last_time_us()); }},
+      {{"count", "TIMES", kRight}, [](const Finding& f) { return Cell::Number(f.count()); }},
+      {{"state", "STATE"},
+       [](const Finding& f) {
+         return Cell::Text(EnumWord(v1::FindingState_Name(f.state()), "FINDING_STATE_"));
+       }},
+      {{"subject", "SUBJECT"}, [](const Finding& f) { return Cell::EscapedText(f.subject()); }},
+      {{"detail", "DETAIL"}, [](const Finding& f) { return Cell::EscapedText(f.detail()); }},
+  };
+}
+
 base::Result<ExitCode> Findings(Context& context, const Arguments& arguments) {
-  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile_path));
-  AdminClient client(std::move(profile));
-  report::Table table({{"ID", Align::kRight},
-                       {"SEVERITY"},
-                       {"RULE"},
-                       {"ENDPOINT"},
-                       {"LAST SEEN"},
-                       {"TIMES", Align::kRight},
-                       {"STATE"},
-                       {"SUBJECT"},
-                       {"DETAIL"}});
   v1::ListFindingsRequest request;
   request.set_include_resolved(arguments.Has("all"));
-  std::uint64_t shown = 0;
-  const auto tell = [&](const v1::ListFindingsResponse& page) -> base::Result<std::uint64_t> {
-    for (const v1::Finding& finding : page.findings()) {
-      table.AddRow({std::to_string(finding.finding_id()), SeverityCell(finding.severity()),
-                    finding.rule(), finding.hostname(), TimeCell(finding.last_time_us()),
-                    std::to_string(finding.count()), FindingStateText(finding.state()),
-                    finding.subject(), finding.detail()});
-    }
-    const auto rows = static_cast<std::uint64_t>(page.findings_size());
-    shown += rows;
-    return rows;
-  };
-  WM_ASSIGN_OR_RETURN(const v1::ListFindingsResponse last,
-                      ForEachPage(client, arguments, request, &AdminClient::ListFindings, tell));
-  if (!table.empty()) context.out << table.ToString() << "\n";
-  context.out << TotalLine(shown, last.total(), last.total_is_least(), "findings") << "\n";
-  return ExitCode::kOk;
+  return PrintList(
+      context, arguments, request, &AdminClient::ListFindings,
+      [](const auto& page) -> const auto& { return page.findings(); }, FindingColumns(),
+      "findings");
 }
 
 }  // namespace
 
 std::vector<Command> FleetCommands() {
   return {
-      {"login",
-       "keeps the server's address, its CA and an administrator's token",
+      {"endpoints",
+       "lists the endpoints of the fleet",
        {},
-       {{"server", "HOST:PORT", "the server's address, as in its certificate"},
-        {"ca-file", "FILE", "the CA that \"weighmaster-server init\" wrote (ca.pem)"},
-        {"token-file", "FILE", "the administrator's token; - is standard input"}},
-       Login},
-      {"endpoints", "lists the endpoints of the fleet", {}, WithListOptions({}), Endpoints},
+       WithListOptions({}),
+       Endpoints,
+       &query::Endpoints()},
       {"tokens create",
        "makes an enrolment token and prints it once",
        {},
        {{"uses", "N", "how many endpoints may enrol with it (1)"},
         {"valid-for", "TIME", "how long it is good for: 90s, 15m, 36h, 7d (24h)"},
-        {"comment", "TEXT", "what it is for"}},
+        {"comment", "TEXT", "what it is for"},
+        {"json", "", "as one JSON object"}},
        CreateToken},
       {"revoke",
        "refuses an endpoint from now on, also on its open stream",
@@ -194,7 +182,8 @@ std::vector<Command> FleetCommands() {
        "lists what the SOC has to look at",
        {},
        WithListOptions({{"all", "", "also those that are resolved or dismissed"}}),
-       Findings},
+       Findings,
+       &query::Findings()},
   };
 }
 

@@ -14,7 +14,8 @@
 namespace weighmaster::server::ctl {
 namespace {
 
-using Align = report::Table::Align;
+using report::Cell;
+constexpr auto kRight = report::Table::Align::kRight;
 
 // One row of the server's answer as values of the model, whatever the server sent.
 struct Row {
@@ -52,70 +53,139 @@ std::string RiskCell(const model::Facts& facts) {
   return std::string(model::SeverityName(worst->severity)) + ": " + worst->id;
 }
 
-report::Table NewSightingTable() {
-  return report::Table({{"ENDPOINT"},
-                        {"VERDICT"},
-                        {"RULE"},
-                        {"FORMAT"},
-                        {"SIZE", Align::kRight},
-                        {"LICENSE"},
-                        {"SHA256"},
-                        {"RISK"},
-                        {"PATH"}});
+// A column of what the verdict says; nothing while there is none.
+template <typename Part>
+Column<Row> OfVerdict(report::Heading heading, Part part) {
+  return {heading, [part](const Row& row) {
+            return row.verdict.has_value() ? Cell::Text(part(*row.verdict)) : Cell::Nothing();
+          }};
 }
 
-void AddRow(report::Table& table, const Row& row) {
-  const model::Sighting& sighting = row.sighting;
-  const std::string verdict =
-      row.verdict.has_value() ? std::string(model::OutcomeName(row.verdict->outcome)) : "pending";
-  table.AddRow({row.context.hostname, row.context.present ? verdict : "gone",
-                row.verdict.has_value() ? row.verdict->rule : "",
-                std::string(model::FormatName(sighting.facts.format)),
-                report::FormatBytes(sighting.size_bytes), sighting.facts.license,
-                DigestCell(sighting.digest), RiskCell(sighting.facts), sighting.path.bytes});
+Cell OutcomeCell(const Row& row) {
+  Cell cell = row.verdict.has_value() ? Cell::Text(model::OutcomeName(row.verdict->outcome))
+                                      : Cell::Nothing().ShownAs("pending");
+  return row.context.present ? cell : std::move(cell).ShownAs("gone");
 }
 
-// JSON is printed as it comes, a table when its columns are known.
-template <typename Request, typename Response>
-base::Result<Response> PrintAll(Context& context, const Arguments& arguments, Request request,
-                                base::Status (AdminClient::*list)(const Request&, Response&),
-                                std::uint64_t& shown) {
-  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile_path));
+Cell OptionalDigest(const std::optional<model::Sha256>& digest) {
+  return digest.has_value() ? Cell::Text(digest->ToHex()) : Cell::Nothing();
+}
+
+// The keys are those of docs/formats/inventory-json.md.
+Columns<Row> VerdictColumns() {
+  return {
+      {{"verdict", "VERDICT"}, OutcomeCell},
+      OfVerdict({"rule", "RULE"}, [](const model::Verdict& v) { return v.rule; }),
+      OfVerdict({"reason", ""}, [](const model::Verdict& v) { return v.reason; }),
+      OfVerdict({"basis", ""}, [](const model::Verdict& v) { return model::BasisName(v.basis); }),
+      OfVerdict({"severity", ""},
+                [](const model::Verdict& v) { return model::SeverityName(v.severity); }),
+      OfVerdict({"mode", ""}, [](const model::Verdict& v) { return model::ModeName(v.mode); }),
+      {{"policy_version", ""},
+       [](const Row& row) {
+         return row.verdict ? Cell::Number(row.verdict->policy_version) : Cell::Nothing();
+       }},
+  };
+}
+
+Columns<Row> FileColumns() {
+  return {
+      {{"format", "FORMAT"},
+       [](const Row& row) { return Cell::Text(model::FormatName(row.sighting.facts.format)); }},
+      {{"size_bytes", "SIZE", kRight},
+       [](const Row& row) {
+         return Cell::Number(row.sighting.size_bytes)
+             .ShownAs(report::FormatBytes(row.sighting.size_bytes));
+       }},
+      {{"modified", ""},
+       [](const Row& row) { return Cell::Text(base::FormatWallTime(row.sighting.modified_at)); }},
+      {{"owner", ""},
+       [](const Row& row) {
+         const auto& owner = row.sighting.owner;
+         return Cell::Text(owner.name.empty() ? owner.id : owner.name);
+       }},
+      {{"name", ""}, [](const Row& row) { return Cell::Text(row.sighting.facts.name); }},
+      {{"architecture", ""},
+       [](const Row& row) { return Cell::Text(row.sighting.facts.architecture); }},
+      {{"parameters", ""},
+       [](const Row& row) {
+         const auto& parameters = row.sighting.facts.parameters;
+         return parameters.has_value() ? Cell::Number(*parameters) : Cell::Nothing();
+       }},
+      {{"quantization", ""},
+       [](const Row& row) { return Cell::Text(row.sighting.facts.quantization); }},
+      {{"license", "LICENSE"},
+       [](const Row& row) { return Cell::Text(row.sighting.facts.license); }},
+      {{"sha256", "SHA256"},
+       [](const Row& row) {
+         return OptionalDigest(row.sighting.digest.sha256).ShownAs(DigestCell(row.sighting.digest));
+       }},
+      {{"digest_state", ""},
+       [](const Row& row) {
+         return Cell::Text(model::DigestStateName(row.sighting.digest.state));
+       }},
+      {{"weights_digest", ""},
+       [](const Row& row) { return OptionalDigest(row.sighting.weights_digest); }},
+      {{"worst_risk", "RISK"},
+       [](const Row& row) { return Cell::Text(RiskCell(row.sighting.facts)); }},
+      {{"path", "PATH"}, [](const Row& row) { return Cell::Text(row.sighting.path.bytes); }},
+  };
+}
+
+Columns<Row> SightingColumns() {
+  Columns<Row> columns = {
+      {{"endpoint_id", ""}, [](const Row& row) { return Cell::Text(row.context.endpoint_id); }},
+      {{"hostname", "ENDPOINT"}, [](const Row& row) { return Cell::Text(row.context.hostname); }},
+      {{"present", ""}, [](const Row& row) { return Cell::Flag(row.context.present); }},
+      {{"first_seen", ""},
+       [](const Row& row) { return Cell::Text(base::FormatWallTime(row.context.first_seen)); }},
+      {{"last_change", ""},
+       [](const Row& row) { return Cell::Text(base::FormatWallTime(row.context.last_change)); }},
+  };
+  for (auto& more : {VerdictColumns(), FileColumns()}) {
+    columns.insert(columns.end(), more.begin(), more.end());
+  }
+  return columns;
+}
+
+// `sentence` makes of the last page and the number of rows what stands below a table. The JSON of a
+// sighting nests, so it is not made of columns.
+template <typename Request, typename Response, typename Sentence>
+base::Result<ExitCode> PrintSightings(Context& context, const Arguments& arguments, Request request,
+                                      base::Status (AdminClient::*list)(const Request&, Response&),
+                                      Sentence sentence) {
+  WM_ASSIGN_OR_RETURN(const report::Form form, FormOf(arguments));
+  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile));
   AdminClient client(std::move(profile));
   request.set_include_gone(arguments.Has("all"));
   WM_ASSIGN_OR_RETURN(const std::int64_t moment, MomentOf(arguments, "as-of"));
   request.set_as_of_time_us(moment);
-  const bool json = arguments.Has("json");
-  report::Table table = NewSightingTable();
+  Sheet<Row> sheet(context.out, form, SightingColumns());
   const auto tell = [&](const Response& page) -> base::Result<std::uint64_t> {
     for (const v1::StoredSighting& stored : page.sightings()) {
       WM_ASSIGN_OR_RETURN(const Row row, ReadRow(stored));
-      if (json) {
+      if (form == report::Form::kJson) {
         context.out << report::SightingToJson(row.sighting, row.verdict, row.context) << "\n";
       } else {
-        AddRow(table, row);
+        sheet.Add(row);
       }
     }
-    const auto rows = static_cast<std::uint64_t>(page.sightings_size());
-    shown += rows;
-    return rows;
+    return static_cast<std::uint64_t>(page.sightings_size());
   };
-  auto last = ForEachPage(client, arguments, std::move(request), list, tell);
-  if (last.has_value() && !table.empty()) context.out << table.ToString() << "\n";
-  return last;
+  WM_ASSIGN_OR_RETURN(const Response last,
+                      ForEachPage(client, arguments, std::move(request), list, tell));
+  sheet.End(sentence(last, sheet.added()) + " " + CoverageLine(last.coverage()));
+  return ExitCode::kOk;
 }
 
 base::Result<ExitCode> Inventory(Context& context, const Arguments& arguments) {
   v1::ListSightingsRequest request;
   request.set_endpoint_id(arguments.Value("endpoint"));
-  std::uint64_t shown = 0;
-  WM_ASSIGN_OR_RETURN(const v1::ListSightingsResponse answer,
-                      PrintAll(context, arguments, request, &AdminClient::ListSightings, shown));
-  if (!arguments.Has("json")) {
-    context.out << TotalLine(shown, answer.total(), answer.total_is_least(), "model files") << " "
-                << CoverageLine(answer.coverage()) << "\n";
-  }
-  return ExitCode::kOk;
+  return PrintSightings(context, arguments, request, &AdminClient::ListSightings,
+                        [](const auto& last, std::uint64_t shown) {
+                          return TotalLine(shown, last.total(), last.total_is_least(),
+                                           "model files");
+                        });
 }
 
 base::Result<ExitCode> Where(Context& context, const Arguments& arguments) {
@@ -126,47 +196,40 @@ base::Result<ExitCode> Where(Context& context, const Arguments& arguments) {
   } else {
     request.set_sha256(digest.ToHex());
   }
-  std::uint64_t shown = 0;
-  WM_ASSIGN_OR_RETURN(const v1::WhereResponse answer,
-                      PrintAll(context, arguments, request, &AdminClient::Where, shown));
-  if (!arguments.Has("json")) {
-    context.out << TotalLine(shown, answer.total(), false,
-                             "places on " + std::to_string(answer.endpoints()) + " endpoints")
-                << " " << CoverageLine(answer.coverage()) << "\n";
-  }
-  return ExitCode::kOk;
+  return PrintSightings(
+      context, arguments, request, &AdminClient::Where, [](const auto& last, std::uint64_t shown) {
+        return TotalLine(shown, last.total(), false,
+                         "places on " + std::to_string(last.endpoints()) + " endpoints");
+      });
+}
+
+Columns<v1::Artifact> ArtifactColumns() {
+  using Artifact = v1::Artifact;
+  return {
+      {{"sha256", "SHA256"}, [](const Artifact& a) { return Cell::Text(a.sha256()); }},
+      {{"places", "PLACES", kRight}, [](const Artifact& a) { return Cell::Number(a.places()); }},
+      {{"endpoints", "ENDPOINTS", kRight},
+       [](const Artifact& a) { return Cell::Number(a.endpoints()); }},
+      {{"first_seen_time", "FIRST SEEN"},
+       [](const Artifact& a) { return TimeOf(a.first_seen_time_us()); }},
+      {{"format", "FORMAT"},
+       [](const Artifact& a) {
+         return Cell::Text(model::FormatName(static_cast<model::Format>(a.format())));
+       }},
+      {{"size_bytes", "SIZE", kRight},
+       [](const Artifact& a) {
+         return Cell::Number(a.size_bytes()).ShownAs(report::FormatBytes(a.size_bytes()));
+       }},
+      {{"license", "LICENSE"}, [](const Artifact& a) { return Cell::Text(a.license()); }},
+      {{"name", "NAME"}, [](const Artifact& a) { return Cell::Text(a.name()); }},
+  };
 }
 
 base::Result<ExitCode> Artifacts(Context& context, const Arguments& arguments) {
-  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile_path));
-  AdminClient client(std::move(profile));
-  report::Table table({{"SHA256"},
-                       {"PLACES", Align::kRight},
-                       {"ENDPOINTS", Align::kRight},
-                       {"FIRST SEEN"},
-                       {"FORMAT"},
-                       {"SIZE", Align::kRight},
-                       {"LICENSE"},
-                       {"NAME"}});
-  std::uint64_t shown = 0;
-  const auto tell = [&](const v1::ListArtifactsResponse& page) -> base::Result<std::uint64_t> {
-    for (const v1::Artifact& artifact : page.artifacts()) {
-      table.AddRow({artifact.sha256(), std::to_string(artifact.places()),
-                    std::to_string(artifact.endpoints()), TimeCell(artifact.first_seen_time_us()),
-                    std::string(model::FormatName(static_cast<model::Format>(artifact.format()))),
-                    report::FormatBytes(artifact.size_bytes()), artifact.license(),
-                    artifact.name()});
-    }
-    const auto rows = static_cast<std::uint64_t>(page.artifacts_size());
-    shown += rows;
-    return rows;
-  };
-  WM_ASSIGN_OR_RETURN(const v1::ListArtifactsResponse last,
-                      ForEachPage(client, arguments, v1::ListArtifactsRequest(),
-                                  &AdminClient::ListArtifacts, tell));
-  if (!table.empty()) context.out << table.ToString() << "\n";
-  context.out << TotalLine(shown, last.total(), last.total_is_least(), "artifacts") << "\n";
-  return ExitCode::kOk;
+  return PrintList(
+      context, arguments, v1::ListArtifactsRequest(), &AdminClient::ListArtifacts,
+      [](const auto& page) -> const auto& { return page.artifacts(); }, ArtifactColumns(),
+      "artifacts");
 }
 
 // The path, or what else an event is about.
@@ -184,39 +247,54 @@ std::string AboutCell(const v1::StoredEvent& stored) {
   return "";
 }
 
+Columns<v1::StoredEvent> EventColumns() {
+  using Event = v1::StoredEvent;
+  return {
+      {{"chain_id", ""}, [](const Event& event) { return Cell::Text(event.chain_id()); }},
+      {{"number", "NUMBER", kRight},
+       [](const Event& event) { return Cell::Number(event.number()); }},
+      {{"time", "TIME"}, [](const Event& event) { return TimeOf(event.event().wall_time_us()); }},
+      {{"kind", "KIND"}, [](const Event& event) { return Cell::Text(event.kind()); }},
+      {{"about", "ABOUT"}, [](const Event& event) { return Cell::Text(AboutCell(event)); }},
+  };
+}
+
 base::Result<ExitCode> Events(Context& context, const Arguments& arguments) {
-  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile_path));
-  AdminClient client(std::move(profile));
-  report::Table table({{"NUMBER", Align::kRight}, {"TIME"}, {"KIND"}, {"ABOUT"}});
   v1::ListEventsRequest request;
   request.set_endpoint_id(arguments.Positional(0));
-  std::uint64_t shown = 0;
-  const auto tell = [&](const v1::ListEventsResponse& page) -> base::Result<std::uint64_t> {
-    for (const v1::StoredEvent& event : page.events()) {
-      table.AddRow({std::to_string(event.number()), TimeCell(event.event().wall_time_us()),
-                    event.kind(), AboutCell(event)});
-    }
-    const auto rows = static_cast<std::uint64_t>(page.events_size());
-    shown += rows;
-    return rows;
+  return PrintList(
+      context, arguments, request, &AdminClient::ListEvents,
+      [](const auto& page) -> const auto& { return page.events(); }, EventColumns(), "events");
+}
+
+Columns<v1::CountVerdictsResponse> CountColumns() {
+  using Counts = v1::CountVerdictsResponse;
+  return {
+      {{"deny", ""}, [](const Counts& c) { return Cell::Number(c.deny()); }},
+      {{"warn", ""}, [](const Counts& c) { return Cell::Number(c.warn()); }},
+      {{"allow", ""}, [](const Counts& c) { return Cell::Number(c.allow()); }},
+      {{"pending", ""}, [](const Counts& c) { return Cell::Number(c.pending()); }},
+      {{"endpoints", ""}, [](const Counts& c) { return Cell::Number(c.coverage().endpoints()); }},
+      {{"endpoints_looked", ""},
+       [](const Counts& c) { return Cell::Number(c.coverage().endpoints_looked()); }},
+      {{"endpoints_partly", ""},
+       [](const Counts& c) { return Cell::Number(c.coverage().endpoints_partly()); }},
+      {{"endpoints_not", ""},
+       [](const Counts& c) { return Cell::Number(c.coverage().endpoints_not()); }},
   };
-  WM_ASSIGN_OR_RETURN(const v1::ListEventsResponse last,
-                      ForEachPage(client, arguments, request, &AdminClient::ListEvents, tell));
-  if (!table.empty()) context.out << table.ToString() << "\n";
-  context.out << TotalLine(shown, last.total(), last.total_is_least(), "events") << "\n";
-  return ExitCode::kOk;
 }
 
 base::Result<ExitCode> Verdicts(Context& context, const Arguments& arguments) {
-  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile_path));
+  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile));
   v1::CountVerdictsRequest request;
   request.set_endpoint_id(arguments.Value("endpoint"));
   v1::CountVerdictsResponse counts;
   WM_RETURN_IF_ERROR(AdminClient(std::move(profile)).CountVerdicts(request, counts));
-  context.out << counts.deny() << " denied, " << counts.warn() << " warned of, " << counts.allow()
-              << " allowed, " << counts.pending() << " not judged yet. "
-              << CoverageLine(counts.coverage()) << "\n";
-  return ExitCode::kOk;
+  const std::string sentence =
+      std::to_string(counts.deny()) + " denied, " + std::to_string(counts.warn()) + " warned of, " +
+      std::to_string(counts.allow()) + " allowed, " + std::to_string(counts.pending()) +
+      " not judged yet. " + CoverageLine(counts.coverage());
+  return PrintThing(context, arguments, counts, CountColumns(), sentence);
 }
 
 }  // namespace
@@ -228,33 +306,35 @@ std::vector<Command> InventoryCommands() {
        {},
        WithListOptions({{"endpoint", "ID", "only this endpoint"},
                         {"all", "", "also files that are gone"},
-                        {"as-of", "TIME", "what was there then: 2026-03-01T12:00:00Z or a date"},
-                        {"json", "", "one JSON object a line"}}),
-       Inventory},
+                        {"as-of", "TIME", "what was there then: 2026-03-01T12:00:00Z or a date"}}),
+       Inventory,
+       &query::Sightings()},
       {"where",
        "lists every place of a file by its SHA-256",
        {"SHA256"},
-       {{"weights", "", "by the digest of its weights: every packing of them"},
-        {"all", "", "also where it was and is not any more"},
-        {"as-of", "TIME", "where it was then: 2026-03-01T12:00:00Z or a date"},
-        {"order", "FIELDS", "e.g. 'first_seen_time desc'"},
-        {"limit", "N", "at most so many rows"},
-        {"json", "", "one JSON object a line"}},
-       Where},
+       WithWatchOptions({{"weights", "", "by the digest of its weights: every packing of them"},
+                         {"all", "", "also where it was and is not any more"},
+                         {"as-of", "TIME", "where it was then: 2026-03-01T12:00:00Z or a date"},
+                         {"order", "FIELDS", "e.g. 'first_seen_time desc'"},
+                         {"limit", "N", "at most so many rows"}}),
+       Where,
+       &query::Sightings()},
       {"artifacts",
        "lists the distinct model files with the number of their places",
        {},
        WithListOptions({}),
-       Artifacts},
+       Artifacts,
+       &query::Artifacts()},
       {"events",
        "lists what an endpoint told, newest first",
        {"ENDPOINT"},
        WithListOptions({}),
-       Events},
+       Events,
+       &query::Events()},
       {"verdicts",
        "counts the models that are denied, warned of and allowed",
        {},
-       {{"endpoint", "ID", "only those of this endpoint"}},
+       WithWatchOptions({{"endpoint", "ID", "only those of this endpoint"}}),
        Verdicts},
   };
 }

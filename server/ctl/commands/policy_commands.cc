@@ -5,13 +5,13 @@
 #include <utility>
 
 #include "policy/base/limits.h"
+#include "policy/engine/fields.h"
 #include "policy/lang/cases.h"
 #include "policy/lang/compile.h"
 #include "policy/lang/diff.h"
 #include "policy/lang/document.h"
 #include "policy/lang/schema.h"
 #include "policy/lang/suggest.h"
-#include "policy/report/table.h"
 #include "proto/wire/convert.h"
 #include "proto/wire/trust.h"
 #include "server/ctl/commands/groups.h"
@@ -26,18 +26,41 @@ namespace weighmaster::server::ctl {
 namespace {
 
 namespace limits = base::limits;
+using report::Cell;
+constexpr auto kRight = report::Table::Align::kRight;
 
 std::string CountLine(const lang::Diagnostics& diagnostics) {
   return std::to_string(diagnostics.errors()) + " errors, " +
          std::to_string(diagnostics.warnings()) + " warnings";
 }
 
+// Messages quote the document's text escaped for display.
+Columns<lang::Diagnostic> DiagnosticColumns() {
+  using Diagnostic = lang::Diagnostic;
+  return {
+      {{"file", ""}, [](const Diagnostic& d) { return Cell::Text(d.file); }},
+      {{"line", ""}, [](const Diagnostic& d) { return Cell::Number(d.at.line); }},
+      {{"column", ""}, [](const Diagnostic& d) { return Cell::Number(d.at.column); }},
+      {{"severity", ""},
+       [](const Diagnostic& d) { return Cell::Text(lang::DiagnosticSeverityName(d.severity)); }},
+      {{"message", ""}, [](const Diagnostic& d) { return Cell::EscapedText(d.message); }},
+      {{"hint", ""}, [](const Diagnostic& d) { return Cell::EscapedText(d.hint); }},
+  };
+}
+
 base::Result<ExitCode> Lint(Context& context, const Arguments& arguments) {
   WM_ASSIGN_OR_RETURN(const DocumentFile file,
                       ReadDocumentFile(arguments.Positional(0), context.clock.Now()));
   const lang::Diagnostics& diagnostics = file.reading.diagnostics;
-  context.err << diagnostics.ToText();
-  context.out << arguments.Positional(0) << ": " << CountLine(diagnostics) << "\n";
+  WM_ASSIGN_OR_RETURN(const report::Form form, FormOf(arguments));
+  if (form == report::Form::kTable) {
+    context.err << diagnostics.ToText();
+    context.out << arguments.Positional(0) << ": " << CountLine(diagnostics) << "\n";
+  } else {
+    Sheet<lang::Diagnostic> sheet(context.out, form, DiagnosticColumns());
+    for (const lang::Diagnostic& diagnostic : diagnostics.all()) sheet.Add(diagnostic);
+    sheet.End("");
+  }
   return diagnostics.has_errors() ? ExitCode::kFailed : ExitCode::kOk;
 }
 
@@ -56,7 +79,7 @@ base::Result<Target> FindTarget(const Context& context, const Arguments& argumen
     }
     target.fleet_id = arguments.Value("fleet");
   } else {
-    WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile_path));
+    WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile));
     v1::GetFleetResponse fleet;
     WM_RETURN_IF_ERROR(AdminClient(std::move(profile)).GetFleet({}, fleet));
     target.fleet_id = fleet.fleet_id();
@@ -132,7 +155,7 @@ base::Result<ExitCode> Sign(Context& context, const Arguments& arguments) {
 
 base::Result<ExitCode> Publish(Context& context, const Arguments& arguments) {
   WM_ASSIGN_OR_RETURN(const v1::Publication request, ReadBundleFile(arguments.Positional(0)));
-  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile_path));
+  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile));
   v1::PublishPolicyResponse response;
   WM_RETURN_IF_ERROR(AdminClient(std::move(profile)).PublishPolicy(request, response));
   context.out << "Published version " << response.version() << "; offered to "
@@ -140,15 +163,33 @@ base::Result<ExitCode> Publish(Context& context, const Arguments& arguments) {
   return ExitCode::kOk;
 }
 
+Columns<v1::GetPolicyResponse> ShownColumns(const wire::BundleManifest& manifest) {
+  using Policy = v1::GetPolicyResponse;
+  return {
+      {{"version", ""}, [](const Policy& p) { return Cell::Number(p.version()); }},
+      {{"published_time", ""}, [](const Policy& p) { return TimeOf(p.published_time_us()); }},
+      {{"expires_time", ""},
+       [&](const Policy&) { return TimeOf(base::ToMicroseconds(manifest.expires)); }},
+      {{"floor", ""}, [&](const Policy&) { return Cell::Number(manifest.floor); }},
+      {{"endpoints_in_force", ""},
+       [](const Policy& p) { return Cell::Number(p.endpoints_in_force()); }},
+      {{"endpoints_total", ""}, [](const Policy& p) { return Cell::Number(p.endpoints_total()); }},
+      {{"document", ""}, [](const Policy& p) { return Cell::Text(p.document()); }},
+  };
+}
+
 base::Result<ExitCode> Show(Context& context, const Arguments& arguments) {
   v1::GetPolicyRequest request;
   WM_ASSIGN_OR_RETURN(const std::uint64_t version, arguments.Number("version", 0));
   request.set_version(version);
-  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile_path));
+  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile));
   v1::GetPolicyResponse response;
   WM_RETURN_IF_ERROR(AdminClient(std::move(profile)).GetPolicy(request, response));
   WM_ASSIGN_OR_RETURN(const wire::BundleManifest manifest,
                       wire::ParseManifest(response.bundle().manifest()));
+  if (arguments.Has("json")) {
+    return PrintThing(context, arguments, response, ShownColumns(manifest), "");
+  }
   context.err << "Version " << response.version() << ", published "
               << base::FormatWallTime(base::WallTimeFromMicroseconds(response.published_time_us()))
               << (response.published_by().empty() ? "" : " by ")
@@ -162,7 +203,7 @@ base::Result<ExitCode> Show(Context& context, const Arguments& arguments) {
 
 // Adds the models that are there now, and could be read, of every endpoint.
 base::Status AddInventory(Context& context, lang::Suggestion& suggestion) {
-  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile_path));
+  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile));
   AdminClient client(std::move(profile));
   v1::ListSightingsRequest request;
   request.set_page_size(limits::kMaxPageSize);
@@ -218,25 +259,39 @@ base::Result<std::optional<lang::Document>> GoodDocument(Context& context,
   return std::optional<lang::Document>();
 }
 
+Columns<lang::PolicyChange> ChangeColumns() {
+  return {
+      {{"what", ""},
+       [](const lang::PolicyChange& change) { return Cell::EscapedText(change.what); }},
+      {{"details", ""},
+       [](const lang::PolicyChange& change) { return Cell::Words(change.details); }},
+  };
+}
+
 base::Result<ExitCode> Diff(Context& context, const Arguments& arguments) {
   const bool published = arguments.Has("version");
-  if (arguments.positionals() != (published ? 1U : 2U)) {
+  if (arguments.Positional(1).empty() != published) {
     return base::InvalidArgument(published ? "with --version, one document is compared with it"
                                            : "two documents are compared, or one with --version N");
   }
-  const std::size_t last = arguments.positionals() - 1;
   std::optional<lang::Document> before;
   if (published) {
     WM_ASSIGN_OR_RETURN(const std::uint64_t version, arguments.Number("version", 0));
-    WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile_path));
+    WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile));
     AdminClient client(std::move(profile));
     WM_ASSIGN_OR_RETURN(before, FetchPublished(client, version));
   } else {
     WM_ASSIGN_OR_RETURN(before, GoodDocument(context, arguments.Positional(0)));
   }
-  WM_ASSIGN_OR_RETURN(const auto after, GoodDocument(context, arguments.Positional(last)));
+  WM_ASSIGN_OR_RETURN(const auto after,
+                      GoodDocument(context, arguments.Positional(published ? 0 : 1)));
   if (!before || !after) return ExitCode::kFailed;
   const auto changes = lang::ChangesBetween(*before, *after);
+  if (arguments.Has("json")) {
+    Sheet<lang::PolicyChange> sheet(context.out, report::Form::kJson, ChangeColumns());
+    for (const lang::PolicyChange& change : changes) sheet.Add(change);
+    return ExitCode::kOk;
+  }
   for (const lang::PolicyChange& change : changes) {
     context.out << change.what << "\n";
     for (const std::string& detail : change.details) context.out << "  " << detail << "\n";
@@ -266,6 +321,17 @@ void PrintOutcome(std::ostream& out, const std::string& file, std::size_t count,
   out << "\n";
 }
 
+Columns<lang::CaseFailure> FailureColumns() {
+  using Failure = lang::CaseFailure;
+  return {
+      {{"case", ""}, [](const Failure& failure) { return Cell::Text(failure.failed->name); }},
+      {{"line", ""}, [](const Failure& failure) { return Cell::Number(failure.failed->at.line); }},
+      {{"differences", ""},
+       [](const Failure& failure) { return Cell::Words(failure.differences); }},
+      {{"reason", ""}, [](const Failure& failure) { return Cell::Text(failure.verdict.reason); }},
+  };
+}
+
 base::Result<ExitCode> Test(Context& context, const Arguments& arguments) {
   const base::WallTime now = context.clock.Now();
   const std::string& document = arguments.Positional(0);
@@ -279,7 +345,12 @@ base::Result<ExitCode> Test(Context& context, const Arguments& arguments) {
   }
   WM_ASSIGN_OR_RETURN(const auto policy, lang::MakePolicy(0, file.reading));
   const lang::CasesOutcome outcome = lang::RunCases(*policy, reading.cases);
-  PrintOutcome(context.out, cases_path, reading.cases.size(), outcome);
+  if (arguments.Has("json")) {
+    Sheet<lang::CaseFailure> sheet(context.out, report::Form::kJson, FailureColumns());
+    for (const lang::CaseFailure& failure : outcome.failures) sheet.Add(failure);
+  } else {
+    PrintOutcome(context.out, cases_path, reading.cases.size(), outcome);
+  }
   return outcome.failures.empty() ? ExitCode::kOk : ExitCode::kFailed;
 }
 
@@ -288,37 +359,63 @@ base::Result<ExitCode> Schema(Context& context, const Arguments& /*arguments*/) 
   return ExitCode::kOk;
 }
 
-base::Result<ExitCode> Fields(Context& context, const Arguments& /*arguments*/) {
-  context.out << lang::FieldsPage();
+Columns<engine::Field> FieldColumns() {
+  using Field = engine::Field;
+  return {
+      {{"field", "FIELD"}, [](const Field& field) { return Cell::Text(field.name); }},
+      {{"type", "TYPE"},
+       [](const Field& field) { return Cell::Text(engine::FieldTypeName(field.type)); }},
+      {{"can_be_unknown", "CAN BE UNKNOWN"},
+       [](const Field& field) {
+         return Cell::Flag(field.can_be_unknown).ShownAs(field.can_be_unknown ? "yes" : "no");
+       }},
+      {{"values", "VALUES"},
+       [](const Field& field) {
+         return Cell::Words({field.values.begin(), field.values.end()});
+       }},
+      {{"description", "WHAT IT IS"},
+       [](const Field& field) { return Cell::Text(field.description); }},
+  };
+}
+
+base::Result<ExitCode> Fields(Context& context, const Arguments& arguments) {
+  WM_ASSIGN_OR_RETURN(const report::Form form, FormOf(arguments));
+  const std::string& name = arguments.Positional(0);
+  if (name.empty() && form == report::Form::kTable) {
+    context.out << lang::FieldsPage();
+    return ExitCode::kOk;
+  }
+  Sheet<engine::Field> sheet(context.out, form, FieldColumns());
+  for (const engine::Field& field : engine::Fields()) {
+    if (name.empty() || field.name == name) sheet.Add(field);
+  }
+  if (sheet.added() == 0) {
+    return base::NotFound("there is no field \"" + name + "\"; \"weighctl policy fields\" has all");
+  }
+  sheet.End("");
   return ExitCode::kOk;
 }
 
-base::Result<ExitCode> List(Context& context, const Arguments& arguments) {
-  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile_path));
-  AdminClient client(std::move(profile));
-  report::Table table({{"VERSION", report::Table::Align::kRight},
-                       {"PUBLISHED"},
-                       {"IN FORCE ON", report::Table::Align::kRight},
-                       {"FLOOR", report::Table::Align::kRight},
-                       {"PUBLISHED BY"},
-                       {"MANIFEST"}});
-  std::uint64_t shown = 0;
-  const auto tell = [&](const v1::ListPoliciesResponse& page) -> base::Result<std::uint64_t> {
-    for (const v1::PublishedPolicy& policy : page.policies()) {
-      table.AddRow({std::to_string(policy.version()), TimeCell(policy.published_time_us()),
-                    std::to_string(policy.endpoints_in_force()), std::to_string(policy.floor()),
-                    policy.published_by(), policy.manifest_sha256()});
-    }
-    const auto rows = static_cast<std::uint64_t>(page.policies_size());
-    shown += rows;
-    return rows;
+Columns<v1::PublishedPolicy> PolicyColumns() {
+  using Policy = v1::PublishedPolicy;
+  return {
+      {{"version", "VERSION", kRight}, [](const Policy& p) { return Cell::Number(p.version()); }},
+      {{"published_time", "PUBLISHED"},
+       [](const Policy& p) { return TimeOf(p.published_time_us()); }},
+      {{"endpoints_in_force", "IN FORCE ON", kRight},
+       [](const Policy& p) { return Cell::Number(p.endpoints_in_force()); }},
+      {{"floor", "FLOOR", kRight}, [](const Policy& p) { return Cell::Number(p.floor()); }},
+      {{"published_by", "PUBLISHED BY"},
+       [](const Policy& p) { return Cell::Text(p.published_by()); }},
+      {{"manifest_sha256", "MANIFEST"},
+       [](const Policy& p) { return Cell::Text(p.manifest_sha256()); }},
   };
-  WM_ASSIGN_OR_RETURN(
-      const v1::ListPoliciesResponse last,
-      ForEachPage(client, arguments, v1::ListPoliciesRequest(), &AdminClient::ListPolicies, tell));
-  if (!table.empty()) context.out << table.ToString() << "\n";
-  context.out << TotalLine(shown, last.total(), last.total_is_least(), "policies") << "\n";
-  return ExitCode::kOk;
+}
+
+base::Result<ExitCode> List(Context& context, const Arguments& arguments) {
+  return PrintList(
+      context, arguments, v1::ListPoliciesRequest(), &AdminClient::ListPolicies,
+      [](const auto& page) -> const auto& { return page.policies(); }, PolicyColumns(), "policies");
 }
 
 }  // namespace
@@ -328,23 +425,25 @@ std::vector<Command> PolicyCommands() {
       {"policy lint",
        "reads a policy document and says all that is wrong with it",
        {"FILE"},
-       {},
+       WithFormOptions({}),
        Lint},
       {"policy diff",
        "says in which meaning two policies differ",
        {"BEFORE", "[AFTER]"},
-       {{"version", "N", "a published policy is the one before; 0 is the newest"}},
+       {{"version", "N", "a published policy is the one before; 0 is the newest"},
+        {"json", "", "one JSON object a line"}},
        Diff},
       {"policy fields",
-       "prints the fields that a condition may test, as a Markdown page",
-       {},
-       {},
+       "prints the fields that a condition may test, as a Markdown page, or one of them",
+       {"[FIELD]"},
+       WithFormOptions({}),
        Fields},
       {"policy schema", "prints the JSON Schema of policy documents, for editors", {}, {}, Schema},
       {"policy test",
        "judges the cases of a file by a policy document and says where they differ",
        {"FILE"},
-       {{"cases", "FILE", "the cases (FILE with .test before its ending)"}},
+       {{"cases", "FILE", "the cases (FILE with .test before its ending)"},
+        {"json", "", "the cases that fail, one JSON object a line"}},
        Test},
       SimulateCommand(),
       {"policy suggest",
@@ -376,11 +475,12 @@ std::vector<Command> PolicyCommands() {
        "lists the published policies and on how many endpoints each is in force",
        {},
        WithListOptions({}),
-       List},
+       List,
+       &query::Policies()},
       {"policy show",
        "prints a published policy document",
        {},
-       {{"version", "N", "which (the newest)"}},
+       {{"version", "N", "which (the newest)"}, {"json", "", "as one JSON object"}},
        Show},
   };
 }

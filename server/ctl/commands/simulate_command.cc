@@ -90,16 +90,17 @@ base::Result<ExitCode> Simulate(Context& context, const Arguments& arguments) {
   v1::PolicyDraft draft;
   WM_ASSIGN_OR_RETURN(const std::uint64_t samples, arguments.Number("samples", 0));
   draft.set_samples(static_cast<std::uint32_t>(std::min<std::uint64_t>(samples, UINT32_MAX)));
-  if (arguments.positionals() == 1) {
+  const std::string& document = arguments.Positional(0);
+  if (!document.empty()) {
     if (arguments.Has("version")) {
       return base::InvalidArgument("either a document or --version, not both");
     }
-    WM_ASSIGN_OR_RETURN(const bool good, AddDocument(context, arguments.Positional(0), draft));
+    WM_ASSIGN_OR_RETURN(const bool good, AddDocument(context, document, draft));
     if (!good) return ExitCode::kFailed;
   }
-  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile_path));
+  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile));
   AdminClient client(std::move(profile));
-  if (arguments.positionals() == 0) {
+  if (document.empty()) {
     if (!arguments.Has("version")) {
       return base::InvalidArgument("say which policy: a document, or --version N");
     }

@@ -72,6 +72,16 @@ TEST(EscapeForDisplay, KeepsPlainTextAndEscapesWhatActsOnATerminal) {
   EXPECT_EQ(EscapeForDisplay("\xc2\x9b"), "\\xc2\\x9b") << "C1 control";
 }
 
+TEST(IsFitForDisplay, HoldsForWhatWasEscapedAndForNoTextThatATerminalWouldObey) {
+  for (const char* const text : {"", "caf\xc3\xa9", "a\\b", "\\x1b[31m"}) {
+    EXPECT_TRUE(IsFitForDisplay(text)) << text;
+  }
+  for (const char* const text : {"a\nb", "\x1b[31m", "\xff", "\xe2\x80\xae", "\xc2\x9b"}) {
+    EXPECT_FALSE(IsFitForDisplay(text)) << EscapeForDisplay(text);
+    EXPECT_TRUE(IsFitForDisplay(EscapeForDisplay(text)));
+  }
+}
+
 // Undoes EscapeForDisplay.
 std::string Unescape(std::string_view text) {
   std::string out;

@@ -28,10 +28,23 @@ TEST(Arguments, NameWhatIsWrong) {
   EXPECT_EQ(message({"a", "--json", "--json"}), "--json is given twice");
 }
 
+TEST(Arguments, TakeALengthOfTimeAfterAFlagThatMayHaveOneAndNothingElse) {
+  const std::vector<Arguments::Option> options = {{"watch", "[TIME]", ""}, {"json", "", ""}};
+  const auto watch = [&](const std::vector<std::string>& words) {
+    return Arguments::Parse(words, options, {"SHA256"});
+  };
+  EXPECT_EQ(watch({"--watch", "5s", "abc"})->Value("watch"), "5s");
+  EXPECT_EQ(watch({"--watch=5s", "abc"})->Value("watch"), "5s");
+  EXPECT_TRUE(watch({"--watch", "abc"})->Has("watch"));
+  EXPECT_EQ(watch({"--watch", "abc"})->Positional(0), "abc");
+  EXPECT_TRUE(watch({"abc", "--watch", "--json"})->Has("json"));
+  EXPECT_TRUE(watch({"abc", "--watch"})->Has("watch"));
+}
+
 TEST(Arguments, MayLackAPositionalInBrackets) {
-  EXPECT_EQ(Arguments::Parse({}, kOptions, {"[FILE]"})->positionals(), 0U);
-  EXPECT_EQ(Arguments::Parse({"a"}, kOptions, {"[FILE]"})->Positional(0), "a");
-  EXPECT_FALSE(Arguments::Parse({"a", "b"}, kOptions, {"[FILE]"}).has_value());
+  EXPECT_EQ(Arguments::Parse({}, kOptions, {"[FIELD]"})->Positional(0), "");
+  EXPECT_EQ(Arguments::Parse({"a"}, kOptions, {"[FIELD]"})->Positional(0), "a");
+  EXPECT_FALSE(Arguments::Parse({"a", "b"}, kOptions, {"[FIELD]"}).has_value());
 }
 
 TEST(Arguments, ReadDurationsWithTheirUnit) {

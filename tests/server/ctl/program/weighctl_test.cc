@@ -1,0 +1,184 @@
+#include "server/ctl/program/weighctl.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <fstream>
+#include <sstream>
+
+#include "server/ctl/profile.h"
+#include "tests/support/temp_folder.h"
+#include "third_party/posix/system_clock.h"
+
+namespace weighmaster::server::ctl {
+namespace {
+
+struct Outcome {
+  ExitCode code;
+  std::string out;
+  std::string err;
+};
+
+// Of a watch that ends before it waits.
+class OneLook final : public Pause {
+ public:
+  void Begin() override {}
+  bool Wait(base::Duration) override { return false; }
+};
+
+Outcome Weighctl(const std::vector<std::string>& words) {
+  const posix::SystemClock clock;
+  std::ostringstream out;
+  std::ostringstream err;
+  OneLook pause;
+  const ExitCode code = RunWeighctl(words, {out, err, clock, pause, false});
+  return {code, out.str(), err.str()};
+}
+
+TEST(Weighctl, ListsItsCommandsOnHelp) {
+  const Outcome run = Weighctl({"--help"});
+  EXPECT_EQ(run.code, ExitCode::kOk);
+  for (const char* name :
+       {"login", "endpoints", "inventory", "where", "tokens create", "policy lint", "policy sign",
+        "policy publish", "policy show", "findings", "revoke"}) {
+    EXPECT_NE(run.out.find(name), std::string::npos) << name;
+  }
+}
+
+TEST(Weighctl, SaysWhichCommandItDoesNotHave) {
+  const Outcome run = Weighctl({"tokens", "mint"});
+  EXPECT_EQ(run.code, ExitCode::kUsage);
+  EXPECT_EQ(run.err,
+            "weighctl: there is no command \"tokens mint\"; \"weighctl --help\" lists them\n");
+}
+
+TEST(Weighctl, AsksToLogInFirst) {
+  ASSERT_EQ(setenv("WEIGHCTL_PROFILE", "/nonexistent/weighctl.json", 1), 0);
+  const Outcome run = Weighctl({"endpoints"});
+  EXPECT_EQ(run.code, ExitCode::kFailed);
+  EXPECT_NE(run.err.find("weighctl login"), std::string::npos) << run.err;
+}
+
+TEST(Weighctl, WatchesAListAtMostOnceASecond) {
+  EXPECT_EQ(Weighctl({"endpoints", "--watch", "0s"}).err,
+            "weighctl: --watch looks at most once a second\n");
+  EXPECT_NE(Weighctl({"endpoints", "--watch=soon"}).err.find("while reading --watch"),
+            std::string::npos);
+  EXPECT_EQ(Weighctl({"whoami", "--watch"}).code, ExitCode::kUsage);
+}
+
+TEST(Weighctl, PrintsOneFieldOfPolicies) {
+  const Outcome run = Weighctl({"policy", "fields", "digest_state", "--csv"});
+  EXPECT_EQ(run.out.find("field,type,can_be_unknown,values,description\r\ndigest_state,text,"), 0U)
+      << run.out;
+  EXPECT_EQ(std::ranges::count(run.out, '\n'), 2);
+  EXPECT_NE(Weighctl({"policy", "fields", "nothing"}).err.find("there is no field"),
+            std::string::npos);
+}
+
+TEST(Weighctl, KnowsForEveryFilterWhichFieldsThereAre) {
+  std::istringstream help(Weighctl({"--help"}).out);
+  int lists = 0;
+  for (std::string line; std::getline(help, line);) {
+    if (!line.starts_with("  ")) continue;
+    const std::size_t end = line.find("  ", 2);
+    std::istringstream names(line.substr(2, end - 2));
+    std::vector<std::string> words = {"complete"};
+    for (std::string word; names >> word;) words.push_back(word);
+    words.emplace_back("--");
+    if (Weighctl(words).out.find("--filter\t") == std::string::npos) continue;
+    words.back() = "--filter";
+    words.emplace_back("");
+    EXPECT_NE(Weighctl(words).out, "words\n") << line;
+    ++lists;
+  }
+  EXPECT_GE(lists, 8);
+}
+
+TEST(Weighctl, RefusesTwoFormsAtOnce) {
+  const Outcome run = Weighctl({"endpoints", "--json", "--csv"});
+  EXPECT_EQ(run.code, ExitCode::kFailed);
+  EXPECT_EQ(run.err, "weighctl: --json and --csv exclude each other\n");
+}
+
+TEST(Weighctl, PrintsWhatLintFindsForPrograms) {
+  const tests::TempFolder folder;
+  const std::string document = folder / "policy.yaml";
+  std::ofstream(document) << "policy: p\nrules: []\ndefault: {then: forbid}\n";
+  const Outcome csv = Weighctl({"policy", "lint", document, "--csv"});
+  EXPECT_EQ(csv.code, ExitCode::kFailed);
+  EXPECT_EQ(csv.out, "file,line,column,severity,message,hint\r\n" + document +
+                         ",3,17,error,\"\"\"then\"\" can't be \"\"forbid\"\"\","
+                         "\"known values: allow, warn, deny\"\r\n");
+  EXPECT_EQ(csv.err, "");
+  const Outcome json = Weighctl({"policy", "lint", document, "--json"});
+  EXPECT_EQ(json.code, ExitCode::kFailed);
+  EXPECT_EQ(json.out.find("{\"file\":"), 0U) << json.out;
+}
+
+// Two contexts, "one" in use.
+class WeighctlContext : public testing::Test {
+ protected:
+  WeighctlContext() {
+    setenv("WEIGHCTL_PROFILE", path_.c_str(), 1);
+    Contexts contexts;
+    contexts.in_use = "one";
+    contexts.profiles = {{"one", {"a:1", "ca", "secret-one", "f1"}},
+                         {"two", {"b:2", "ca", "secret-two", "f2"}}};
+    EXPECT_TRUE(SaveContexts(path_, contexts).has_value());
+  }
+  ~WeighctlContext() override { unsetenv("WEIGHCTL_CONTEXT"); }
+
+  tests::TempFolder folder_;
+  const std::string path_ = folder_ / "weighctl.json";
+};
+
+TEST_F(WeighctlContext, ListNamesServersAndTheOneInUseButNoToken) {
+  EXPECT_EQ(Weighctl({"context", "list"}).out,
+            "CONTEXT  IN USE  SERVER  FLEET\n"
+            "one      yes     a:1     f1\n"
+            "two              b:2     f2\n"
+            "\n2 contexts.\n");
+  EXPECT_EQ(Weighctl({"context", "list", "--csv"}).out,
+            "context,in_use,server,fleet_id\r\none,true,a:1,f1\r\ntwo,false,b:2,f2\r\n");
+}
+
+TEST_F(WeighctlContext, UseChangesTheOneInUse) {
+  EXPECT_EQ(Weighctl({"context", "use", "two"}).out, "Using two: b:2.\n");
+  EXPECT_EQ(LoadProfile({path_, ""})->address, "b:2");
+  EXPECT_EQ(Weighctl({"context", "use", "three"}).err,
+            "weighctl: there is no context \"three\"; there are: one, two\n");
+  EXPECT_EQ(LoadProfile({path_, ""})->address, "b:2");
+}
+
+TEST_F(WeighctlContext, RemoveForgetsOneAndLeavesNoneInUseWhereItWas) {
+  EXPECT_EQ(Weighctl({"context", "remove", "two"}).code, ExitCode::kOk);
+  EXPECT_EQ(LoadProfile({path_, ""})->address, "a:1");
+  EXPECT_NE(Weighctl({"context", "remove", "one"}).out.find("no context is in use now"),
+            std::string::npos);
+  EXPECT_NE(Weighctl({"endpoints"}).err.find("weighctl login"), std::string::npos);
+}
+
+TEST_F(WeighctlContext, OfTheOptionGoesBeforeTheEnvironmentAndThatBeforeTheOneInUse) {
+  const auto in_use = [](std::vector<std::string> words) {
+    words.insert(words.begin(), {"context", "list", "--csv"});
+    const std::string out = Weighctl(words).out;
+    return out.find("two,true") != std::string::npos ? "two" : "one";
+  };
+  EXPECT_STREQ(in_use({}), "one");
+  EXPECT_STREQ(in_use({"--context", "two"}), "two");
+  setenv("WEIGHCTL_CONTEXT", "two", 1);
+  EXPECT_STREQ(in_use({}), "two");
+  EXPECT_STREQ(in_use({"--context", "one"}), "one");
+  setenv("WEIGHCTL_CONTEXT", "three", 1);
+  EXPECT_EQ(Weighctl({"endpoints"}).err,
+            "weighctl: there is no context \"three\"; there are: one, two\n");
+}
+
+TEST_F(WeighctlContext, AddIsRefusedForANameThatIsTakenOrCanBeNone) {
+  EXPECT_NE(Weighctl({"context", "add", "one"}).err.find("already"), std::string::npos);
+  EXPECT_NE(Weighctl({"context", "add", "a b"}).err.find("can't be"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace weighmaster::server::ctl
