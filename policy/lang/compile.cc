@@ -20,6 +20,7 @@ base::Result<CompiledPolicy> Compile(const Reading& reading) {
   compiled.rules.default_severity = reading.document.default_severity;
   compiled.rules.default_link = reading.document.default_link;
   compiled.rules.mode = reading.document.mode;
+  compiled.rules.settings = reading.document.settings;
   for (const DocumentRule& rule : reading.document.rules) compiled.rules.rules.push_back(rule.rule);
   for (const ListedDigest& digest : reading.document.digests) {
     compiled.lists.of(digest.kind).push_back(digest.digest);

@@ -314,6 +314,11 @@ base::Result<ExitCode> Fields(Context& context, const Arguments& /*arguments*/) 
   return ExitCode::kOk;
 }
 
+base::Result<ExitCode> Collected(Context& context, const Arguments& /*arguments*/) {
+  context.out << lang::CollectedPage();
+  return ExitCode::kOk;
+}
+
 base::Result<ExitCode> List(Context& context, const Arguments& arguments) {
   WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile_path));
   AdminClient client(std::move(profile));
@@ -360,6 +365,11 @@ std::vector<Command> PolicyCommands() {
        {},
        {},
        Fields},
+      {"policy collected",
+       "prints what endpoints tell of a model file, as a Markdown page",
+       {},
+       {},
+       Collected},
       {"policy schema", "prints the JSON Schema of policy documents, for editors", {}, {}, Schema},
       {"policy test",
        "judges the cases of a file by a policy document and says where they differ",
