@@ -186,6 +186,9 @@ TEST(GoldenV1, VaultRecordsAreReadAndMadeTheSame) {
   };
   expect("in_force.txt", GoldenVaultRecord());
   expect("in_force_nothing.txt", {});
+  agent::decide::VaultRecord withholding = GoldenVaultRecord();
+  withholding.withheld = GoldenSettings().withheld;
+  expect("in_force_withheld.txt", withholding);
 }
 
 }  // namespace

@@ -58,6 +58,9 @@ void WritePolicy(const Folder& folder) {
   folder.Write("lists.bin", base::AsText(model::EncodeDigestLists(GoldenLists())));
   folder.Write("in_force.txt", agent::decide::FormatVaultRecord(GoldenVaultRecord()));
   folder.Write("in_force_nothing.txt", agent::decide::FormatVaultRecord({}));
+  agent::decide::VaultRecord withholding = GoldenVaultRecord();
+  withholding.withheld = GoldenSettings().withheld;
+  folder.Write("in_force_withheld.txt", agent::decide::FormatVaultRecord(withholding));
 }
 
 void WriteGolden(const Folder& folder) {
