@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "agent/app/effective_settings.h"
 #include "agent/os/this_program.h"
 #include "agent/sensors/artifacts/roots.h"
 #include "policy/base/limits.h"
@@ -102,8 +103,9 @@ base::Status Agent::OpenSensors() {
   options.roots = settings_.roots;
   options.excluded = settings_.excluded;
   options.excluded.push_back(settings_.state_folder);
-  options.min_size_bytes = settings_.min_size_bytes;
-  options.budget = settings_.budget;
+  const EffectiveSettings effective = Effective(settings_, policy_->settings());
+  options.min_size_bytes = effective.min_size_bytes;
+  options.budget = effective.budget;
   options.hash_threads = settings_.hash_threads;
   sensor_pool_ = std::make_unique<asio::ThreadPool>(settings_.hash_threads + 1, "artifacts");
   sensor_ = std::make_unique<sensors::ArtifactSensor>(
@@ -112,6 +114,7 @@ base::Status Agent::OpenSensors() {
           clock_, random_, *sensor_pool_,
           [this](std::span<const cage::CageFile> files) { return cage_->ParseBatch(files); },
           *known_, *checkpoints_, *intake_});
+  policy_->set_on_settings([this] { Tune(); });
   return {};
 }
 
@@ -121,9 +124,9 @@ base::Status Agent::Start() {
       Enrolling::Rooms{loop_, *network_pool_, clock_, random_, *key_, enrolment_client_},
       settings_.state_folder, token_, machine_,
       [this](const EnrolledIdentity& identity) { OnIdentity(identity); });
-  answers_ = std::make_unique<Answers>(
-      Answers::Rooms{*inventory_, *state_.journal, *policy_, *intake_, *sensor_, *enrolling_},
-      [this]() -> const sync::Session* { return session_.get(); });
+  answers_ = std::make_unique<Answers>(Answers::Rooms{*inventory_, *state_.journal, *policy_,
+                                                      *intake_, *sensor_, *enrolling_, settings_},
+                                       [this]() -> const sync::Session* { return session_.get(); });
   WM_RETURN_IF_ERROR(MakeSocketFolder(settings_.control_socket));
   control::ServerOptions options;
   options.socket_path = settings_.control_socket;
@@ -162,6 +165,11 @@ void Agent::OnIdentity(const EnrolledIdentity& identity) {
 
 void Agent::OnSealed() {
   if (session_ != nullptr) session_->OnSealed();
+}
+
+void Agent::Tune() {
+  const EffectiveSettings effective = Effective(settings_, policy_->settings());
+  sensor_->Tune(effective.min_size_bytes, effective.budget);
 }
 
 void Agent::Rescan() {

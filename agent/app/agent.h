@@ -57,6 +57,7 @@ class Agent {
   base::Status OpenSensors();
   void OnIdentity(const EnrolledIdentity& identity);
   void OnSealed();
+  void Tune();
   void Rescan();
 
   // Constant after construction.

@@ -1,5 +1,6 @@
 #include "agent/app/answers.h"
 
+#include "agent/app/effective_settings.h"
 #include "policy/base/limits.h"
 #include "policy/base/version.h"
 #include "proto/wire/convert.h"
@@ -13,6 +14,7 @@ base::Status Answers::Status(local::v1::StatusAnswer& answer) {
   answer.set_policy_version(rooms_.policy.version());
   answer.set_policy_stale(rooms_.policy.stale());
   answer.set_policy_detail(rooms_.policy.last_error());
+  TellSettings(answer);
   WM_RETURN_IF_ERROR(CountSightings(answer));
   WM_RETURN_IF_ERROR(CountJournal(answer));
   WM_ASSIGN_OR_RETURN(const auto coverages, rooms_.inventory.Coverages());
@@ -42,6 +44,15 @@ void Answers::TellConnection(local::v1::StatusAnswer& answer) const {
   answer.set_clock_offset_us(status.clock_offset.value_or(base::Duration(0)).count());
   if (status.last_contact.has_value()) {
     answer.set_last_contact_time_us(base::ToMicroseconds(*status.last_contact));
+  }
+}
+
+void Answers::TellSettings(local::v1::StatusAnswer& answer) const {
+  for (const EffectiveSetting& setting : Effective(rooms_.settings, rooms_.policy.settings()).all) {
+    local::v1::EffectiveSetting& out = *answer.add_settings();
+    out.set_name(setting.name);
+    out.set_value(setting.value);
+    out.set_source(static_cast<local::v1::SettingSource>(setting.source));
   }
 }
 

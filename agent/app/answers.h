@@ -3,6 +3,7 @@
 #include <functional>
 
 #include "agent/app/enrolling.h"
+#include "agent/app/settings.h"
 #include "agent/control/answerer.h"
 #include "agent/decide/policy_in_force.h"
 #include "agent/inventory/intake.h"
@@ -24,6 +25,7 @@ class Answers final : public control::Answerer {
     inventory::Intake& intake;
     sensors::ArtifactSensor& sensor;
     Enrolling& enrolling;
+    const Settings& settings;
   };
   // `session` is null until the endpoint has enrolled.
   Answers(Rooms rooms, std::function<const sync::Session*()> session)
@@ -36,6 +38,7 @@ class Answers final : public control::Answerer {
   base::Status CountSightings(local::v1::StatusAnswer& answer);
   base::Status CountJournal(local::v1::StatusAnswer& answer);
   void TellConnection(local::v1::StatusAnswer& answer) const;
+  void TellSettings(local::v1::StatusAnswer& answer) const;
 
   const Rooms rooms_;
   const std::function<const sync::Session*()> session_;

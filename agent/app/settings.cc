@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <functional>
+#include <limits>
 #include <optional>
 #include <utility>
 
@@ -19,6 +20,8 @@ using lang::Reporter;
 using lang::YamlNode;
 
 constexpr std::size_t kMaxSettingsBytes = base::limits::kMaxPolicyBytes;
+// The machine's owner may say what a policy may not.
+constexpr std::uint64_t kAnySize = std::numeric_limits<std::uint64_t>::max();
 
 void ReadPath(const YamlNode& node, std::string_view what, const Reporter& report,
               std::string& out) {
@@ -43,18 +46,6 @@ void ReadPaths(const YamlNode& node, std::string_view what, const Reporter& repo
   }
 }
 
-void ReadBytes(const YamlNode& node, std::string_view what, const Reporter& report,
-               std::uint64_t& out) {
-  const auto text = lang::ReadText(node, what, report);
-  if (!text.has_value()) return;
-  const auto bytes = lang::ParseQuantity(*text, engine::FieldUnit::kBytes);
-  if (bytes.has_value()) {
-    out = *bytes;
-  } else {
-    report.Error(node.at, std::string(what) + " is no size", bytes.error().message());
-  }
-}
-
 void ReadDuration(const YamlNode& node, std::string_view what, const Reporter& report,
                   base::Duration& out) {
   const auto text = lang::ReadText(node, what, report);
@@ -66,19 +57,6 @@ void ReadDuration(const YamlNode& node, std::string_view what, const Reporter& r
     report.Error(node.at, std::string(what) + " is no duration",
                  "write a number and s, m, h or d, e.g. 30m");
   }
-}
-
-void ReadNumber(const YamlNode& node, std::string_view what, std::uint64_t least,
-                std::uint64_t most, const Reporter& report, std::uint32_t& out) {
-  const auto text = lang::ReadText(node, what, report);
-  if (!text.has_value()) return;
-  const auto number = lang::ParseQuantity(*text, engine::FieldUnit::kNone);
-  if (number.has_value() && *number >= least && *number <= most) {
-    out = static_cast<std::uint32_t>(*number);
-    return;
-  }
-  report.Error(node.at, std::string(what) + " must be a number from " + std::to_string(least) +
-                            " to " + std::to_string(most));
 }
 
 template <typename Value>
@@ -105,27 +83,26 @@ void ReadBudget(const YamlNode& map, const Reporter& report, Settings& settings)
                   {"read_per_second", "cpu_percent", "hash_threads", "pause_on_battery",
                    "pause_above_load", "background"},
                   report);
+  model::ScanSettings& scan = settings.scan;
   if (const YamlNode* node = map.Find("read_per_second")) {
-    ReadBytes(*node, "read_per_second", report, settings.budget.bytes_per_second);
+    scan.read_per_second_bytes = lang::ReadBytes(*node, "read_per_second", 0, kAnySize, report);
   }
   if (const YamlNode* node = map.Find("cpu_percent")) {
-    ReadNumber(*node, "cpu_percent", 1, 100, report, settings.budget.cpu_percent);
+    scan.cpu_percent = lang::ReadNumber(*node, "cpu_percent", 1, 100, report);
   }
   if (const YamlNode* node = map.Find("hash_threads")) {
-    ReadNumber(*node, "hash_threads", 1, 64, report, settings.hash_threads);
+    settings.hash_threads =
+        lang::ReadNumber(*node, "hash_threads", 1, 64, report).value_or(settings.hash_threads);
   }
   if (const YamlNode* node = map.Find("pause_on_battery")) {
-    settings.budget.pause_on_battery = lang::ReadBool(*node, "pause_on_battery", report)
-                                           .value_or(settings.budget.pause_on_battery);
+    scan.pause_on_battery = lang::ReadBool(*node, "pause_on_battery", report);
   }
   if (const YamlNode* node = map.Find("pause_above_load")) {
-    auto load = static_cast<std::uint32_t>(settings.budget.max_load_per_cpu);
-    ReadNumber(*node, "pause_above_load", 0, 1000, report, load);
-    settings.budget.max_load_per_cpu = load;
+    scan.pause_above_load =
+        lang::ReadNumber(*node, "pause_above_load", 0, base::limits::kMaxPauseAboveLoad, report);
   }
   if (const YamlNode* node = map.Find("background")) {
-    settings.budget.background =
-        lang::ReadBool(*node, "background", report).value_or(settings.budget.background);
+    settings.background = lang::ReadBool(*node, "background", report).value_or(settings.background);
   }
 }
 
@@ -188,8 +165,10 @@ const std::vector<std::pair<std::string_view, Reader>>& Readers() {
        [](const auto& n, const auto& r, Settings& s) { ReadPaths(n, "roots", r, s.roots); }},
       {"exclude",
        [](const auto& n, const auto& r, Settings& s) { ReadPaths(n, "exclude", r, s.excluded); }},
-      {"min_size", [](const auto& n, const auto& r,
-                      Settings& s) { ReadBytes(n, "min_size", r, s.min_size_bytes); }},
+      {"min_size",
+       [](const auto& n, const auto& r, Settings& s) {
+         s.scan.min_size_bytes = lang::ReadBytes(n, "min_size", 0, kAnySize, r);
+       }},
       {"rescan_every", [](const auto& n, const auto& r,
                           Settings& s) { ReadDuration(n, "rescan_every", r, s.rescan_every); }},
       {"budget", [](const auto& n, const auto& r, Settings& s) { ReadBudget(n, r, s); }},
@@ -199,16 +178,6 @@ const std::vector<std::pair<std::string_view, Reader>>& Readers() {
 }
 
 }  // namespace
-
-sensors::Budget Settings::DefaultBudget() {
-  sensors::Budget budget;
-  budget.bytes_per_second = 256 * base::limits::kMiB;
-  budget.cpu_percent = 50;
-  budget.pause_on_battery = true;
-  budget.max_load_per_cpu = 2;
-  budget.background = true;
-  return budget;
-}
 
 base::Result<Settings> ParseSettings(std::string_view file, std::string_view text) {
   Settings settings;

@@ -6,16 +6,16 @@
 #include <string_view>
 #include <vector>
 
-#include "agent/sensors/artifacts/budget.h"
 #include "policy/base/limits.h"
 #include "policy/base/result.h"
 #include "policy/base/time.h"
+#include "policy/model/settings.h"
 #include "third_party/spdlog/log.h"
 
 namespace weighmaster::agent::app {
 
 // The agent's settings file, weighmaster-agent.yaml(5), as values. What is not set has the value
-// that fits a laptop.
+// that fits a laptop; of `scan`, what a policy may say as well, see Effective().
 struct Settings {
   std::string state_folder = "/var/lib/weighmaster";
   std::string control_socket = "/run/weighmaster/agent.sock";
@@ -24,13 +24,11 @@ struct Settings {
   std::string policy_line = "default";
   std::vector<std::string> roots;  // empty: every local, non-pseudo file system
   std::vector<std::string> excluded;
-  std::uint64_t min_size_bytes = base::limits::kDefaultMinFileBytes;
+  model::ScanSettings scan;
   base::Duration rescan_every = base::limits::kDefaultRescanInterval;
   std::uint32_t hash_threads = 1;
-  sensors::Budget budget = DefaultBudget();
+  bool background = true;  // of the sensor's threads
   logging::Options log;
-
-  static sensors::Budget DefaultBudget();
 };
 
 // INVALID_ARGUMENT holds every diagnostic, each with file, line, column and hint.

@@ -73,6 +73,17 @@ std::string JournalLine(const StatusAnswer& status) {
   return line;
 }
 
+std::string SettingLine(const StatusAnswer& status, const local::v1::EffectiveSetting& setting) {
+  std::string line = setting.name() + " " + setting.value();
+  if (setting.source() == local::v1::SETTING_SOURCE_DEFAULT) line += ", by default";
+  if (setting.source() == local::v1::SETTING_SOURCE_FILE) line += ", by the settings file";
+  if (setting.source() != local::v1::SETTING_SOURCE_POLICY) return line;
+  // What is withheld stays so also while the policy that says it can't be read.
+  return line + (status.policy_version() == 0
+                     ? ", by the last policy"
+                     : ", by policy version " + std::to_string(status.policy_version()));
+}
+
 base::Result<model::Path> AbsolutePath(const std::string& path) {
   std::error_code error;
   auto absolute = std::filesystem::absolute(path, error);
@@ -152,6 +163,9 @@ base::Result<ExitCode> ShowStatus(const std::string& socket, Terminal terminal) 
   line("models    ", ModelsLine(status));
   line("looking   ", ScanLine(status));
   line("journal   ", JournalLine(status));
+  for (const local::v1::EffectiveSetting& setting : status.settings()) {
+    line("setting   ", SettingLine(status, setting));
+  }
   for (const v1::Coverage& item : status.coverage()) {
     WM_ASSIGN_OR_RETURN(const model::Coverage coverage, wire::FromProto(item));
     std::string text =

@@ -87,6 +87,7 @@ base::Result<std::unique_ptr<PolicyInForce>> PolicyInForce::Open(Rooms rooms, st
   if (auto loaded = policy->LoadBundle(); !loaded.has_value()) {
     policy->last_error_ =
         "the stored policy can't be used and will be fetched again: " + loaded.error().message();
+    rooms.judge.Set(engine::Policy::None(rooms.vault.record().withheld));
   }
   return policy;
 }
@@ -295,6 +296,7 @@ base::Result<PolicyInForce::Loaded> PolicyInForce::Load(
     WM_ASSIGN_OR_RETURN(const std::string bytes, rooms_.vault.Read(*loaded.record.rules));
     WM_ASSIGN_OR_RETURN(rules, wire::ParseRules(bytes));
   }
+  loaded.record.withheld = rules.settings.withheld;
   std::shared_ptr<const engine::ListsStorage> lists;
   if (loaded.record.lists.has_value()) {
     WM_ASSIGN_OR_RETURN(lists, rooms_.vault.Map(*loaded.record.lists));
@@ -311,6 +313,7 @@ void PolicyInForce::Adopt(const wire::BundleManifest& manifest, const model::Sha
   missing_features_ = std::move(loaded.missing_features);
   rebuild_ = false;
   rooms_.judge.Set(std::move(loaded.policy));
+  on_settings_();
 }
 
 base::Status PolicyInForce::Apply(const wire::SignedDocument& bundle, std::function<void()> done) {

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "agent/decide/exception_sets.h"
@@ -16,6 +17,7 @@
 #include "policy/base/result.h"
 #include "policy/base/time.h"
 #include "policy/model/event.h"
+#include "policy/model/settings.h"
 #include "proto/wire/trust.h"
 #include "third_party/sqlite/database.h"
 
@@ -63,7 +65,7 @@ class PolicyInForce {
 
   // Brings the last good bundle into force again, verified anew against the root that it was
   // accepted under. One that can't be read any more leaves the endpoint without policy until the
-  // server offers it again; last_error() says so.
+  // server offers it again; last_error() says so, and what it withholds stays withheld.
   static base::Result<std::unique_ptr<PolicyInForce>> Open(Rooms rooms, std::string line);
 
   // Takes up what an earlier run began: judges again where a bundle came into force without having
@@ -100,6 +102,11 @@ class PolicyInForce {
   // Calls when what is being applied now, by whomever it was begun, has been told. While applying()
   // only.
   void WhenApplied(std::function<void()> then);
+
+  // What the policy in force asks for beside judging. `then` is called on the loop each time that a
+  // policy has come into force, before anything is judged by it.
+  const model::Settings& settings() const { return rooms_.judge.policy()->rules().settings; }
+  void set_on_settings(std::function<void()> then) { on_settings_ = std::move(then); }
 
   // A time that a trusted key has signed. Only such times make a bundle stale.
   void NoteVerifiedTime(base::WallTime time);
@@ -166,6 +173,7 @@ class PolicyInForce {
   std::optional<Applying> applying_;
   base::WallTime judged_from_;  // when the judging of all began that was the last to finish
   base::WallTime judging_from_;
+  std::function<void()> on_settings_ = [] {};
   base::Timer tell_again_;
   base::Timer expiry_;
 };

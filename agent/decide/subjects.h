@@ -17,9 +17,10 @@ struct RejudgeCounts {
 class Subjects {
  public:
   virtual ~Subjects() = default;
-  // Judges everything that is known by the Judge's policy, in bounded transactions with the loop
-  // free in between, and calls `done` on the loop: before it returns where one transaction is
-  // enough. One at a time. Storage that fails is tried again until it does not.
+  // Judges everything that is known by the Judge's policy, and tells it again where that withholds
+  // other fields than when it was told; in bounded transactions with the loop free in between.
+  // Calls `done` on the loop: before it returns where one transaction is enough. One at a time.
+  // Storage that fails is tried again until it does not.
   virtual void Rejudge(std::function<void(const RejudgeCounts&)> done) = 0;
 };
 

@@ -11,6 +11,7 @@
 #include "policy/base/time.h"
 #include "policy/engine/policy.h"
 #include "policy/model/digest.h"
+#include "policy/model/settings.h"
 #include "third_party/openssl/sha256.h"
 
 namespace weighmaster::agent::decide {
@@ -25,8 +26,10 @@ struct VaultRecord {
   std::optional<model::Sha256> rules;        //   bundle when it is only partly applied
   std::optional<model::Sha256> fleet_exceptions = {};     // the newest SignedExceptions of each
   std::optional<model::Sha256> endpoint_exceptions = {};  //   scope
-  std::uint64_t floor = 0;                                // the highest that was ever verified
-  base::WallTime verified_time;                           // the latest time that was ever verified
+  // What the rules in force withhold, so that it stays withheld also when they can't be read.
+  model::WithheldFields withheld = {};
+  std::uint64_t floor = 0;       // the highest that was ever verified
+  base::WallTime verified_time;  // the latest time that was ever verified
   friend bool operator==(const VaultRecord&, const VaultRecord&) = default;
 };
 

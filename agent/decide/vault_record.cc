@@ -20,6 +20,14 @@ std::string LineIfThere(std::string_view name, const std::optional<model::Sha256
   return digest.has_value() ? Line(name, digest) : std::string();
 }
 
+std::string LineIfThere(std::string_view name, const model::WithheldFields& withheld) {
+  std::string names;
+  for (const model::Withheld field : withheld) {
+    names += (names.empty() ? "" : ",") + std::string(model::WithheldName(field));
+  }
+  return names.empty() ? names : Line(name, names);
+}
+
 // Takes lines off the front of a text. The first line that is not as it must be is kept as an
 // error.
 class Lines {
@@ -55,6 +63,23 @@ class Lines {
     return TakeDigest(name);
   }
 
+  model::WithheldFields TakeWithheldIfThere(std::string_view name) {
+    model::WithheldFields withheld;
+    if (!rest_.starts_with(std::string(name) + " ")) return withheld;
+    std::string_view names = Take(name);
+    while (true) {
+      const std::size_t end = names.find(',');
+      const auto field = model::ParseWithheld(names.substr(0, end));
+      if (field.has_value()) {
+        withheld.insert(*field);
+      } else {
+        Fail(field.error().message());
+      }
+      if (end == std::string_view::npos) return withheld;
+      names.remove_prefix(end + 1);
+    }
+  }
+
   template <typename Integer>
   Integer TakeNumber(std::string_view name) {
     const std::string_view value = Take(name);
@@ -85,7 +110,7 @@ std::string FormatVaultRecord(const VaultRecord& record) {
          Line("lists", record.lists) + Line("rules", record.rules) +
          LineIfThere("fleet_exceptions", record.fleet_exceptions) +
          LineIfThere("endpoint_exceptions", record.endpoint_exceptions) +
-         Line("floor", std::to_string(record.floor)) +
+         LineIfThere("withheld", record.withheld) + Line("floor", std::to_string(record.floor)) +
          Line("verified_time_us", std::to_string(base::ToMicroseconds(record.verified_time))) +
          Line("end", std::string("1"));
 }
@@ -101,6 +126,7 @@ base::Result<VaultRecord> ParseVaultRecord(std::string_view text) {
   record.rules = lines.TakeDigest("rules");
   record.fleet_exceptions = lines.TakeDigestIfThere("fleet_exceptions");
   record.endpoint_exceptions = lines.TakeDigestIfThere("endpoint_exceptions");
+  record.withheld = lines.TakeWithheldIfThere("withheld");
   record.floor = lines.TakeNumber<std::uint64_t>("floor");
   record.verified_time =
       base::WallTimeFromMicroseconds(lines.TakeNumber<std::int64_t>("verified_time_us"));

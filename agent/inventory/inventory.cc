@@ -37,6 +37,10 @@ CREATE TABLE coverage (
   coverage BLOB NOT NULL,
   PRIMARY KEY (sensor, root)
 ) STRICT;
+)",
+    // What was told before anything could be withheld was told whole.
+    R"(
+ALTER TABLE sightings ADD COLUMN withheld INTEGER NOT NULL DEFAULT 0;
 )"};
 
 constexpr std::int64_t kPageRows =
@@ -203,9 +207,11 @@ base::Status Inventory::See(Step& step, const sensors::ModelSeen& seen) {
     return Change(step, *known, std::move(row));
   }
   row.verdict = judge_.Of(row.sighting);
+  row.withheld = withheld();
   WM_RETURN_IF_ERROR(Insert(row));
   MarkSeen(row.sighting.path, row.id);
-  WM_RETURN_IF_ERROR(events_.Append(step.transaction(), model::SightingAppeared{row.sighting}));
+  WM_RETURN_IF_ERROR(events_.Append(
+      step.transaction(), model::SightingAppeared{model::Without(row.withheld, row.sighting)}));
   WM_RETURN_IF_ERROR(events_.Append(step.transaction(), JudgedEvent(row.sighting, *row.verdict)));
   return step.CountOne();
 }
@@ -232,25 +238,41 @@ std::optional<model::Sighting> Inventory::AsStored(const model::Sighting& sighti
   return std::nullopt;
 }
 
-// Stores what is different in the row of `known`, judges it, and tells what there is to tell.
+const model::WithheldFields& Inventory::withheld() const {
+  return judge_.policy()->rules().settings.withheld;
+}
+
 base::Status Inventory::Change(Step& step, const Row& known, Row row) {
+  WM_ASSIGN_OR_RETURN(const Renewed renewed, Renew(step.transaction(), known, std::move(row)));
+  return renewed.stored ? step.CountOne() : base::Status();
+}
+
+// Stores what is different in the row of `known`, judges it, and tells what there is to tell: a
+// sighting where the form that is sent now differs from the one that was sent last.
+base::Result<Inventory::Renewed> Inventory::Renew(sqlite::Transaction& transaction,
+                                                  const Row& known, Row row) {
   row.id = known.id;
   row.verdict = known.verdict;
+  row.withheld = withheld();
   const model::Verdict verdict = judge_.Of(row.sighting);
   const bool judged_anew = !known.verdict.has_value() || !SameJudgement(*known.verdict, verdict);
   if (judged_anew) row.verdict = verdict;
-  if (known.sighting == row.sighting && known.lasting == row.lasting && !judged_anew &&
+  const bool sent_anew = known.sighting != row.sighting || known.withheld != row.withheld;
+  if (!sent_anew && !judged_anew && known.lasting == row.lasting &&
       known.modified_ns == row.modified_ns && known.changed_ns == row.changed_ns) {
-    return {};
+    return Renewed{};
   }
   WM_RETURN_IF_ERROR(Update(row));
-  if (!SameToTell(known.sighting, row.sighting)) {
-    WM_RETURN_IF_ERROR(events_.Append(step.transaction(), model::SightingChanged{row.sighting}));
+  if (sent_anew) {
+    model::Sighting sent = model::Without(row.withheld, row.sighting);
+    if (!SameToTell(model::Without(known.withheld, known.sighting), sent)) {
+      WM_RETURN_IF_ERROR(events_.Append(transaction, model::SightingChanged{std::move(sent)}));
+    }
   }
   if (judged_anew) {
-    WM_RETURN_IF_ERROR(events_.Append(step.transaction(), JudgedEvent(row.sighting, verdict)));
+    WM_RETURN_IF_ERROR(events_.Append(transaction, JudgedEvent(row.sighting, verdict)));
   }
-  return step.CountOne();
+  return Renewed{true, judged_anew};
 }
 
 base::Status Inventory::StillThere(const model::Path& path) {
@@ -445,6 +467,7 @@ base::Result<Inventory::Row> Inventory::ReadRow(const sqlite::Statement& stateme
   row.modified_ns = statement.Int(3);
   row.changed_ns = statement.Int(4);
   row.lasting = statement.Int(5) != 0;
+  row.withheld = WithheldFromColumn(statement.Int(6));
   return row;
 }
 
@@ -455,9 +478,8 @@ sensors::FileStamp Inventory::StampOf(const Row& row) {
 base::Result<std::optional<Inventory::Row>> Inventory::FindRow(const model::Path& path) {
   WM_ASSIGN_OR_RETURN(
       sqlite::Statement find,
-      database_.Prepare(
-          "SELECT id, sighting, verdict, modified_ns, changed_ns, lasting FROM sightings "
-          "WHERE path = ?"));
+      database_.Prepare("SELECT id, sighting, verdict, modified_ns, changed_ns, lasting, withheld "
+                        "FROM sightings WHERE path = ?"));
   WM_ASSIGN_OR_RETURN(const bool found, find.Bind(base::AsBytes(path.bytes)).Step());
   if (!found) return std::optional<Row>();
   WM_ASSIGN_OR_RETURN(Row row, ReadRow(find));
@@ -468,8 +490,8 @@ base::Status Inventory::Insert(Row& row) {
   WM_ASSIGN_OR_RETURN(
       sqlite::Statement put,
       database_.Prepare("INSERT INTO sightings (path, identity, size_bytes, modified_ns, "
-                        "changed_ns, lasting, outcome, digest_state, sighting, verdict) "
-                        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"));
+                        "changed_ns, lasting, outcome, digest_state, sighting, verdict, withheld) "
+                        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"));
   WM_RETURN_IF_ERROR(put.Bind(base::AsBytes(row.sighting.path.bytes))
                          .Bind(base::AsBytes(row.sighting.identity.bytes))
                          .Bind(Column(row.sighting.size_bytes))
@@ -480,6 +502,7 @@ base::Status Inventory::Insert(Row& row) {
                          .Bind(static_cast<std::int64_t>(row.sighting.digest.state))
                          .Bind(base::AsBytes(ToColumn(row.sighting)))
                          .Bind(base::AsBytes(ToColumn(*row.verdict)))
+                         .Bind(ToColumn(row.withheld))
                          .Run());
   row.id = database_.LastInsertId();
   return {};
@@ -490,7 +513,7 @@ base::Status Inventory::Update(const Row& row) {
       sqlite::Statement put,
       database_.Prepare("UPDATE sightings SET identity = ?, size_bytes = ?, modified_ns = ?, "
                         "changed_ns = ?, lasting = ?, outcome = ?, digest_state = ?, sighting = ?, "
-                        "verdict = ? WHERE id = ?"));
+                        "verdict = ?, withheld = ? WHERE id = ?"));
   return put.Bind(base::AsBytes(row.sighting.identity.bytes))
       .Bind(Column(row.sighting.size_bytes))
       .Bind(row.modified_ns)
@@ -500,6 +523,7 @@ base::Status Inventory::Update(const Row& row) {
       .Bind(static_cast<std::int64_t>(row.sighting.digest.state))
       .Bind(base::AsBytes(ToColumn(row.sighting)))
       .Bind(base::AsBytes(ToColumn(*row.verdict)))
+      .Bind(ToColumn(row.withheld))
       .Bind(row.id)
       .Run();
 }
@@ -530,8 +554,8 @@ base::Result<bool> Inventory::RejudgePage() {
     WM_ASSIGN_OR_RETURN(
         sqlite::Statement page,
         database_.Prepare(
-            "SELECT id, sighting, verdict, modified_ns, changed_ns, lasting FROM sightings "
-            "WHERE id > ? ORDER BY id LIMIT ?"));
+            "SELECT id, sighting, verdict, modified_ns, changed_ns, lasting, withheld "
+            "FROM sightings WHERE id > ? ORDER BY id LIMIT ?"));
     page.Bind(rejudging_->last_id).Bind(kPageRows);
     while (true) {
       WM_ASSIGN_OR_RETURN(const bool row, page.Step());
@@ -541,15 +565,9 @@ base::Result<bool> Inventory::RejudgePage() {
     }
   }
   std::uint64_t changed = 0;
-  for (Row& row : rows) {
-    const model::Verdict verdict = judge_.Of(row.sighting);
-    if (row.verdict.has_value() && SameJudgement(*row.verdict, verdict)) continue;
-    row.verdict = verdict;
-    ++changed;
-    WM_RETURN_IF_ERROR(Update(row));
-    WM_RETURN_IF_ERROR(events_.Append(
-        transaction,
-        model::SightingJudged{row.sighting.path, row.sighting.digest.sha256, verdict}));
+  for (const Row& row : rows) {
+    WM_ASSIGN_OR_RETURN(const Renewed renewed, Renew(transaction, row, row));
+    if (renewed.judged_anew) ++changed;
   }
   WM_RETURN_IF_ERROR(transaction.Commit());
   rejudging_->counts.judged += rows.size();

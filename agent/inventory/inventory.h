@@ -40,7 +40,8 @@ struct Counts {
 
 // What is known of this endpoint's models, on the tables described in docs/formats/journal.md.
 // Compares each observation with it; every change and the events that tell of it are one
-// transaction, so neither is ever there without the other.
+// transaction, so neither is ever there without the other. Here everything is known and judged
+// whole; what the policy withholds is left out where an event is made, and nowhere else.
 //
 // Owned by the loop, as everything passed to Open(), which must outlive it. A failed call (a full
 // disk) has changed nothing or a prefix of what it was given, and is simply made again with the
@@ -59,7 +60,7 @@ class Inventory final : public decide::Subjects {
   base::Status Apply(std::span<const sensors::Observation> observations);
 
   // decide::Subjects. Stored verdicts and their events change only where model::SameJudgement says
-  // so.
+  // so. A sighting that was told with other fields withheld than are now is told again.
   void Rejudge(std::function<void(const decide::RejudgeCounts&)> done) override;
 
   base::Result<Counts> Count();
@@ -78,6 +79,12 @@ class Inventory final : public decide::Subjects {
     std::int64_t modified_ns = 0;
     std::int64_t changed_ns = 0;
     bool lasting = true;
+    model::WithheldFields withheld;  // when it was told last
+  };
+  // What became of a row.
+  struct Renewed {
+    bool stored = false;
+    bool judged_anew = false;
   };
   // A transaction that is committed and begun anew when enough was done in it.
   class Step;
@@ -95,6 +102,7 @@ class Inventory final : public decide::Subjects {
   base::Status Hash(Step& step, const sensors::ModelHashed& hashed);
   std::optional<model::Sighting> AsStored(const model::Sighting& sighting);
   base::Status Change(Step& step, const Row& known, Row row);
+  base::Result<Renewed> Renew(sqlite::Transaction& transaction, const Row& known, Row row);
   base::Status StillThere(const model::Path& path);
   base::Status Lose(Step& step, const model::Path& path, model::GoneReason reason);
   base::Status Finish(Step& step, const sensors::WalkFinished& walk);
@@ -118,6 +126,7 @@ class Inventory final : public decide::Subjects {
 
   void ContinueRejudging();
   base::Result<bool> RejudgePage();
+  const model::WithheldFields& withheld() const;
 
   // Constant after construction.
   sqlite::Database& database_;

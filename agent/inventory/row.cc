@@ -6,6 +6,10 @@
 namespace weighmaster::agent::inventory {
 namespace {
 
+std::int64_t BitOf(model::Withheld field) {
+  return std::int64_t{1} << static_cast<unsigned>(field);
+}
+
 template <typename Proto, typename Value>
 std::string Serialise(const Value& value) {
   Proto proto;
@@ -40,6 +44,20 @@ base::Result<model::Verdict> VerdictFromColumn(base::ByteView bytes) {
 }
 base::Result<model::Coverage> CoverageFromColumn(base::ByteView bytes) {
   return Parse<model::Coverage, v1::Coverage>(bytes, "coverage");
+}
+
+std::int64_t ToColumn(const model::WithheldFields& withheld) {
+  std::int64_t bits = 0;
+  for (const model::Withheld field : withheld) bits |= BitOf(field);
+  return bits;
+}
+
+model::WithheldFields WithheldFromColumn(std::int64_t bits) {
+  model::WithheldFields withheld;
+  for (const model::SentField& row : model::SentFields()) {
+    if (row.as.has_value() && (bits & BitOf(*row.as)) != 0) withheld.insert(*row.as);
+  }
+  return withheld;
 }
 
 }  // namespace weighmaster::agent::inventory

@@ -94,6 +94,12 @@ inline constexpr std::size_t kMaxRuleIdBytes = 64;
 inline constexpr std::size_t kMaxRuleMessageBytes = 1'024;
 inline constexpr std::size_t kMaxLinkBytes = 1'024;
 inline constexpr std::size_t kMaxGlobBytes = 1'024;
+// What a policy may set. Lint says so past either bound, and an agent refuses the rules. Slower
+// than the least, a laptop's models would never all be hashed.
+inline constexpr std::uint64_t kMaxMinFileBytes = 1 * kGiB;
+inline constexpr std::uint64_t kLeastReadPerSecondBytes = 1 * kMiB;
+inline constexpr std::uint64_t kMaxReadPerSecondBytes = 1'024 * kGiB;
+inline constexpr std::uint32_t kMaxPauseAboveLoad = 1'000;
 // Audit rules that a verdict names; further ones that apply are not told.
 inline constexpr std::size_t kMaxAuditsInVerdict = 16;
 // Exceptions of one scope (an endpoint, or the fleet), how long one may hold, and all of a scope as

@@ -71,6 +71,29 @@ std::string DefaultReason(const model::RuleSet& rules) {
 
 bool IsLinkOrNone(std::string_view link) { return link.empty() || IsLink(link); }
 
+template <typename Number>
+bool IsWithin(std::optional<Number> number, Number least, Number most) {
+  return !number.has_value() || (*number >= least && *number <= most);
+}
+
+base::Status CheckSettings(const model::ScanSettings& scan) {
+  namespace limits = base::limits;
+  if (!IsWithin<std::uint64_t>(scan.min_size_bytes, 0, limits::kMaxMinFileBytes)) {
+    return base::InvalidArgument("min_size is too large");
+  }
+  if (!IsWithin(scan.read_per_second_bytes, limits::kLeastReadPerSecondBytes,
+                limits::kMaxReadPerSecondBytes)) {
+    return base::InvalidArgument("read_per_second is out of its bounds");
+  }
+  if (!IsWithin<std::uint32_t>(scan.cpu_percent, 1, 100)) {
+    return base::InvalidArgument("cpu_percent is not from 1 to 100");
+  }
+  if (!IsWithin<std::uint32_t>(scan.pause_above_load, 0, limits::kMaxPauseAboveLoad)) {
+    return base::InvalidArgument("pause_above_load is too large");
+  }
+  return {};
+}
+
 // Everything but its condition, and that its id is the only one.
 base::Status CheckRule(const model::Rule& rule) {
   if (!IsRuleId(rule.id)) return base::InvalidArgument("the id is not allowed");
@@ -125,6 +148,7 @@ base::Result<std::shared_ptr<const Policy>> Policy::Make(std::uint64_t version,
   if (!IsLinkOrNone(rules.default_link)) {
     return base::InvalidArgument("the default's link is no https address");
   }
+  WM_RETURN_IF_ERROR(CheckSettings(rules.settings.scan));
   std::vector<CompiledRule> compiled;
   compiled.reserve(rules.rules.size());
   std::unordered_set<std::string_view> ids;
@@ -158,8 +182,9 @@ Policy::Policy(std::uint64_t version, model::RuleSet rules, std::vector<Compiled
       lists_(lists),
       exceptions_(std::move(exceptions)) {}
 
-std::shared_ptr<const Policy> Policy::None() {
+std::shared_ptr<const Policy> Policy::None(model::WithheldFields withheld) {
   model::RuleSet rules;
+  rules.settings.withheld = std::move(withheld);
   rules.default_message = "No policy has been applied yet.";
   base::Result<std::shared_ptr<const Policy>> none = Make(0, std::move(rules), nullptr);
   WM_CHECK(none.has_value());

@@ -33,16 +33,17 @@ class Policy {
  public:
   // Checks lists and rules: unknown fields, operators that do not fit a field, depth, counts, ids
   // (present, different, and none of "blocked", "denied", "approved", "default", which name the
-  // steps without rules). The error is INVALID_ARGUMENT and says which rule. `version` is the
-  // bundle's, or 0 for a local document. `lists` may be null: no lists. An exception that names a
-  // rule that is not there, or something else that is not, does nothing.
+  // steps without rules), settings out of their bounds. The error is INVALID_ARGUMENT and says
+  // which rule or setting. `version` is the bundle's, or 0 for a local document. `lists` may be
+  // null: no lists. An exception that names a rule that is not there, or something else that is
+  // not, does nothing.
   static base::Result<std::shared_ptr<const Policy>> Make(
       std::uint64_t version, model::RuleSet rules, std::shared_ptr<const ListsStorage> lists,
       std::vector<model::Exception> exceptions = {});
 
   // The policy before any policy: everything is allowed by default, and the reason says that no
-  // policy has been applied yet.
-  static std::shared_ptr<const Policy> None();
+  // policy has been applied yet. `withheld` is what stays withheld all the same.
+  static std::shared_ptr<const Policy> None(model::WithheldFields withheld = {});
 
   // The fixed order of judgement: blocked, denied, `always` rules, approved when verified, the
   // other rules from the top, the default. A claimed digest may deny, never approve. A step that

@@ -20,6 +20,7 @@ base::Result<CompiledPolicy> Compile(const Reading& reading) {
   compiled.rules.default_severity = reading.document.default_severity;
   compiled.rules.default_link = reading.document.default_link;
   compiled.rules.mode = reading.document.mode;
+  compiled.rules.settings = reading.document.settings;
   for (const DocumentRule& rule : reading.document.rules) compiled.rules.rules.push_back(rule.rule);
   for (const ListedDigest& digest : reading.document.digests) {
     compiled.lists.of(digest.kind).push_back(digest.digest);
@@ -35,6 +36,7 @@ Document Decompile(const model::RuleSet& rules, const model::DigestListsView& li
   document.default_severity = rules.default_severity;
   document.default_link = rules.default_link;
   document.mode = rules.mode;
+  document.settings = rules.settings;
   for (const model::Rule& rule : rules.rules) document.rules.emplace_back().rule = rule;
   for (const model::ListKind kind : model::kListKinds) {
     for (std::uint64_t place = 0; place < lists.count(kind); ++place) {

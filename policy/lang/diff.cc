@@ -9,6 +9,7 @@
 
 #include "policy/base/bytes.h"
 #include "policy/lang/condition_text.h"
+#include "policy/lang/quantity.h"
 
 namespace weighmaster::lang {
 namespace {
@@ -28,6 +29,8 @@ std::string SeverityText(const std::optional<model::Severity>& severity, model::
 std::string TimeText(const std::optional<base::WallTime>& time) {
   return time ? base::FormatWallTime(*time) : "never";
 }
+
+std::string FlagText(bool flag) { return flag ? "true" : "false"; }
 
 // Adds "WHAT: BEFORE -> AFTER" where they differ.
 class Details {
@@ -51,9 +54,8 @@ std::vector<std::string> DifferencesOf(const Rule& before, const Rule& after) {
     return rule.fire_when_unknown ? "fire" : "skip";
   };
   details.Compare("when_unknown", when_unknown(before), when_unknown(after));
-  const auto flag = [](bool value) { return value ? "true" : "false"; };
-  details.Compare("always", flag(before.always), flag(after.always));
-  details.Compare("audit", flag(before.audit), flag(after.audit));
+  details.Compare("always", FlagText(before.always), FlagText(after.always));
+  details.Compare("audit", FlagText(before.audit), FlagText(after.audit));
   details.Compare("mode", ModeText(before.mode), ModeText(after.mode));
   details.Compare("severity", SeverityText(before.severity, before.outcome),
                   SeverityText(after.severity, after.outcome));
@@ -206,6 +208,35 @@ void CompareRules(const Document& before, const Document& after,
   Moves(OrderOf(before), OrderOf(after)).AddTo(changes);
 }
 
+// A setting of which the document may say nothing.
+template <typename Value, typename Text>
+std::string SettingText(const std::optional<Value>& value, const Text& text) {
+  return value.has_value() ? std::string(text(*value)) : "the endpoint's";
+}
+
+void CompareSettings(const model::Settings& before, const model::Settings& after,
+                     Details& details) {
+  const model::ScanSettings& old = before.scan;
+  const model::ScanSettings& now = after.scan;
+  const auto number = [](std::uint32_t value) { return std::to_string(value); };
+  const auto compare = [&](std::string_view what, const auto& was, const auto& is,
+                           const auto& text) {
+    details.Compare(what, SettingText(was, text), SettingText(is, text));
+  };
+  compare("min_size", old.min_size_bytes, now.min_size_bytes, BytesText);
+  compare("budget: read_per_second", old.read_per_second_bytes, now.read_per_second_bytes,
+          BytesText);
+  compare("budget: cpu_percent", old.cpu_percent, now.cpu_percent, number);
+  compare("budget: pause_on_battery", old.pause_on_battery, now.pause_on_battery, FlagText);
+  compare("budget: pause_above_load", old.pause_above_load, now.pause_above_load, number);
+  for (const model::SentField& field : model::SentFields()) {
+    if (!field.as.has_value()) continue;
+    details.Compare("collect: " + std::string(field.name),
+                    FlagText(!before.withheld.contains(*field.as)),
+                    FlagText(!after.withheld.contains(*field.as)));
+  }
+}
+
 }  // namespace
 
 std::vector<PolicyChange> ChangesBetween(const Document& before, const Document& after) {
@@ -213,6 +244,7 @@ std::vector<PolicyChange> ChangesBetween(const Document& before, const Document&
   Details whole;
   whole.Compare("name", Shown(before.name), Shown(after.name));
   whole.Compare("mode", ModeText(before.mode), ModeText(after.mode));
+  CompareSettings(before.settings, after.settings, whole);
   for (std::string& line : whole.Take()) changes.push_back({std::move(line), {}});
   CompareLists(before, after, changes);
   CompareRules(before, after, changes);

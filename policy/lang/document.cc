@@ -1,19 +1,77 @@
 #include "policy/lang/document.h"
 
 #include <optional>
+#include <string_view>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include "policy/base/limits.h"
 #include "policy/engine/policy.h"
 #include "policy/lang/condition_reader.h"
 #include "policy/lang/lint.h"
 #include "policy/lang/list_reader.h"
+#include "policy/lang/quantity.h"
 #include "policy/lang/yaml/tree.h"
 #include "policy/lang/yaml/values.h"
 
 namespace weighmaster::lang {
 namespace {
+
+void ReadBudget(const YamlNode& map, const Reporter& report, model::ScanSettings& scan) {
+  if (!ExpectMap(map, "\"budget\"", report)) return;
+  CheckKeys(map, {"read_per_second", "cpu_percent", "pause_on_battery", "pause_above_load"},
+            report);
+  if (const YamlNode* const node = map.Find("read_per_second")) {
+    scan.read_per_second_bytes =
+        ReadBytes(*node, "\"read_per_second\"", base::limits::kLeastReadPerSecondBytes,
+                  base::limits::kMaxReadPerSecondBytes, report);
+  }
+  if (const YamlNode* const node = map.Find("cpu_percent")) {
+    scan.cpu_percent = ReadNumber(*node, "\"cpu_percent\"", 1, 100, report);
+  }
+  if (const YamlNode* const node = map.Find("pause_on_battery")) {
+    scan.pause_on_battery = ReadBool(*node, "\"pause_on_battery\"", report);
+  }
+  if (const YamlNode* const node = map.Find("pause_above_load")) {
+    scan.pause_above_load =
+        ReadNumber(*node, "\"pause_above_load\"", 0, base::limits::kMaxPauseAboveLoad, report);
+  }
+}
+
+void ReadCollect(const YamlNode& map, const Reporter& report, model::WithheldFields& withheld) {
+  if (!ExpectMap(map, "\"collect\"", report)) return;
+  std::vector<std::string_view> names;
+  for (const model::SentField& field : model::SentFields()) {
+    if (field.as.has_value()) names.push_back(field.name);
+  }
+  for (const YamlEntry& entry : map.entries) {
+    const auto field = model::ParseWithheld(entry.key);
+    if (!field.has_value()) {
+      report.Error(entry.key_at, Quote(entry.key) + " can't be left out of what is sent",
+                   SpellingHint(entry.key, names, "fields"));
+      continue;
+    }
+    const std::optional<bool> sent = ReadBool(entry.value, Quote(entry.key), report);
+    if (sent == false) withheld.insert(*field);
+  }
+}
+
+// What a document asks of agents beside judging.
+model::Settings ReadSettings(const YamlNode& document, const Reporter& report) {
+  model::Settings settings;
+  if (const YamlNode* const node = document.Find("min_size")) {
+    settings.scan.min_size_bytes =
+        ReadBytes(*node, "\"min_size\"", 0, base::limits::kMaxMinFileBytes, report);
+  }
+  if (const YamlNode* const node = document.Find("budget")) {
+    ReadBudget(*node, report, settings.scan);
+  }
+  if (const YamlNode* const node = document.Find("collect")) {
+    ReadCollect(*node, report, settings.withheld);
+  }
+  return settings;
+}
 
 // Reads one document. Lives for one call of ReadDocument.
 class DocumentReader {
@@ -37,6 +95,7 @@ class DocumentReader {
     if (const YamlNode* const lists = root.Find("lists")) {
       ListReader(report_, read_file_, document_).Read(*lists);
     }
+    document_.settings = ReadSettings(root, report_);
     if (const YamlNode* const rules = root.Find("rules")) ReadRules(*rules);
     if (const YamlNode* const fallback = root.Find("default")) ReadDefault(*fallback);
   }
@@ -52,7 +111,9 @@ class DocumentReader {
         others.entries.push_back({entry.key, entry.key_at, {}});
       }
     }
-    CheckKeys(others, {"policy", "mode", "lists", "rules", "default"}, report_);
+    CheckKeys(others,
+              {"policy", "mode", "min_size", "budget", "collect", "lists", "rules", "default"},
+              report_);
   }
 
   void ReadRules(const YamlNode& rules) {

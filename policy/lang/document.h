@@ -13,6 +13,7 @@
 #include "policy/lang/yaml/diagnostics.h"
 #include "policy/model/lists/digest_lists.h"
 #include "policy/model/rules.h"
+#include "policy/model/settings.h"
 
 namespace weighmaster::lang {
 
@@ -55,6 +56,7 @@ struct Document {
   std::optional<model::Severity> default_severity;
   std::string default_link;
   model::Mode mode = model::Mode::kObserve;
+  model::Settings settings;
 };
 
 // A document and everything that is to be said about it. With errors the document is what could be

@@ -181,12 +181,36 @@ class NotLint {
   std::size_t next_not_ = 0;
 };
 
+// NOLINTNEXTLINE(misc-no-recursion): trees are at most limits::kMaxConditionDepth deep.
+bool AsksFor(const Condition& condition, std::string_view field) {
+  if (condition.kind == Condition::Kind::kTest) return condition.test.field == field;
+  return std::ranges::any_of(condition.conditions,
+                             [field](const Condition& inner) { return AsksFor(inner, field); });
+}
+
+// The endpoint judges by what it withholds; the server alone is left in the dark.
+void LintWithheld(const Document& document, Diagnostics& diagnostics) {
+  const Reporter report(document.files.front(), diagnostics);
+  for (const model::Withheld withheld : document.settings.withheld) {
+    const std::string_view field = model::WithheldName(withheld);
+    for (const DocumentRule& rule : document.rules) {
+      if (!AsksFor(rule.rule.when, field)) continue;
+      report.Warning(rule.at,
+                     "rule " + Quote(rule.rule.id) + " asks for " + Quote(field) +
+                         ", which \"collect\" leaves out of what is sent",
+                     "endpoints judge by it all the same, but the server can't say beforehand what "
+                     "the rule will do");
+    }
+  }
+}
+
 }  // namespace
 
 void Lint(const Document& document, Diagnostics& diagnostics) {
   LintDigests(document, diagnostics);
   LintReach(document, diagnostics);
   LintApproved(document, diagnostics);
+  LintWithheld(document, diagnostics);
   const Reporter report(document.files.front(), diagnostics);
   for (const DocumentRule& rule : document.rules) {
     if (!rule.says_when_unknown) NotLint(rule, report).Visit(rule.rule.when, {});

@@ -6,7 +6,7 @@
 namespace weighmaster::lang {
 
 // What can be said only of the whole document: digests on two lists or twice on one, rules that are
-// never reached, and `not` over a field that can be unknown.
+// never reached, `not` over a field that can be unknown, and rules that ask for what is withheld.
 void Lint(const Document& document, Diagnostics& diagnostics);
 
 }  // namespace weighmaster::lang

@@ -4,6 +4,8 @@
 #include <span>
 #include <string>
 
+#include "policy/lang/yaml/values.h"
+
 namespace weighmaster::lang {
 namespace {
 
@@ -110,6 +112,44 @@ base::Result<std::uint64_t> ParseQuantity(std::string_view text, engine::FieldUn
       factor / denominator * numerator + factor % denominator * numerator / denominator;
   if (value > kMax - fraction) return too_large;
   return value + fraction;
+}
+
+std::string BytesText(std::uint64_t bytes) {
+  Suffix best = {"B", 1};
+  for (const Suffix& suffix : kByteSuffixes) {
+    if (bytes > 0 && bytes % suffix.factor == 0 && suffix.factor > best.factor) best = suffix;
+  }
+  return std::to_string(bytes / best.factor) + " " + std::string(best.text);
+}
+
+std::optional<std::uint64_t> ReadBytes(const YamlNode& node, std::string_view what,
+                                       std::uint64_t least, std::uint64_t most,
+                                       const Reporter& report) {
+  const std::optional<std::string> text = ReadText(node, what, report);
+  if (!text) return std::nullopt;
+  const auto bytes = ParseQuantity(*text, engine::FieldUnit::kBytes);
+  if (!bytes.has_value()) {
+    report.Error(node.at, std::string(what) + " is no size", bytes.error().message());
+    return std::nullopt;
+  }
+  if (*bytes >= least && *bytes <= most) return *bytes;
+  report.Error(node.at,
+               std::string(what) + " must be from " + BytesText(least) + " to " + BytesText(most));
+  return std::nullopt;
+}
+
+std::optional<std::uint32_t> ReadNumber(const YamlNode& node, std::string_view what,
+                                        std::uint32_t least, std::uint32_t most,
+                                        const Reporter& report) {
+  const std::optional<std::string> text = ReadText(node, what, report);
+  if (!text) return std::nullopt;
+  const auto number = ParseQuantity(*text, engine::FieldUnit::kNone);
+  if (number.has_value() && *number >= least && *number <= most) {
+    return static_cast<std::uint32_t>(*number);
+  }
+  report.Error(node.at, std::string(what) + " must be a number from " + std::to_string(least) +
+                            " to " + std::to_string(most));
+  return std::nullopt;
 }
 
 }  // namespace weighmaster::lang

@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "policy/engine/fields.h"
+#include "policy/model/settings.h"
 
 namespace weighmaster::lang {
 namespace {
@@ -14,7 +15,7 @@ using engine::FieldType;
 using engine::FieldUnit;
 using model::Operator;
 
-// All but the fields of a condition.
+// All but the fields of a condition and those that `collect` names.
 constexpr std::string_view kFrame = R"json({
   "$schema": "https://json-schema.org/draft/2020-12/schema",
   "title": "Weighmaster policy document",
@@ -32,6 +33,45 @@ constexpr std::string_view kFrame = R"json({
     "mode": {
       "description": "What is done about verdicts, unless a rule says otherwise.",
       "$ref": "#/$defs/mode"
+    },
+    "min_size": {
+      "description": "Smaller files wait for the second, slower pass of a first walk.",
+      "$ref": "#/$defs/bytes",
+      "maximum": 1073741824
+    },
+    "budget": {
+      "description": "What looking at files may cost an endpoint.",
+      "type": "object",
+      "additionalProperties": false,
+      "properties": {
+        "read_per_second": {
+          "description": "Read from disk, all together.",
+          "$ref": "#/$defs/bytes",
+          "minimum": 1048576,
+          "maximum": 1099511627776
+        },
+        "cpu_percent": {
+          "description": "Of one processor.",
+          "$ref": "#/$defs/number",
+          "minimum": 1,
+          "maximum": 100
+        },
+        "pause_on_battery": {
+          "description": "Wait while on battery, at most a day.",
+          "type": "boolean"
+        },
+        "pause_above_load": {
+          "description": "Wait while the load of a processor is above; 0: never.",
+          "$ref": "#/$defs/number",
+          "maximum": 1000
+        }
+      }
+    },
+    "collect": {
+      "description": "What of a model file is sent; false keeps it on the endpoint.",
+      "type": "object",
+      "additionalProperties": false,
+      "properties": {}
     },
     "lists": {
       "type": "object",
@@ -229,6 +269,7 @@ constexpr std::string_view kFrame = R"json({
       "pattern": "^[0-9]+(\\.[0-9]{1,9})? ?(K|M|B|T)?$",
       "minimum": 0
     },
+    "number": {"type": ["string", "integer"], "pattern": "^[0-9]+ ?$", "minimum": 0},
     "mode": {"type": "string", "enum": ["observe", "warn", "enforce"]},
     "severity": {
       "type": "string",
@@ -341,6 +382,11 @@ std::string PolicySchema() {
   for (const Field& field : engine::Fields()) {
     properties[std::string(field.name)] = SchemaOf(field);
   }
+  Json& collect = schema["properties"]["collect"]["properties"];
+  for (const model::SentField& field : model::SentFields()) {
+    if (!field.as.has_value()) continue;
+    collect[std::string(field.name)] = {{"description", field.description}, {"type", "boolean"}};
+  }
   return schema.dump(2) + "\n";
 }
 
@@ -360,6 +406,34 @@ std::string FieldsPage() {
             OperatorsOf(field) + " | " + (field.can_be_unknown ? "yes" : "") + " | " +
             std::string(field.description) + ValuesOf(field) + " |\n";
   }
+  return page;
+}
+
+std::string CollectedPage() {
+  std::string page =
+      "# What is collected\n"
+      "\n"
+      "Made by `weighctl policy collected` from the table in `policy/model/settings.cc`. This is "
+      "all "
+      "that an endpoint tells its server of a\n"
+      "model file; nothing else of its content leaves the machine. What can be withheld, a policy "
+      "withholds by `collect` ([the policy\n"
+      "document](formats/policy-document.md)); the endpoint judges by it all the same.\n"
+      "\n"
+      "| field | what it is | can be withheld |\n"
+      "| --- | --- | --- |\n";
+  for (const model::SentField& field : model::SentFields()) {
+    page += "| " + Code(std::string(field.name)) + " | " + std::string(field.description) + " | " +
+            (field.as.has_value() ? "yes" : "") + " |\n";
+  }
+  page +=
+      "\n"
+      "Beside this an endpoint tells its verdicts, each with the rule and its message; which roots "
+      "it "
+      "looked at and how well; the policies that\n"
+      "it applied or refused; its host name, operating system and version of the agent, and a "
+      "digest "
+      "of its machine id.\n";
   return page;
 }
 

@@ -8,6 +8,7 @@
 
 #include "policy/base/result.h"
 #include "policy/base/time.h"
+#include "policy/model/settings.h"
 #include "policy/model/verdict.h"
 
 namespace weighmaster::model {
@@ -71,6 +72,7 @@ struct RuleSet {
   std::optional<Severity> default_severity = {};  // else SeverityOf(default_outcome)
   std::string default_link = {};
   Mode mode = Mode::kObserve;
+  Settings settings = {};
   friend bool operator==(const RuleSet&, const RuleSet&) = default;
 };
 

@@ -145,6 +145,39 @@ base::Result<model::Rule> ReadRule(const v1::Rule& in) {
   return rule;
 }
 
+void WriteSettings(const model::Settings& settings, v1::Settings& out) {
+  const model::ScanSettings& scan = settings.scan;
+  if (scan.min_size_bytes) out.set_min_size_bytes(*scan.min_size_bytes);
+  if (scan.read_per_second_bytes) out.set_read_per_second_bytes(*scan.read_per_second_bytes);
+  if (scan.cpu_percent) out.set_cpu_percent(*scan.cpu_percent);
+  if (scan.pause_on_battery) out.set_pause_on_battery(*scan.pause_on_battery);
+  if (scan.pause_above_load) out.set_pause_above_load(*scan.pause_above_load);
+  for (const model::Withheld field : settings.withheld) {
+    out.add_withheld(static_cast<v1::Withheld>(field));
+  }
+}
+
+// A field that this build does not know would be sent although it shall not be: refused as well.
+base::Result<model::Settings> ReadSettings(const v1::Settings& in) {
+  model::Settings settings;
+  model::ScanSettings& scan = settings.scan;
+  if (in.has_min_size_bytes()) scan.min_size_bytes = in.min_size_bytes();
+  if (in.has_read_per_second_bytes()) scan.read_per_second_bytes = in.read_per_second_bytes();
+  if (in.has_cpu_percent()) scan.cpu_percent = in.cpu_percent();
+  if (in.has_pause_on_battery()) scan.pause_on_battery = in.pause_on_battery();
+  if (in.has_pause_above_load()) scan.pause_above_load = in.pause_above_load();
+  for (const int number : in.withheld()) {
+    WM_ASSIGN_OR_RETURN(const model::Withheld field,
+                        ReadKnown(number, model::Withheld::kOwner, model::Withheld::kRiskEvidence,
+                                  "settings.withheld"));
+    if (!settings.withheld.empty() && field <= *settings.withheld.rbegin()) {
+      return FieldError("settings.withheld", "is not in ascending order");
+    }
+    settings.withheld.insert(field);
+  }
+  return settings;
+}
+
 }  // namespace
 
 std::string SerialiseRules(const model::RuleSet& rules) {
@@ -171,6 +204,9 @@ std::string SerialiseRules(const model::RuleSet& rules) {
   }
   proto.set_default_link(RuleText(rules.default_link));
   proto.set_mode(static_cast<v1::Mode>(rules.mode));
+  if (rules.settings != model::Settings{}) {
+    WriteSettings(rules.settings, *proto.mutable_settings());
+  }
   return proto.SerializeAsString();
 }
 
@@ -196,6 +232,7 @@ base::Result<model::RuleSet> ParseRules(std::string_view bytes) {
                       ReadSeverity(proto.default_severity(), "default_severity"));
   rules.default_link = proto.default_link();
   WM_ASSIGN_OR_RETURN(rules.mode, ReadMode(proto.mode(), "mode"));
+  WM_ASSIGN_OR_RETURN(rules.settings, ReadSettings(proto.settings()));
   return rules;
 }
 

@@ -31,6 +31,7 @@ struct PolicyText {
   model::Outcome default_outcome = model::Outcome::kAllow;
   std::vector<std::string> rules_features = {std::string(wire::kFeatureRules)};
   std::vector<model::Rule> rules = {};
+  model::Settings settings = {};
 };
 
 inline OfferedPolicy MakePolicy(const PolicyText& text) {
@@ -44,6 +45,7 @@ inline OfferedPolicy MakePolicy(const PolicyText& text) {
   rules.policy_name = "test";
   rules.default_outcome = text.default_outcome;
   rules.rules = text.rules;
+  rules.settings = text.settings;
   const std::string lists_part(base::AsText(encoded));
   const std::string rules_part = wire::SerialiseRules(rules);
   offered.manifest = MakeManifest(text.version, text.floor);

@@ -129,8 +129,7 @@ class Agent(Process):
             "rescan_every": "1s",
             "budget": {"cpu_percent": "100", "pause_on_battery": False, "pause_above_load": "0",
                        "background": False}, **settings}
-        if roots is None:
-            del values["roots"]
+        values = {name: value for name, value in values.items() if value is not None}
         with open(self.settings_file, "w", encoding="utf-8") as out:
             json.dump(values, out)
         super().__init__(["weighmaster-agent", "--settings", self.settings_file],

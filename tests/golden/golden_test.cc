@@ -148,11 +148,17 @@ TEST(GoldenV1, HelloVerifiesAndIsMadeTheSame) {
 }
 
 TEST(GoldenV1, RulesAreReadAndMadeTheSame) {
-  const std::string bytes = ReadGolden("rules.bin");
-  const auto rules = wire::ParseRules(bytes);
-  ASSERT_TRUE(rules) << rules.error().ToString();
-  EXPECT_EQ(*rules, GoldenRules());
-  EXPECT_EQ(wire::SerialiseRules(GoldenRules()), bytes);
+  const auto expect = [](const char* name, const model::RuleSet& golden) {
+    const std::string bytes = ReadGolden(name);
+    const auto rules = wire::ParseRules(bytes);
+    ASSERT_TRUE(rules) << rules.error().ToString();
+    EXPECT_EQ(*rules, golden) << name;
+    EXPECT_EQ(wire::SerialiseRules(golden), bytes) << name;
+  };
+  model::RuleSet rules = GoldenRules();
+  expect("rules.bin", rules);
+  rules.settings = GoldenSettings();
+  expect("rules_settings.bin", rules);
 }
 
 TEST(GoldenV1, ListsAreSearchedAndMadeTheSame) {
@@ -180,6 +186,9 @@ TEST(GoldenV1, VaultRecordsAreReadAndMadeTheSame) {
   };
   expect("in_force.txt", GoldenVaultRecord());
   expect("in_force_nothing.txt", {});
+  agent::decide::VaultRecord withholding = GoldenVaultRecord();
+  withholding.withheld = GoldenSettings().withheld;
+  expect("in_force_withheld.txt", withholding);
 }
 
 }  // namespace

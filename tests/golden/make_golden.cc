@@ -52,9 +52,15 @@ void WriteHello(const Folder& folder) {
 
 void WritePolicy(const Folder& folder) {
   folder.Write("rules.bin", wire::SerialiseRules(GoldenRules()));
+  model::RuleSet with_settings = GoldenRules();
+  with_settings.settings = GoldenSettings();
+  folder.Write("rules_settings.bin", wire::SerialiseRules(with_settings));
   folder.Write("lists.bin", base::AsText(model::EncodeDigestLists(GoldenLists())));
   folder.Write("in_force.txt", agent::decide::FormatVaultRecord(GoldenVaultRecord()));
   folder.Write("in_force_nothing.txt", agent::decide::FormatVaultRecord({}));
+  agent::decide::VaultRecord withholding = GoldenVaultRecord();
+  withholding.withheld = GoldenSettings().withheld;
+  folder.Write("in_force_withheld.txt", agent::decide::FormatVaultRecord(withholding));
 }
 
 void WriteGolden(const Folder& folder) {

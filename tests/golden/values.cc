@@ -246,6 +246,16 @@ model::RuleSet GoldenRules() {
   return rules;
 }
 
+model::Settings GoldenSettings() {
+  return {.scan = {.min_size_bytes = 1'048'576,
+                   .read_per_second_bytes = 20'000'000,
+                   .cpu_percent = 10,
+                   .pause_on_battery = false,
+                   .pause_above_load = 0},
+          .withheld = {model::Withheld::kOwner, model::Withheld::kLicense,
+                       model::Withheld::kRiskEvidence}};
+}
+
 model::DigestLists GoldenLists() {
   return {.blocked = {DigestOf("blocked 1")},
           .denied = {DigestOf("denied 1"), DigestOf("denied 2"), DigestOf("denied 3")},

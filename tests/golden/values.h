@@ -29,6 +29,7 @@ wire::EnrolmentToken GoldenToken();
 std::string GoldenHello();
 // Every kind of condition and every operator.
 model::RuleSet GoldenRules();
+model::Settings GoldenSettings();  // of rules that have some
 model::DigestLists GoldenLists();
 agent::decide::VaultRecord GoldenVaultRecord();
 

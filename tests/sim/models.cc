@@ -57,6 +57,8 @@ void AddPart(server::rollout::Publication& publication, wire::BundleManifest& ma
   publication.parts.push_back({std::move(reference), std::move(content)});
 }
 
+bool WithholdsLicenses(std::uint64_t version) { return version % 3 == 1; }
+
 }  // namespace
 
 model::Sighting MakeSighting(const model::Path& path, int content, bool hashed) {
@@ -95,6 +97,7 @@ server::rollout::Publication MakePublication(std::uint64_t version, base::WallTi
   rule.when.test.texts = {WarnedLicense(version)};
   rule.outcome = model::Outcome::kWarn;
   rules.rules.push_back(std::move(rule));
+  if (WithholdsLicenses(version)) rules.settings.withheld = {model::Withheld::kLicense};
 
   server::rollout::Publication publication;
   wire::BundleManifest manifest = tests::MakeManifest(version, version > 2 ? version - 2 : 0);
@@ -116,6 +119,10 @@ model::Outcome NaiveOutcome(std::uint64_t version, int content) {
   if (IsDenied(version, content)) return model::Outcome::kDeny;
   if (LicenseOf(content) == WarnedLicense(version)) return model::Outcome::kWarn;
   return model::Outcome::kAllow;
+}
+
+std::string NaiveLicense(std::uint64_t version, int content) {
+  return WithholdsLicenses(version) ? "" : LicenseOf(content);
 }
 
 }  // namespace weighmaster::sim

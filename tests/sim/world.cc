@@ -206,7 +206,8 @@ void World::CheckEvents(SimAgent& agent, server::store::Queries& queries) {
   }
 }
 
-// The server knows what lies on the endpoint, and every verdict is the naive judge's.
+// The server knows what lies on the endpoint, as far as the policy lets it, and every verdict is
+// the naive judge's.
 void World::CheckInventory(SimAgent& agent, server::store::Queries& queries) {
   server::store::SightingQuery query;
   query.endpoint = agent.id();
@@ -222,6 +223,9 @@ void World::CheckInventory(SimAgent& agent, server::store::Queries& queries) {
     }
     if (!IsContent(row.sighting, file->second)) {
       Complain(agent, name + " has other content on the server");
+    }
+    if (row.sighting.facts.license != NaiveLicense(server_->published(), file->second)) {
+      Complain(agent, name + " has a licence on the server that it should not have");
     }
     const model::Outcome expected = NaiveOutcome(server_->published(), file->second);
     if (!row.verdict.has_value() || row.verdict->outcome != expected) {

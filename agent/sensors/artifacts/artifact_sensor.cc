@@ -110,7 +110,7 @@ ArtifactSensor::ArtifactSensor(ArtifactSensorOptions options, ArtifactSensorSeam
       seams_(std::move(seams)),
       // Without one (no /proc) identities that rest on the boot merely repeat after a reboot.
       boot_id_(os::ReadBootId().value_or(model::Id{})),
-      pacer_(options_.budget, seams_.clock, Pacer::FromMachine(options_.budget)),
+      pacer_(options_.budget, seams_.clock, Pacer::AskMachine),
       outbox_(seams_.sink, seams_.clock, stop_.get_token()),
       hashes_(
           {options_.hash_threads, options_.checkpoint_bytes, options_.budget.background},
@@ -118,7 +118,8 @@ ArtifactSensor::ArtifactSensor(ArtifactSensorOptions options, ArtifactSensorSeam
           [this](const HashJob& job, const model::ContentDigest& digest) { Hashed(job, digest); },
           [this](const HashJob& job) { ChangedWhileHashed(job); }),
       walker_(options_.excluded),
-      sniffed_(seams_.random) {}
+      sniffed_(seams_.random),
+      next_min_size_bytes_(options_.min_size_bytes) {}
 
 ArtifactSensor::~ArtifactSensor() {
   Stop();
@@ -129,6 +130,12 @@ void ArtifactSensor::StartWalk() {
   const std::lock_guard lock(mutex_);
   walk_requested_ = true;
   KickLocked();
+}
+
+void ArtifactSensor::Tune(std::uint64_t min_size_bytes, const Budget& budget) {
+  pacer_.Set(budget);
+  const std::lock_guard lock(mutex_);
+  next_min_size_bytes_ = min_size_bytes;
 }
 
 void ArtifactSensor::Stop() { stop_.request_stop(); }
@@ -178,6 +185,7 @@ void ArtifactSensor::Run() {
     if (walk_requested_) {
       walk_requested_ = false;
       walking_ = true;
+      min_size_bytes_ = next_min_size_bytes_;
       lock.unlock();
       Walk();
       lock.lock();
@@ -216,7 +224,7 @@ void ArtifactSensor::Walk() {
   // another, and what is below the inner one is below the outer one, too.
   for (const Target& target : targets) outbox_.Add(WalkStarted{{target.root->path}});
   // Once everything has been sniffed, a walk meets few files that it does not know: one pass.
-  if (options_.min_size_bytes == 0 || walked_before_) {
+  if (min_size_bytes_ == 0 || walked_before_) {
     WalkPass(Pass::kEverything, targets);
   } else {
     WalkPass(Pass::kLarge, targets);
@@ -288,7 +296,7 @@ void ArtifactSensor::WalkPass(Pass pass, std::vector<Target>& targets) {
 
 void ArtifactSensor::Visit(Pass pass, Target& target, const FoundFile& file) {
   if (pass != Pass::kSmall) ++files_seen_;
-  const bool small = file.status.size_bytes < options_.min_size_bytes;
+  const bool small = file.status.size_bytes < min_size_bytes_;
   if ((pass == Pass::kLarge && small) || (pass == Pass::kSmall && !small)) return;
   if (file.status.size_bytes == 0) return;
   if (!Look(target.root, file, nullptr)) {

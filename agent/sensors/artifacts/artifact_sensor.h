@@ -31,7 +31,7 @@ struct ArtifactSensorOptions {
   // With the local mounts below them; empty: every local, non-pseudo mount.
   std::vector<std::string> roots;
   std::vector<std::string> excluded;  // full paths
-  // Smaller files wait for a second, slower pass. 0: one pass over everything.
+  // Smaller files wait for a second, slower pass of the first walk. 0: one pass over everything.
   std::uint64_t min_size_bytes = base::limits::kDefaultMinFileBytes;
   // A file that changed this lately is looked at again after. 0: never, for a single look.
   base::Duration settle_time = base::limits::kSettleTime;
@@ -92,6 +92,10 @@ class ArtifactSensor {
   // Asks for a walk over all roots; one that has begun is finished first. Its observations are
   // RootsChosen, WalkStarted for every root, what was seen, WalkFinished for every root.
   void StartWalk();
+
+  // Instead of those in the options: the size from the next walk on, the budget at once, all of it
+  // but `background`.
+  void Tune(std::uint64_t min_size_bytes, const Budget& budget);
 
   // Breaks off: the walk stays unfinished, hashing leaves its checkpoints. For good.
   void Stop();
@@ -191,6 +195,7 @@ class ArtifactSensor {
   std::uint64_t bytes_sniffed_ = 0;
   std::uint64_t files_since_rest_ = 0;
   base::BootTime rested_at_;
+  std::uint64_t min_size_bytes_ = 0;  // of this walk
   bool walked_before_ = false;
   bool mounts_known_ = true;  // all of them, at this walk
 
@@ -200,6 +205,7 @@ class ArtifactSensor {
   bool running_ = false;
   bool walking_ = false;
   bool walk_requested_ = false;
+  std::uint64_t next_min_size_bytes_;
   std::uint64_t runs_ = 0;
   std::deque<Unsettled> unsettled_;  // by `due`
 };

@@ -16,6 +16,15 @@ constexpr std::uint64_t kMicrosecondsPerSecond = 1'000'000;
 // Debts shorter than this are let grow: a sleep costs more than it saves.
 constexpr microseconds kShortestWait{2'000};
 
+TokenBucket BytesOf(const Budget& budget) {
+  return {budget.bytes_per_second, budget.bytes_per_second / 4};
+}
+
+TokenBucket ProcessorOf(const Budget& budget) {
+  return {kMicrosecondsPerSecond * budget.cpu_percent / 100,
+          kMicrosecondsPerSecond * budget.cpu_percent / 400};
+}
+
 }  // namespace
 
 base::Duration TokenBucket::Take(std::uint64_t amount, base::BootTime now) {
@@ -32,33 +41,40 @@ base::Duration TokenBucket::Take(std::uint64_t amount, base::BootTime now) {
 }
 
 Pacer::Pacer(const Budget& budget, const base::Clock& clock, WantedPause wanted_pause)
-    : budget_(budget),
-      clock_(clock),
+    : clock_(clock),
       wanted_pause_(std::move(wanted_pause)),
-      bytes_(budget.bytes_per_second, budget.bytes_per_second / 4),
-      processor_(kMicrosecondsPerSecond * budget.cpu_percent / 100,
-                 kMicrosecondsPerSecond * budget.cpu_percent / 400) {}
+      budget_(budget),
+      bytes_(BytesOf(budget)),
+      processor_(ProcessorOf(budget)) {}
 
-Pacer::WantedPause Pacer::FromMachine(const Budget& budget) {
-  if (!budget.pause_on_battery && budget.max_load_per_cpu <= 0) return nullptr;
-  return [budget] {
-    if (budget.pause_on_battery && os::OnBattery()) return Pause::kOnBattery;
-    if (budget.max_load_per_cpu > 0 && os::LoadPerCpu() > budget.max_load_per_cpu) {
-      return Pause::kUnderLoad;
-    }
-    return Pause::kNone;
-  };
+Pause Pacer::AskMachine(const Budget& budget) {
+  if (budget.pause_on_battery && os::OnBattery()) return Pause::kOnBattery;
+  if (budget.max_load_per_cpu > 0 && os::LoadPerCpu() > budget.max_load_per_cpu) {
+    return Pause::kUnderLoad;
+  }
+  return Pause::kNone;
+}
+
+void Pacer::Set(const Budget& budget) {
+  const std::lock_guard lock(mutex_);
+  budget_ = budget;
+  bytes_ = BytesOf(budget);
+  processor_ = ProcessorOf(budget);
 }
 
 bool Pacer::Spend(std::uint64_t bytes, base::Duration busy, const std::stop_token& stop) {
   if (stop.stop_requested()) return false;
-  const base::Duration owed = Owed(bytes, busy);
-  if (owed >= kShortestWait && !WaitFor(owed, stop)) return false;
+  base::Duration owed = Owed(bytes, busy);
+  while (owed >= kShortestWait) {
+    const base::Duration step = std::min<base::Duration>(owed, kCheckInterval);
+    if (!WaitFor(step, stop)) return false;
+    // A long debt is asked for again, since the budget may be another by now.
+    owed = step < owed ? Owed(0, base::Duration{0}) : base::Duration{0};
+  }
   return PauseIfWanted(stop);
 }
 
 base::Duration Pacer::Owed(std::uint64_t bytes, base::Duration busy) {
-  if (budget_.bytes_per_second == 0 && budget_.cpu_percent == 0) return base::Duration{0};
   const base::BootTime now = clock_.SinceBoot();
   const std::lock_guard lock(mutex_);
   return std::max(bytes_.Take(bytes, now),
@@ -74,9 +90,9 @@ bool Pacer::PauseIfWanted(const std::stop_token& stop) {
     next_check_ = {began.since_boot + kCheckInterval};
   }
   bool going_on = true;
-  for (Pause wanted = wanted_pause_(); going_on && wanted != Pause::kNone;
-       wanted = wanted_pause_()) {
-    const base::Duration longest = LongestFor(wanted);
+  while (going_on) {
+    const auto [wanted, longest] = WantedPauseNow();
+    if (wanted == Pause::kNone) break;
     if (clock_.SinceBoot().since_boot - began.since_boot >= longest) {
       // The pause is spent.
       const std::lock_guard lock(mutex_);
@@ -90,9 +106,15 @@ bool Pacer::PauseIfWanted(const std::stop_token& stop) {
   return going_on;
 }
 
-base::Duration Pacer::LongestFor(Pause pause) const {
-  return pause == Pause::kOnBattery ? budget_.longest_pause_on_battery
-                                    : budget_.longest_pause_under_load;
+std::pair<Pause, base::Duration> Pacer::WantedPauseNow() {
+  Budget budget;
+  {
+    const std::lock_guard lock(mutex_);
+    budget = budget_;
+  }
+  const Pause wanted = wanted_pause_(budget);
+  return {wanted, wanted == Pause::kOnBattery ? budget.longest_pause_on_battery
+                                              : budget.longest_pause_under_load};
 }
 
 bool WaitFor(base::Duration duration, const std::stop_token& stop) {

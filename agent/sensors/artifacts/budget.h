@@ -7,6 +7,7 @@
 #include <mutex>
 #include <optional>
 #include <stop_token>
+#include <utility>
 
 #include "policy/base/time.h"
 
@@ -47,15 +48,19 @@ class TokenBucket {
   std::optional<base::BootTime> last_;
 };
 
-// Keeps the sensor's threads within one Budget. Any thread may call it; `mutex_` guards what they
-// share. The clock must outlive it.
+// Keeps the sensor's threads within one Budget at a time. Any thread may call it; `mutex_` guards
+// what they share. The clock must outlive it.
 class Pacer {
  public:
-  // `wanted_pause` says why the machine is in no mood for background work, if it is not; it is
-  // asked every few seconds at most. FromMachine() makes the real one.
-  using WantedPause = std::function<Pause()>;
+  // `wanted_pause` says why, by this budget, the machine is in no mood for background work, if it
+  // is not; it is asked every few seconds at most. AskMachine() is the real one.
+  using WantedPause = std::function<Pause(const Budget&)>;
   Pacer(const Budget& budget, const base::Clock& clock, WantedPause wanted_pause);
-  static WantedPause FromMachine(const Budget& budget);
+  static Pause AskMachine(const Budget& budget);
+
+  // From now on; a thread that is held up goes by it within a few seconds. `background` is for
+  // whoever starts the threads.
+  void Set(const Budget& budget);
 
   // Accounts for work that was just done and waits as long as the budget asks for. False when
   // `stop` was requested.
@@ -67,15 +72,16 @@ class Pacer {
  private:
   base::Duration Owed(std::uint64_t bytes, base::Duration busy);
   bool PauseIfWanted(const std::stop_token& stop);
-  base::Duration LongestFor(Pause pause) const;
+  // Why to pause now and for how long at most.
+  std::pair<Pause, base::Duration> WantedPauseNow();
 
-  const Budget budget_;
   const base::Clock& clock_;
   const WantedPause wanted_pause_;
   std::atomic<Pause> pause_ = Pause::kNone;
 
   std::mutex mutex_;
   // Guarded by mutex_.
+  Budget budget_;
   TokenBucket bytes_;
   TokenBucket processor_;  // in microseconds
   base::BootTime next_check_;

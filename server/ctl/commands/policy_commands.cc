@@ -396,6 +396,11 @@ base::Result<ExitCode> Fields(Context& context, const Arguments& arguments) {
   return ExitCode::kOk;
 }
 
+base::Result<ExitCode> Collected(Context& context, const Arguments& /*arguments*/) {
+  context.out << lang::CollectedPage();
+  return ExitCode::kOk;
+}
+
 Columns<v1::PublishedPolicy> PolicyColumns() {
   using Policy = v1::PublishedPolicy;
   return {
@@ -438,6 +443,11 @@ std::vector<Command> PolicyCommands() {
        {"[FIELD]"},
        WithFormOptions({}),
        Fields},
+      {"policy collected",
+       "prints what endpoints tell of a model file, as a Markdown page",
+       {},
+       {},
+       Collected},
       {"policy schema", "prints the JSON Schema of policy documents, for editors", {}, {}, Schema},
       {"policy test",
        "judges the cases of a file by a policy document and says where they differ",

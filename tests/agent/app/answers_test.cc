@@ -39,9 +39,9 @@ class AnswersTest : public testing::Test {
     session_->Start();
   }
   local::v1::StatusAnswer Status() {
-    Answers answers(
-        {*rooms_.inventory, *rooms_.journal, *rooms_.policy, intake_, sensor_, *enrolling_},
-        [this] { return session_.has_value() ? &*session_ : nullptr; });
+    Answers answers({*rooms_.inventory, *rooms_.journal, *rooms_.policy, intake_, sensor_,
+                     *enrolling_, settings_},
+                    [this] { return session_.has_value() ? &*session_ : nullptr; });
     local::v1::StatusAnswer answer;
     EXPECT_TRUE(answers.Status(answer).has_value());
     return answer;
@@ -60,6 +60,7 @@ class AnswersTest : public testing::Test {
       {rooms_.loop, rooms_.random, executor_,
        [](std::span<const cage::CageFile>) { return std::vector<model::Facts>(); }, nothing_known_,
        no_checkpoints_, intake_}};
+  Settings settings_;
   std::optional<Enrolling> enrolling_;
   std::optional<sync::Session> session_;
 };
@@ -111,6 +112,19 @@ TEST_F(AnswersTest, CountWhatTheStatusHasNoRoomFor) {
   EXPECT_GT(status.coverage_size(), 100);
   EXPECT_EQ(static_cast<std::uint64_t>(status.coverage_size()) + status.coverage_left_out(),
             kRoots);
+}
+
+TEST_F(AnswersTest, TellTheSettingsThatHoldAndWhoseTheyAre) {
+  settings_.scan.cpu_percent = 20;
+  rooms_.judge->Set(engine::Policy::None({model::Withheld::kOwner}));
+  const local::v1::StatusAnswer status = Status();
+  ASSERT_EQ(status.settings_size(), 6);
+  EXPECT_EQ(status.settings(0).source(), local::v1::SETTING_SOURCE_DEFAULT);
+  EXPECT_EQ(status.settings(2).name(), "cpu_percent");
+  EXPECT_EQ(status.settings(2).value(), "20");
+  EXPECT_EQ(status.settings(2).source(), local::v1::SETTING_SOURCE_FILE);
+  EXPECT_EQ(status.settings(5).name(), "withheld");
+  EXPECT_EQ(status.settings(5).source(), local::v1::SETTING_SOURCE_POLICY);
 }
 
 }  // namespace

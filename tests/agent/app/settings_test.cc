@@ -26,8 +26,8 @@ TEST(Settings, AnEmptyFileIsTheDefaults) {
     EXPECT_EQ(settings->policy_line, "default");
     EXPECT_TRUE(settings->roots.empty());
     EXPECT_TRUE(settings->enrolment_token_file.empty());
-    EXPECT_EQ(settings->budget.cpu_percent, 50U);
-    EXPECT_TRUE(settings->budget.background);
+    EXPECT_EQ(settings->scan, model::ScanSettings{}) << "the policy may say it";
+    EXPECT_TRUE(settings->background);
   }
 }
 
@@ -60,14 +60,14 @@ log: {level: debug, form: json, file: /l}
   EXPECT_EQ(settings->policy_line, "canary");
   EXPECT_EQ(settings->roots, (std::vector<std::string>{"/a", "/b c"}));
   EXPECT_EQ(settings->excluded, std::vector<std::string>{"/a/x"});
-  EXPECT_EQ(settings->min_size_bytes, 1024U * 1024U);
+  EXPECT_EQ(settings->scan.min_size_bytes, 1024U * 1024U);
   EXPECT_EQ(settings->rescan_every, std::chrono::seconds(90));
-  EXPECT_EQ(settings->budget.bytes_per_second, 2'000'000U);
-  EXPECT_EQ(settings->budget.cpu_percent, 7U);
+  EXPECT_EQ(settings->scan.read_per_second_bytes, 2'000'000U);
+  EXPECT_EQ(settings->scan.cpu_percent, 7U);
   EXPECT_EQ(settings->hash_threads, 3U);
-  EXPECT_FALSE(settings->budget.pause_on_battery);
-  EXPECT_EQ(settings->budget.max_load_per_cpu, 0);
-  EXPECT_FALSE(settings->budget.background);
+  EXPECT_EQ(settings->scan.pause_on_battery, false);
+  EXPECT_EQ(settings->scan.pause_above_load, 0U);
+  EXPECT_FALSE(settings->background);
   EXPECT_EQ(settings->log.level, logging::Level::kDebug);
   EXPECT_EQ(settings->log.form, logging::Form::kJson);
   EXPECT_EQ(settings->log.file, "/l");

@@ -56,5 +56,23 @@ TEST(ShowStatus, SaysWhatTheServerHasNotHeardOfYet) {
       << StatusOf(status);
 }
 
+TEST(ShowStatus, SaysWhoseEachSettingIs) {
+  local::v1::StatusAnswer status = Connected();
+  for (const auto source : {local::v1::SETTING_SOURCE_DEFAULT, local::v1::SETTING_SOURCE_FILE,
+                            local::v1::SETTING_SOURCE_POLICY}) {
+    local::v1::EffectiveSetting& setting = *status.add_settings();
+    setting.set_name("cpu_percent");
+    setting.set_value(std::to_string(source));
+    setting.set_source(source);
+  }
+  EXPECT_NE(StatusOf(status).find("\nsetting   cpu_percent 1, by default\n"
+                                  "setting   cpu_percent 2, by the settings file\n"
+                                  "setting   cpu_percent 3, by the last policy\n"),
+            std::string::npos)
+      << StatusOf(status);
+  status.set_policy_version(9);
+  EXPECT_NE(StatusOf(status).find("cpu_percent 3, by policy version 9\n"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace weighmaster::agent::ctl

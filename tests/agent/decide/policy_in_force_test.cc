@@ -374,6 +374,87 @@ TEST_F(PolicyExceptionsTest, ThatComeWhileAPolicyIsAppliedHoldAfterIt) {
   EXPECT_EQ(Told(), model::JudgementStep::kException);
 }
 
+// With a policy that withholds owners.
+class PolicySettingsTest : public PolicyInForceTest {
+ protected:
+  static OfferedPolicy Withholding(std::uint64_t version, model::WithheldFields withheld) {
+    return MakePolicy(
+        {.version = version, .settings = {.scan = {}, .withheld = std::move(withheld)}});
+  }
+  // The owner of /m/good as the server knows it.
+  std::string ToldOwner() {
+    std::string owner;
+    for (const model::Event& event : rooms_.Told()) {
+      const auto* appeared = std::get_if<model::SightingAppeared>(&event.body);
+      const auto* changed = std::get_if<model::SightingChanged>(&event.body);
+      const model::Sighting* const sighting = appeared != nullptr  ? &appeared->sighting
+                                              : changed != nullptr ? &changed->sighting
+                                                                   : nullptr;
+      if (sighting != nullptr && sighting->path.bytes == "/m/good") owner = sighting->owner.name;
+    }
+    return owner;
+  }
+  std::size_t ChangesTold() { return rooms_.ToldOf<model::SightingChanged>().size(); }
+};
+
+TEST_F(PolicySettingsTest, AreHandedOnWithEachPolicyThatComesIntoForce) {
+  std::vector<model::Settings> handed_on;
+  policy().set_on_settings([&] { handed_on.push_back(policy().settings()); });
+  const model::Settings settings{.scan = {.cpu_percent = 7}, .withheld = {}};
+  Apply(MakePolicy({.version = 1, .settings = settings}));
+  Apply(MakePolicy({.version = 2}));
+  EXPECT_EQ(handed_on, (std::vector<model::Settings>{settings, {}}));
+  Restart();
+  EXPECT_EQ(policy().settings(), model::Settings{});
+}
+
+TEST_F(PolicySettingsTest, WhatIsWithheldIsToldAgainWithoutItAndLaterWithIt) {
+  EXPECT_EQ(ToldOwner(), "someone");
+  Apply(Withholding(1, {model::Withheld::kOwner}));
+  EXPECT_EQ(ToldOwner(), "");
+  EXPECT_EQ(ChangesTold(), 2);
+  EXPECT_EQ(rooms_.inventory->Find({"/m/good"})->value().sighting.owner.name, "someone");
+  Apply(Withholding(2, {model::Withheld::kOwner}));
+  EXPECT_EQ(ChangesTold(), 2) << "nothing is different";
+  Apply(Withholding(3, {}));
+  EXPECT_EQ(ToldOwner(), "someone");
+  EXPECT_EQ(ChangesTold(), 4);
+}
+
+TEST_F(PolicySettingsTest, WhatAKillKeptFromBeingToldAgainIsToldAtTheNextStart) {
+  const OfferedPolicy offered = Withholding(1, {model::Withheld::kOwner});
+  PutParts(offered);
+  {
+    const auto busy = sqlite::Transaction::Begin(*rooms_.database);  // so that nothing is told yet
+    ASSERT_TRUE(policy().Apply(offered.bundle, [] {}).has_value());
+    ASSERT_TRUE(policy().applying());
+  }
+  EXPECT_EQ(ToldOwner(), "someone");
+  Restart();
+  rooms_.loop.RunFor(std::chrono::seconds(10));
+  EXPECT_EQ(ToldOwner(), "");
+  EXPECT_EQ(ChangesTold(), 2);
+}
+
+TEST_F(PolicySettingsTest, WhatIsWithheldStaysSoWhileTheRulesCannotBeRead) {
+  const OfferedPolicy offered = Withholding(1, {model::Withheld::kOwner});
+  Apply(offered);
+  std::filesystem::resize_file(
+      rooms_.folder / ("policy/" + offered.manifest.parts[1].sha256.ToHex()), 3);
+  Restart();
+  ASSERT_EQ(policy().version(), 0);
+  const sensors::Observation seen[] = {tests::Seen("/m/new", "new")};
+  ASSERT_TRUE(rooms_.inventory->Apply(seen).has_value());
+  EXPECT_EQ(rooms_.ToldOf<model::SightingAppeared>().back().sighting.owner, model::User{});
+  EXPECT_EQ(policy().settings().withheld, model::WithheldFields{model::Withheld::kOwner});
+}
+
+TEST_F(PolicySettingsTest, OutOfTheirBoundsAreRefusedWithTheirPolicy) {
+  Apply(MakePolicy({.version = 1, .settings = {.scan = {.cpu_percent = 101}, .withheld = {}}}));
+  EXPECT_EQ(policy().version(), 0);
+  EXPECT_EQ(rooms_.ToldOf<model::PolicyRefused>().at(0).refusal, PolicyRefusal::kMalformed);
+}
+
 TEST_F(PolicyInForceTest, FollowsARootThatTheOldKeysSign) {
   const wire::Root next = tests::MakeRoot({4}, 1, 2);
   ASSERT_TRUE(policy().ConsiderRoot(tests::SignRoot(next, {4})).has_value());

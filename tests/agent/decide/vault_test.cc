@@ -106,6 +106,7 @@ TEST_F(VaultTest, SaysOfADamagedRecordWhatToDo) {
 TEST(VaultRecord, IsReadOnlyWhenWhole) {
   VaultRecord record;
   record.bundle = model::Sha256{{1, 2}};
+  record.withheld = {model::Withheld::kOwner, model::Withheld::kName};
   record.floor = 3;
   const std::string text = FormatVaultRecord(record);
   EXPECT_EQ(ParseVaultRecord(text).value(), record);
@@ -113,6 +114,9 @@ TEST(VaultRecord, IsReadOnlyWhenWhole) {
     EXPECT_FALSE(ParseVaultRecord(text.substr(0, size)).has_value()) << size;
   }
   EXPECT_FALSE(ParseVaultRecord(text + "more").has_value());
+  std::string unknown = text;
+  unknown.replace(unknown.find("owner"), 5, "ownes");
+  EXPECT_FALSE(ParseVaultRecord(unknown).has_value()) << "it would be sent";
 }
 
 }  // namespace

@@ -35,6 +35,12 @@ std::shared_ptr<const engine::Policy> Denying(const std::string& name, std::uint
   return *policy;
 }
 
+std::shared_ptr<const engine::Policy> Withholding(model::WithheldFields withheld) {
+  model::RuleSet rules;
+  rules.settings.withheld = std::move(withheld);
+  return engine::Policy::Make(1, rules, nullptr).value();
+}
+
 class InventoryTest : public testing::Test {
  protected:
   void Apply(const std::vector<Observation>& observations) {
@@ -168,6 +174,62 @@ TEST_F(InventoryTest, JudgesAgainEverySightingOfALargeInventory) {
   EXPECT_EQ(changed, 0) << "the loop is free in between";
   rooms_.loop.RunReady();
   EXPECT_EQ(changed, count);
+}
+
+TEST_F(InventoryTest, TellsNothingOfWhatIsWithheldAndKnowsAndJudgesItAllTheSame) {
+  auto rules = Denying("bad", 1)->rules();
+  rules.settings.withheld = {model::Withheld::kName, model::Withheld::kOwner};
+  rooms_.judge->Set(engine::Policy::Make(1, rules, nullptr).value());
+  Apply({Seen("/m/a", "bad")});
+  const auto appeared = rooms_.ToldOf<model::SightingAppeared>();
+  ASSERT_EQ(appeared.size(), 1);
+  EXPECT_EQ(appeared[0].sighting,
+            model::Without(rules.settings.withheld, Seen("/m/a", "bad").sighting));
+  EXPECT_EQ(rooms_.ToldOf<model::SightingJudged>().at(0).verdict.outcome, model::Outcome::kDeny);
+  EXPECT_EQ(rooms_.inventory->Find({"/m/a"})->value().sighting, Seen("/m/a", "bad").sighting);
+}
+
+TEST_F(InventoryTest, AChangeOfWhatIsWithheldAloneIsNothingToTell) {
+  rooms_.judge->Set(Withholding({model::Withheld::kOwner}));
+  Apply({Seen("/m/a")});
+  sensors::ModelSeen given_away = Seen("/m/a");
+  given_away.sighting.owner = {"1001", "another"};
+  Apply({given_away});
+  EXPECT_TRUE(rooms_.ToldOf<model::SightingChanged>().empty());
+  EXPECT_EQ(rooms_.inventory->Find({"/m/a"})->value().sighting.owner.name, "another");
+  rooms_.judge->Set(Withholding({}));
+  Apply({given_away});
+  EXPECT_EQ(rooms_.ToldOf<model::SightingChanged>().at(0).sighting.owner.name, "another")
+      << "at the latest when it is seen again";
+}
+
+TEST_F(InventoryTest, TellsAgainOnlyWhatIsSentDifferentlyNow) {
+  sensors::ModelSeen nobodys = Seen("/m/nobodys");
+  nobodys.sighting.owner = {};
+  Apply({Seen("/m/a"), nobodys});
+  rooms_.judge->Set(Withholding({model::Withheld::kOwner}));
+  rooms_.inventory->Rejudge([](const decide::RejudgeCounts&) {});
+  const auto changed = rooms_.ToldOf<model::SightingChanged>();
+  ASSERT_EQ(changed.size(), 1);
+  EXPECT_EQ(changed[0].sighting.path.bytes, "/m/a");
+  EXPECT_EQ(changed[0].sighting.owner, model::User{});
+}
+
+TEST_F(InventoryTest, GoesOnTellingAgainAfterAKillInTheMiddle) {
+  const std::uint64_t count = 2 * base::limits::kMaxSightingsPerTransaction;
+  for (std::uint64_t i = 0; i < count; ++i) Apply({Seen("/m/" + std::to_string(i))});
+  rooms_.judge->Set(Withholding({model::Withheld::kOwner}));
+  rooms_.inventory->Rejudge([](const decide::RejudgeCounts&) {});  // the first page of it
+  const std::size_t before = rooms_.ToldOf<model::SightingChanged>().size();
+  EXPECT_EQ(before, base::limits::kMaxSightingsPerTransaction);
+  rooms_.Kill();
+  rooms_.Open();
+  rooms_.judge->Set(Withholding({model::Withheld::kOwner}));
+  bool done = false;
+  rooms_.inventory->Rejudge([&](const decide::RejudgeCounts&) { done = true; });
+  rooms_.loop.RunReady();
+  EXPECT_TRUE(done);
+  EXPECT_EQ(rooms_.ToldOf<model::SightingChanged>().size(), count) << "each once";
 }
 
 TEST_F(InventoryTest, AnswersWithTheReasonOfThePolicyInForceNow) {

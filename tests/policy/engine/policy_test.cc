@@ -465,5 +465,25 @@ TEST(PolicyMake, RefusesOutcomesThatItDoesNotKnow) {
   EXPECT_THAT(ErrorOf({Everything("a", static_cast<Outcome>(9))}).message(), HasSubstr("outcome"));
 }
 
+TEST(PolicyMake, RefusesSettingsOutOfTheirBounds) {
+  const auto is_made = [](const model::ScanSettings& scan) {
+    model::RuleSet rules;
+    rules.settings.scan = scan;
+    return Policy::Make(1, rules, nullptr).has_value();
+  };
+  namespace limits = base::limits;
+  EXPECT_TRUE(is_made({.min_size_bytes = limits::kMaxMinFileBytes,
+                       .read_per_second_bytes = limits::kLeastReadPerSecondBytes,
+                       .cpu_percent = 1,
+                       .pause_above_load = limits::kMaxPauseAboveLoad}));
+  EXPECT_TRUE(is_made({.read_per_second_bytes = limits::kMaxReadPerSecondBytes}));
+  EXPECT_FALSE(is_made({.min_size_bytes = limits::kMaxMinFileBytes + 1}));
+  EXPECT_FALSE(is_made({.read_per_second_bytes = limits::kLeastReadPerSecondBytes - 1}));
+  EXPECT_FALSE(is_made({.read_per_second_bytes = limits::kMaxReadPerSecondBytes + 1}));
+  EXPECT_FALSE(is_made({.cpu_percent = 0}));
+  EXPECT_FALSE(is_made({.cpu_percent = 101}));
+  EXPECT_FALSE(is_made({.pause_above_load = limits::kMaxPauseAboveLoad + 1}));
+}
+
 }  // namespace
 }  // namespace weighmaster::engine

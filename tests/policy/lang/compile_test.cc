@@ -6,6 +6,7 @@
 #include <string>
 
 #include "policy/base/random.h"
+#include "policy/lang/diff.h"
 #include "tests/policy/lang/reading.h"
 
 namespace weighmaster::lang {
@@ -28,6 +29,27 @@ TEST(Compile, GivesRulesAndLists) {
   EXPECT_EQ(compiled.rules.default_message, "d");
   EXPECT_THAT(compiled.lists.blocked, ElementsAre(model::ParseSha256(Hex('a')).value()));
   EXPECT_THAT(compiled.lists.approved, ElementsAre(model::ParseSha256(Hex('b')).value()));
+}
+
+// Through the bytes of the lists, as they travel.
+void ExpectTheSameBack(const Reading& reading) {
+  const CompiledPolicy compiled = Compile(reading).value();
+  const base::Bytes lists = model::EncodeDigestLists(compiled.lists);
+  const Document back = Decompile(compiled.rules, model::DigestListsView::Parse(lists).value());
+  EXPECT_TRUE(ChangesBetween(reading.document, back).empty());
+  EXPECT_TRUE(ChangesBetween(back, reading.document).empty());
+}
+
+TEST(Compile, GivesWhatADocumentMeansBack) {
+  ExpectTheSameBack(ReadText("policy: p\n"));
+  ExpectTheSameBack(ReadText(
+      "policy: p\nmode: warn\nmin_size: 1 MiB\nlists: {blocked: [" + Hex('a') + "], denied: [" +
+          Hex('c') +
+          ", {file: l.txt}]}\nrules:\n- {id: r, then: warn, message: m, audit: true, "
+          "severity: high, link: 'https://a.example/', expires: 2030-01-01, when: {format: gguf}}\n"
+          "- {id: s, always: true, then: deny, when: {not: {owner: {known: true}}}}\n"
+          "default: {then: deny, message: d, severity: low}\n",
+      {{"l.txt", Hex('b') + "\n" + Hex('d')}}));
 }
 
 TEST(Compile, RefusesAReadingWithErrorsAndNamesTheFirst) {

@@ -99,5 +99,18 @@ TEST(Diff, SaysWhatBecameOfModeAndDefault) {
                           "  severity: medium -> low"));
 }
 
+TEST(Diff, SaysWhatBecameOfSettings) {
+  EXPECT_THAT(Changes("min_size: 64KiB\ncollect: {name: true}\n", "min_size: 65536\n"), IsEmpty());
+  EXPECT_THAT(Changes("min_size: 64KiB\nbudget: {cpu_percent: 20}\ncollect: {owner: false}\n",
+                      "budget: {cpu_percent: 30, read_per_second: 2MB, pause_on_battery: false, "
+                      "pause_above_load: 0}\ncollect: {license: false}\n"),
+              ElementsAre("min_size: 64 KiB -> the endpoint's",
+                          "budget: read_per_second: the endpoint's -> 2 MB",
+                          "budget: cpu_percent: 20 -> 30",
+                          "budget: pause_on_battery: the endpoint's -> false",
+                          "budget: pause_above_load: the endpoint's -> 0",
+                          "collect: owner: false -> true", "collect: license: true -> false"));
+}
+
 }  // namespace
 }  // namespace weighmaster::lang

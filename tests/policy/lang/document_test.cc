@@ -4,12 +4,14 @@
 #include <gtest/gtest.h>
 
 #include "policy/base/limits.h"
+#include "policy/lang/compile.h"
 #include "tests/policy/lang/reading.h"
 
 namespace weighmaster::lang {
 namespace {
 
 using model::Outcome;
+using model::Withheld;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
@@ -190,6 +192,61 @@ TEST(Document, DiagnosticsComeInTheOrderOfTheText) {
     line = diagnostic.at.line;
   }
   EXPECT_EQ(reading.diagnostics.errors(), 3U);
+}
+
+constexpr std::string_view kSettings = R"(policy: p
+min_size: 1MiB
+budget: {read_per_second: 20MB, cpu_percent: 10, pause_on_battery: false, pause_above_load: 4}
+collect: {owner: false, license: true, risk_evidence: false}
+)";
+
+TEST(DocumentSettings, ReadsAllAndCompilesIt) {
+  const Reading reading = ReadText(kSettings);
+  EXPECT_EQ(reading.diagnostics.ToText(), "");
+  const model::Settings settings = Compile(reading)->rules.settings;
+  EXPECT_EQ(settings.scan.min_size_bytes, 1U << 20);
+  EXPECT_EQ(settings.scan.read_per_second_bytes, 20'000'000U);
+  EXPECT_EQ(settings.scan.cpu_percent, 10U);
+  EXPECT_EQ(settings.scan.pause_on_battery, false);
+  EXPECT_EQ(settings.scan.pause_above_load, 4U);
+  EXPECT_EQ(settings.withheld, (model::WithheldFields{Withheld::kOwner, Withheld::kRiskEvidence}));
+}
+
+TEST(DocumentSettings, WhatIsNotSaidIsNotSet) {
+  EXPECT_EQ(ReadText("policy: p\nbudget: {}\ncollect: {}\n").document.settings, model::Settings{});
+}
+
+TEST(DocumentSettings, ABoundItselfMakesAPolicyAndOnePastItIsAnError) {
+  for (const char* text :
+       {"min_size: 0", "min_size: 1GiB", "budget: {read_per_second: 1MiB}",
+        "budget: {read_per_second: 1TiB}", "budget: {cpu_percent: 1}", "budget: {cpu_percent: 100}",
+        "budget: {pause_above_load: 0}", "budget: {pause_above_load: 1000}"}) {
+    const Reading reading = ReadText("policy: p\n" + std::string(text) + "\n");
+    EXPECT_EQ(reading.diagnostics.ToText(), "") << text;
+    EXPECT_TRUE(MakePolicy(1, reading).has_value()) << text;
+  }
+  for (const char* text :
+       {"min_size: 1025MiB", "min_size: many", "min_size: -1", "min_size: [1]",
+        "budget: {read_per_second: 0}", "budget: {read_per_second: 1025GiB}",
+        "budget: {cpu_percent: 0}", "budget: {cpu_percent: 101}", "budget: {cpu_percent: 1.5}",
+        "budget: {pause_above_load: 1001}", "budget: {pause_on_battery: 'true'}", "budget: slow"}) {
+    EXPECT_THAT(DiagnosticsOf("policy: p\n" + std::string(text) + "\n"), HasSubstr("error"))
+        << text;
+  }
+}
+
+TEST(DocumentSettings, SaysWhatIsWrongAndWhatThereIs) {
+  EXPECT_EQ(DiagnosticsOf("policy: p\nmin_size: 2GiB\n"),
+            "policy.yaml:2:11: error: \"min_size\" must be from 0 B to 1 GiB\n");
+  EXPECT_THAT(DiagnosticsOf("policy: p\nbudget: {hash_threads: 4}\n"),
+              HasSubstr("there is no key \"hash_threads\" here"));
+  EXPECT_THAT(DiagnosticsOf("policy: p\ncollect: {licence: false}\n"),
+              HasSubstr("did you mean \"license\"?"));
+  EXPECT_THAT(DiagnosticsOf("policy: p\ncollect: {path: false}\n"),
+              HasSubstr("2:11: error: \"path\" can't be left out of what is sent"));
+  EXPECT_THAT(DiagnosticsOf("policy: p\ncollect: {owner: no}\n"),
+              HasSubstr("\"owner\" must be true or false"));
+  EXPECT_THAT(DiagnosticsOf("policy: p\ncollect: [owner]\n"), HasSubstr("must be a map"));
 }
 
 }  // namespace

@@ -200,5 +200,17 @@ TEST(Lint, ADigestOfWeightsIsAnotherThanOneOfAFile) {
               HasSubstr("stands twice on the denied weights list"));
 }
 
+TEST(Lint, ARuleThatAsksForWhatIsNotSentIsAWarning) {
+  const auto withheld = [](const std::string& field) {
+    return DiagnosticsOf("policy: p\ncollect: {" + field +
+                         ": false}\nrules:\n- {id: a, then: allow, when: {any: [{size: {at_least: "
+                         "1}}, {owner: ada}]}}\n");
+  };
+  EXPECT_EQ(withheld("license"), "");
+  EXPECT_THAT(withheld("owner"),
+              HasSubstr("policy.yaml:4:3: warning: rule \"a\" asks for \"owner\", which "
+                        "\"collect\" leaves out of what is sent"));
+}
+
 }  // namespace
 }  // namespace weighmaster::lang

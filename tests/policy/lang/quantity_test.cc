@@ -48,5 +48,15 @@ TEST(Quantity, RefusesWhatDoesNotFit64Bits) {
             base::ErrorCode::kOutOfRange);
 }
 
+TEST(Quantity, OfBytesIsWrittenExactlyAndReadBack) {
+  const std::pair<std::uint64_t, std::string_view> texts[] = {
+      {0, "0 B"},        {1'023, "1023 B"}, {65'536, "64 KiB"},   {2'000'000, "2 MB"},
+      {1'500, "1500 B"}, {1'000, "1 kB"},   {1ULL << 30, "1 GiB"}};
+  for (const auto& [bytes, text] : texts) {
+    EXPECT_EQ(BytesText(bytes), text);
+    EXPECT_EQ(ParseQuantity(text, engine::FieldUnit::kBytes).value(), bytes);
+  }
+}
+
 }  // namespace
 }  // namespace weighmaster::lang

@@ -53,6 +53,10 @@ GOOD = {
                     "rules:\n- {id: a, then: deny, message: m, link: 'https://m.example', severity: critical, "
                     "mode: warn, expires: 2999-01-01, audit: true}\n"
                     "- {id: b, then: warn, message: m, expires: '2999-01-01T00:00:00.5+02:00'}\n",
+    "settings": "policy: p\nmin_size: 64 KiB\nbudget: {read_per_second: 20MB, cpu_percent: 10, pause_on_battery: true, "
+                "pause_above_load: '4'}\ncollect: {owner: false, license: true}\n",
+    "settings at their bounds": "policy: p\nmin_size: 1073741824\nbudget: {read_per_second: 1048576, cpu_percent: 100, "
+                                "pause_above_load: 1000}\n",
     "a flag and digests": when(f"weights_approved: {{is: true}}, sha256: [{HEX}], weights: {{is: {HEX}, known: true}}"),
     "nested": when("all: [{format: gguf}, {any: [{name: x}, {not: {architecture: llama}}]}]"),
     "several values": when("format: [gguf, onnx]"),
@@ -86,6 +90,15 @@ WRONG_SHAPE = {
     "an unknown when_unknown": rule("when_unknown: fires"),
     "an unknown severity of a rule": rule("severity: grave"),
     "an unknown mode": "policy: p\nmode: block\n",
+    "a size with an unknown unit to begin at": "policy: p\nmin_size: 3 GiBi\n",
+    "a size past its bound": "policy: p\nmin_size: 1073741825\n",
+    "a reading that is too slow": "policy: p\nbudget: {read_per_second: 1048575}\n",
+    "more than a processor": "policy: p\nbudget: {cpu_percent: 101}\n",
+    "a budget of what endpoints alone say": "policy: p\nbudget: {hash_threads: 2}\n",
+    "a pause as a text": "policy: p\nbudget: {pause_on_battery: 'true'}\n",
+    "what is always sent": "policy: p\ncollect: {path: false}\n",
+    "a collected field as a text": "policy: p\ncollect: {owner: 'false'}\n",
+    "a list of what is collected": "policy: p\ncollect: [owner]\n",
     "a link that is none": rule("link: 'http://m.example'"),
     "a link that breaks out": rule("link: 'https://m.example/\"x'"),
     "an expiry in words": rule("expires: tomorrow"),

@@ -37,6 +37,11 @@ TEST(FieldsPage, IsTheOneInTheTree) {
       << "weighctl policy fields > docs/policy-fields.md";
 }
 
+TEST(CollectedPage, IsTheOneInTheTree) {
+  EXPECT_EQ(ReadFromTree("docs/collected.md"), CollectedPage())
+      << "weighctl policy collected > docs/collected.md";
+}
+
 class Starter : public ::testing::TestWithParam<std::string> {
  protected:
   Starter()

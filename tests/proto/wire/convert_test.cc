@@ -244,7 +244,13 @@ model::RuleSet MakeRules() {
           .default_message = "unknown",
           .default_severity = model::Severity::kInfo,
           .default_link = "https://models.example/",
-          .mode = model::Mode::kEnforce};
+          .mode = model::Mode::kEnforce,
+          .settings = {.scan = {.min_size_bytes = 0,
+                                .read_per_second_bytes = 1U << 20,
+                                .cpu_percent = 7,
+                                .pause_on_battery = false,
+                                .pause_above_load = 0},
+                       .withheld = {model::Withheld::kOwner, model::Withheld::kRiskEvidence}}};
 }
 
 TEST(Verdict, SaysNothingOfWhatFollowsFromItsOutcome) {
@@ -277,6 +283,14 @@ TEST(Rules, SurviveSerialisingAndGiveTheSameBytes) {
   EXPECT_EQ(SerialiseRules(*rules), bytes);
 }
 
+TEST(Rules, WithoutSettingsHaveTheBytesThatTheyHadBeforeThereWereAny) {
+  model::RuleSet rules = MakeRules();
+  rules.settings = {};
+  v1::RulesPart part;
+  ASSERT_TRUE(part.ParseFromString(SerialiseRules(rules)));
+  EXPECT_FALSE(part.has_settings());
+}
+
 TEST(Rules, AreNestedToTheLimitAndNoDeeper) {
   model::RuleSet rules = MakeRules();
   rules.rules[0].when = TestOf("name", model::Operator::kKnown, {});
@@ -298,6 +312,9 @@ TEST(Rules, WithAnythingThatThisBuildDoesNotKnowAreRefusedWhole) {
       [](v1::RulesPart& p) { p.set_mode(static_cast<v1::Mode>(-1)); },
       [](v1::RulesPart& p) { p.mutable_rules(0)->set_severity(static_cast<v1::Severity>(6)); },
       [](v1::RulesPart& p) { p.set_default_severity(static_cast<v1::Severity>(6)); },
+      [](v1::RulesPart& p) { p.mutable_settings()->add_withheld(static_cast<v1::Withheld>(9)); },
+      [](v1::RulesPart& p) { p.mutable_settings()->add_withheld(v1::WITHHELD_RISK_EVIDENCE); },
+      [](v1::RulesPart& p) { p.mutable_settings()->set_withheld(0, v1::WITHHELD_UNSPECIFIED); },
       [](v1::RulesPart& p) { p.mutable_rules(0)->set_expires_time_us(INT64_MAX); },
       [](v1::RulesPart& p) { p.mutable_rules(0)->clear_when(); },
       [](v1::RulesPart& p) { p.mutable_rules(0)->clear_id(); },

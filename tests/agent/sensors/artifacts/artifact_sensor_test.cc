@@ -237,6 +237,18 @@ TEST_F(ArtifactSensorTest, ParsesAndReadsHardLinksOnce) {
   EXPECT_EQ(sensor->progress().files_hashed, 1U);
 }
 
+TEST_F(ArtifactSensorTest, WalksByTheSizeThatItWasGivenLast) {
+  WriteGguf("small", "Small");
+  for (const std::uint64_t min_size_bytes : {std::uint64_t{0}, std::uint64_t{64 * 1024}}) {
+    options_.min_size_bytes = 64 * 1024 - min_size_bytes;
+    const auto sensor = MakeSensor();
+    sensor->Tune(min_size_bytes, {});
+    Walk(*sensor);
+    EXPECT_EQ(inventory_.Of<CoverageSeen>().size(), min_size_bytes == 0 ? 0U : 1U)
+        << "small files that are pending";
+  }
+}
+
 TEST_F(ArtifactSensorTest, TakesSmallFilesInASecondPassThatCoverageSpeaksOf) {
   options_.min_size_bytes = 64 * 1024;
   const std::string small = WriteGguf("a-small", "Small");

@@ -5,6 +5,7 @@
 #include <future>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "agent/os/machine.h"
 #include "tests/support/live_loop.h"
@@ -55,7 +56,7 @@ TEST(Pacer, DoesNotWaitForAMachineThatIsUnwelcomingForTooLong) {
     (pause == Pause::kOnBattery ? budget.longest_pause_on_battery
                                 : budget.longest_pause_under_load) = base::Duration{0};
     int asked = 0;
-    Pacer pacer(budget, clock, [&] {
+    Pacer pacer(budget, clock, [&](const Budget&) {
       ++asked;
       return pause;
     });
@@ -70,7 +71,7 @@ TEST(Pacer, TellsWhyItWaits) {
   std::stop_source stop;
   std::promise<void> asked;
   bool first = true;
-  Pacer pacer({}, clock, [&] {
+  Pacer pacer({}, clock, [&](const Budget&) {
     if (std::exchange(first, false)) asked.set_value();
     return Pause::kUnderLoad;
   });
@@ -83,13 +84,30 @@ TEST(Pacer, TellsWhyItWaits) {
   EXPECT_EQ(pacer.pause(), Pause::kNone);
 }
 
-TEST(Pacer, AsksTheMachineOnlyWhatTheBudgetMinds) {
-  EXPECT_EQ(Pacer::FromMachine({}), nullptr);
+TEST(Pacer, MindsOfTheMachineOnlyWhatTheBudgetMinds) {
+  EXPECT_EQ(Pacer::AskMachine({}), Pause::kNone);
   Budget budget;
   budget.max_load_per_cpu = 1e9;
-  EXPECT_EQ(Pacer::FromMachine(budget)(), Pause::kNone);
+  EXPECT_EQ(Pacer::AskMachine(budget), Pause::kNone);
   budget.pause_on_battery = true;
-  EXPECT_EQ(Pacer::FromMachine(budget)(), os::OnBattery() ? Pause::kOnBattery : Pause::kNone);
+  EXPECT_EQ(Pacer::AskMachine(budget), os::OnBattery() ? Pause::kOnBattery : Pause::kNone);
+}
+
+TEST(Pacer, GoesByAnotherBudgetFromThenOn) {
+  const tests::SystemClock clock;
+  Budget budget;
+  budget.bytes_per_second = 1;
+  std::vector<bool> minds_the_battery;
+  Pacer pacer(budget, clock, [&](const Budget& asked) {
+    minds_the_battery.push_back(asked.pause_on_battery);
+    return Pause::kNone;
+  });
+  budget.bytes_per_second = 1'000'000'000;
+  budget.pause_on_battery = true;
+  pacer.Set(budget);
+  // By the old budget this waits for a day, and the test does not end.
+  EXPECT_TRUE(pacer.Spend(86'400, base::Duration{0}, std::stop_token()));
+  EXPECT_EQ(minds_the_battery, std::vector<bool>{true});
 }
 
 }  // namespace
