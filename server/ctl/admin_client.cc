@@ -112,6 +112,9 @@ base::Status AdminClient::ListEndpoints(const v1::ListEndpointsRequest& in,
                                         v1::ListEndpointsResponse& out) {
   return Call(&Stub::ListEndpoints, in, out);
 }
+base::Status AdminClient::GetEndpoint(const v1::GetEndpointRequest& in, v1::Endpoint& out) {
+  return Call(&Stub::GetEndpoint, in, out);
+}
 base::Status AdminClient::ListSightings(const v1::ListSightingsRequest& in,
                                         v1::ListSightingsResponse& out) {
   return Call(&Stub::ListSightings, in, out);

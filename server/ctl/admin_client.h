@@ -11,6 +11,8 @@ class CreateAdminTokenRequest;
 class CreateAdminTokenResponse;
 class CreateTokenRequest;
 class CreateTokenResponse;
+class Endpoint;
+class GetEndpointRequest;
 class GetFleetRequest;
 class GetFleetResponse;
 class GetFindingRequest;
@@ -75,6 +77,7 @@ class AdminClient {
 
   base::Status GetFleet(const v1::GetFleetRequest& in, v1::GetFleetResponse& out);
   base::Status ListEndpoints(const v1::ListEndpointsRequest& in, v1::ListEndpointsResponse& out);
+  base::Status GetEndpoint(const v1::GetEndpointRequest& in, v1::Endpoint& out);
   base::Status ListSightings(const v1::ListSightingsRequest& in, v1::ListSightingsResponse& out);
   base::Status Where(const v1::WhereRequest& in, v1::WhereResponse& out);
   base::Status ListArtifacts(const v1::ListArtifactsRequest& in, v1::ListArtifactsResponse& out);

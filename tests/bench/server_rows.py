@@ -2,6 +2,7 @@
 
 import os
 import statistics
+import sys
 import time
 
 import files
@@ -181,6 +182,18 @@ def simulate(bench):
         note=f"{first['sightings']:,} sightings of the big store, each judged by the engine: seven rules "
              "over format, licence, size, path and risks, and a list of 100,000 digests; "
              f"{first['changed']:,} would change")]
+
+
+def list_change(bench):
+    """What the end-to-end test of this name counts, on the wire of an agent."""
+    test = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../e2e/list_change_test.py")
+    os.environ["WEIGHMASTER_PROGRAMS"] = bench.bin
+    lines = [processes.all_lines([sys.executable, test])[0] for _ in range(bench.pairs)]
+    return [measure.absolute(
+        "one digest changed in a list, from its publication until it is in force: bytes",
+        [line["one_changed_bytes"] / 1024 for line in lines], "KiB", 64,
+        note=f"of {lines[0]['digests']:,} digests; both directions of the agent's connection, TLS and the events "
+             "that say so included; the list as a whole has 3.1 MiB")]
 
 
 def new_model(bench):

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <regex>
@@ -299,13 +300,19 @@ TEST_F(HostileStringsTest, AreHarmlessInEveryListThatWeighctlPrintsForPrograms) 
   SeeAll();
   ports_.Beside([&] {
     const std::string endpoint = Rest("/v1/endpoints").at("endpoints").at(0).at("endpoint_id");
-    const std::vector<std::vector<std::string>> lists = {
-        {"inventory"},        {"endpoints"},
-        {"findings"},         {"artifacts"},
-        {"events", endpoint}, {"where", TestDigest(0).ToHex()},
-        {"audit", "list"},    {"admin-tokens", "list"},
-        {"policy", "list"},   {"exceptions", "list"},
-        {"verdicts"},         {"whoami"}};
+    const std::vector<std::vector<std::string>> lists = {{"inventory"},
+                                                         {"endpoints"},
+                                                         {"findings"},
+                                                         {"artifacts"},
+                                                         {"events", endpoint},
+                                                         {"where", TestDigest(0).ToHex()},
+                                                         {"audit", "list"},
+                                                         {"admin-tokens", "list"},
+                                                         {"policy", "list"},
+                                                         {"exceptions", "list"},
+                                                         {"verdicts"},
+                                                         {"whoami"},
+                                                         {"changes", "--position", "0"}};
     for (std::vector<std::string> words : lists) {
       const std::string name = words[0];
       words.emplace_back("--json");
@@ -338,6 +345,36 @@ TEST_F(HostileStringsTest, AreEscapedOnceByWeighctlWhereTheServerHasEscapedThem)
     Weighctl({"revoke", endpoint, "--reason", "two\nlines"});
     EXPECT_NE(Weighctl({"audit", "list"}).find("\"two\\x0alines\""), std::string::npos)
         << Weighctl({"audit", "list"});
+  });
+}
+
+TEST_F(HostileStringsTest, AreHarmlessInWhatSpeaksOfOneThing) {
+  SeeAll();
+  ports_.Beside([&] {
+    const Json endpoints = Rest("/v1/endpoints").at("endpoints");
+    for (const Json& endpoint : endpoints) {
+      const std::string id = endpoint.at("endpoint_id");
+      EXPECT_TRUE(IsHarmless(Weighctl({"endpoint", "show", id})));
+      EXPECT_EQ(Json::parse(Weighctl({"endpoint", "show", id, "--json"})).at("hostname"),
+                endpoint.at("hostname"));
+    }
+    for (const std::string& text : Texts()) {
+      if (text.find('\0') != std::string::npos || text.size() > limits::kMaxFindingCommentBytes) {
+        continue;  // no word of a command line; past the limit
+      }
+      Weighctl({"finding", "comment", "1", "--comment", text});
+    }
+    EXPECT_TRUE(IsHarmless(Weighctl({"finding", "show", "1"})));
+    const std::string json = Weighctl({"finding", "show", "1", "--json"});
+    EXPECT_TRUE(IsHarmless(json));
+    EXPECT_EQ(Json::parse(json), Rest("/v1/findings/1"));
+    const std::string policy = api_.folder_ / "policy.yaml";
+    std::ofstream(policy) << "policy: p\ndefault: {then: warn}\n";
+    EXPECT_TRUE(IsHarmless(Weighctl({"policy", "simulate", policy, "--samples", "100"})));
+    EXPECT_TRUE(IsHarmless(Weighctl({"policy", "simulate", policy, "--json"})));
+    EXPECT_TRUE(IsHarmless(Weighctl({"status"})));
+    EXPECT_FALSE(Rest("/v1/changes?position=0").at("changes").empty());
+    EXPECT_EQ(Rest("/v1/statistics").at("verdicts").at("pending"), "0");
   });
 }
 

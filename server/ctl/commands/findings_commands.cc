@@ -6,12 +6,15 @@
 #include "policy/base/limits.h"
 #include "policy/model/severity.h"
 #include "server/ctl/commands/groups.h"
+#include "server/ctl/commands/message_json.h"
 #include "server/ctl/listing.h"
 #include "third_party/posix/files.h"
 #include "weighmaster/v1/admin.pb.h"
 
 namespace weighmaster::server::ctl {
 namespace {
+
+using report::Cell;
 
 base::Result<std::uint64_t> FindingNumber(const Arguments& arguments) {
   const std::string& text = arguments.Positional(0);
@@ -30,21 +33,21 @@ std::string SeverityText(v1::Severity severity) {
   return std::string(model::SeverityName(static_cast<model::Severity>(severity)));
 }
 
-// The server has escaped the subject, and nothing else.
+// The server tells subject and detail escaped for display.
 void Print(std::ostream& out, const v1::Finding& finding) {
-  const auto line = [&out](std::string_view name, const std::string& value) {
-    out << name << std::string(14 - name.size(), ' ') << value << "\n";
+  const auto line = [&out](std::string_view name, const Cell& value) {
+    out << name << std::string(14 - name.size(), ' ') << value.ForTable() << "\n";
   };
-  line("finding", std::to_string(finding.finding_id()));
-  line("state", FindingStateText(finding.state()));
-  line("severity", SeverityText(finding.severity()));
-  line("rule", base::EscapeForDisplay(finding.rule()));
-  line("endpoint", base::EscapeForDisplay(finding.hostname() + " " + finding.endpoint_id()));
-  line("subject", finding.subject());
-  line("detail", base::EscapeForDisplay(finding.detail()));
-  line("first seen", TimeCell(finding.first_time_us()));
-  line("last seen", TimeCell(finding.last_time_us()));
-  line("times", std::to_string(finding.count()));
+  line("finding", Cell::Number(finding.finding_id()));
+  line("state", Cell::Text(FindingStateText(finding.state())));
+  line("severity", Cell::Text(SeverityText(finding.severity())));
+  line("rule", Cell::Text(finding.rule()));
+  line("endpoint", Cell::Text(finding.hostname() + " " + finding.endpoint_id()));
+  line("subject", Cell::EscapedText(finding.subject()));
+  line("detail", Cell::EscapedText(finding.detail()));
+  line("first seen", Cell::Text(TimeCell(finding.first_time_us())));
+  line("last seen", Cell::Text(TimeCell(finding.last_time_us())));
+  line("times", Cell::Number(finding.count()));
 }
 
 base::Result<ExitCode> Show(Context& context, const Arguments& arguments) {
@@ -54,6 +57,7 @@ base::Result<ExitCode> Show(Context& context, const Arguments& arguments) {
   WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile));
   v1::GetFindingResponse response;
   WM_RETURN_IF_ERROR(AdminClient(std::move(profile)).GetFinding(request, response));
+  if (arguments.Has("json")) return PrintMessageJson(context, response);
   Print(context.out, response.finding());
   for (const v1::FindingComment& comment : response.comments()) {
     context.out << "\n"
@@ -103,7 +107,11 @@ Command UpdateCommand(std::string_view name, std::string_view summary, v1::Findi
 
 std::vector<Command> FindingsCommands() {
   return {
-      {"finding show", "prints a finding and what was said of it", {"FINDING"}, {}, Show},
+      {"finding show",
+       "prints a finding and what was said of it",
+       {"FINDING"},
+       {{"json", "", "one JSON object, as REST answers"}},
+       Show},
       UpdateCommand("finding acknowledge", "says that somebody works on a finding",
                     v1::FINDING_STATE_ACKNOWLEDGED),
       UpdateCommand("finding dismiss", "says that a finding is known and fine, until it is graver",

@@ -3,9 +3,11 @@
 #include <string>
 #include <utility>
 
+#include "policy/base/bytes.h"
 #include "policy/model/artifact.h"
 #include "policy/report/table.h"
 #include "server/ctl/commands/groups.h"
+#include "server/ctl/commands/message_json.h"
 #include "server/ctl/listing.h"
 #include "weighmaster/v1/admin.pb.h"
 
@@ -76,6 +78,20 @@ base::Result<ExitCode> Endpoints(Context& context, const Arguments& arguments) {
       context, arguments, v1::ListEndpointsRequest(), &AdminClient::ListEndpoints,
       [](const auto& page) -> const auto& { return page.endpoints(); }, EndpointColumns(),
       "endpoints");
+}
+
+std::string CoverageText(const v1::Endpoint& endpoint) {
+  std::string text;
+  for (const v1::Coverage& coverage : endpoint.coverage()) {
+    text += (text.empty() ? "" : "\n") + base::EscapeForDisplay(coverage.sensor()) + " " +
+            base::EscapeForDisplay(coverage.root().value()) + ": " +
+            EnumWord(v1::CoverageState_Name(coverage.state()), "COVERAGE_STATE_");
+    const std::string reason =
+        EnumWord(v1::CoverageReason_Name(coverage.reason()), "COVERAGE_REASON_");
+    if (reason != "none") text += " (" + reason + ")";
+    if (!coverage.detail().empty()) text += " " + base::EscapeForDisplay(coverage.detail());
+  }
+  return text.empty() ? "It was not looked at yet." : text;
 }
 
 base::Result<ExitCode> CreateToken(Context& context, const Arguments& arguments) {
@@ -155,6 +171,83 @@ base::Result<ExitCode> Findings(Context& context, const Arguments& arguments) {
       "findings");
 }
 
+Columns<v1::Change> ChangeColumns() {
+  using Change = v1::Change;
+  return {
+      {{"position", "POSITION", kRight},
+       [](const Change& c) { return Cell::Number(c.position()); }},
+      {{"time", "TIME"}, [](const Change& c) { return TimeOf(c.time_us()); }},
+      {{"topic", "TOPIC"},
+       [](const Change& c) {
+         return Cell::Text(EnumWord(v1::ChangeTopic_Name(c.topic()), "CHANGE_TOPIC_"));
+       }},
+      {{"endpoint_id", "ENDPOINT"}, [](const Change& c) { return Cell::Text(c.endpoint_id()); }},
+      {{"chain_id", ""}, [](const Change& c) { return Cell::Text(c.chain_id()); }},
+      {{"number", "NUMBER", kRight}, [](const Change& c) { return Cell::Number(c.number()); }},
+      {{"count", "COUNT", kRight}, [](const Change& c) { return Cell::Number(c.count()); }},
+  };
+}
+
+// Without a position there are no rows: the closing sentence says where it stands.
+base::Result<ExitCode> Changes(Context& context, const Arguments& arguments) {
+  WM_ASSIGN_OR_RETURN(const report::Form form, FormOf(arguments));
+  WM_ASSIGN_OR_RETURN(std::uint64_t left, arguments.Number("limit", UINT64_MAX));
+  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile));
+  AdminClient client(std::move(profile));
+  Sheet<v1::Change> sheet(context.out, form, ChangeColumns());
+  v1::ListChangesRequest request;
+  request.set_position(arguments.Value("position"));
+  v1::ListChangesResponse response;
+  do {
+    constexpr std::uint64_t kRowsAtOnce = 1'000;
+    request.set_page_size(static_cast<std::uint32_t>(std::min(left, kRowsAtOnce)));
+    response.Clear();
+    WM_RETURN_IF_ERROR(client.ListChanges(request, response));
+    for (const v1::Change& change : response.changes()) sheet.Add(change);
+    request.set_position(response.position());
+    left -= static_cast<std::uint64_t>(response.changes_size());
+  } while (left > 0 && !response.changes().empty());
+  sheet.End("It stands at position " + request.position() + ".");
+  return ExitCode::kOk;
+}
+
+base::Result<ExitCode> ShowEndpoint(Context& context, const Arguments& arguments) {
+  v1::GetEndpointRequest request;
+  request.set_endpoint_id(arguments.Positional(0));
+  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile));
+  v1::Endpoint endpoint;
+  WM_RETURN_IF_ERROR(AdminClient(std::move(profile)).GetEndpoint(request, endpoint));
+  if (arguments.Has("json")) return PrintMessageJson(context, endpoint);
+  return PrintThing(context, arguments, endpoint, EndpointColumns(), CoverageText(endpoint));
+}
+
+base::Result<ExitCode> Status(Context& context, const Arguments& arguments) {
+  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile));
+  v1::GetStatisticsResponse numbers;
+  WM_RETURN_IF_ERROR(AdminClient(std::move(profile)).GetStatistics({}, numbers));
+  if (arguments.Has("json")) return PrintMessageJson(context, numbers);
+  std::uint64_t to_do = 0;
+  for (const v1::FindingCount& count : numbers.findings()) {
+    const bool is_open =
+        count.state() == v1::FINDING_STATE_OPEN || count.state() == v1::FINDING_STATE_ACKNOWLEDGED;
+    if (is_open) to_do += count.findings();
+  }
+  std::ostream& out = context.out;
+  out << "version     " << base::EscapeForDisplay(numbers.server_version()) << ", since "
+      << TimeCell(numbers.started_time_us()) << "\n"
+      << "store       " << (numbers.store_writable() ? "can be written" : "can NOT be written")
+      << ", " << numbers.batches_waiting() << " batches wait\n"
+      << "endpoints   " << numbers.verdicts().coverage().endpoints() << ", " << numbers.connected()
+      << " connected\n"
+      << "policy      version " << numbers.newest_policy_version() << ", in force on "
+      << numbers.endpoints_in_force() << "\n"
+      << "models      " << numbers.verdicts().deny() << " denied, " << numbers.verdicts().warn()
+      << " warned of, " << numbers.verdicts().allow() << " allowed, "
+      << numbers.verdicts().pending() << " not judged yet\n"
+      << "findings    " << to_do << " to be worked on\n";
+  return ExitCode::kOk;
+}
+
 }  // namespace
 
 std::vector<Command> FleetCommands() {
@@ -165,6 +258,22 @@ std::vector<Command> FleetCommands() {
        WithListOptions({}),
        Endpoints,
        &query::Endpoints()},
+      {"endpoint show",
+       "prints one endpoint, with how well each of its roots was looked at",
+       {"ENDPOINT"},
+       {{"json", "", "one JSON object, as REST answers"}},
+       ShowEndpoint},
+      {"status",
+       "says how the server is, in numbers",
+       {},
+       {{"json", "", "one JSON object, as REST answers"}},
+       Status},
+      {"changes",
+       "lists what changed since a position, or says where it stands now",
+       {},
+       WithWatchOptions({{"position", "N", "only what came after it; 0: all that is kept"},
+                         {"limit", "N", "at most so many rows"}}),
+       Changes},
       {"tokens create",
        "makes an enrolment token and prints it once",
        {},

@@ -12,7 +12,7 @@ std::vector<Command> AdminCommands();       // whoami, admin-tokens create, list
 std::vector<Command> AuditCommands();       // audit list, verify
 std::vector<Command> ExceptionsCommands();  // exceptions grant, list, revoke
 std::vector<Command> FindingsCommands();    // finding show, acknowledge, dismiss, reopen, comment
-std::vector<Command> FleetCommands();       // endpoints, tokens create, revoke, findings
+std::vector<Command> FleetCommands();       // endpoints, status, changes, tokens, revoke, findings
 std::vector<Command> InventoryCommands();   // inventory, where, artifacts, events, verdicts
 std::vector<Command> PolicyCommands();      // policy lint, list, sign, …
 Command SimulateCommand();                  // policy simulate

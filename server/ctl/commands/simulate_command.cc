@@ -1,12 +1,12 @@
 
-#include <google/protobuf/util/json_util.h>
-
+#include <algorithm>
 #include <string>
 #include <utility>
 
 #include "policy/report/table.h"
 #include "proto/wire/convert.h"
 #include "server/ctl/commands/groups.h"
+#include "server/ctl/commands/message_json.h"
 #include "server/ctl/commands/policy_files.h"
 #include "server/ctl/listing.h"
 #include "weighmaster/v1/admin.pb.h"
@@ -74,18 +74,6 @@ void PrintChanges(std::ostream& out, const v1::SimulatedTransition& transition) 
   out << changes.ToString() << "\n";
 }
 
-base::Result<ExitCode> PrintJson(Context& context, const v1::SimulatePolicyResponse& simulation) {
-  google::protobuf::util::JsonPrintOptions options;
-  options.always_print_primitive_fields = true;
-  options.preserve_proto_field_names = true;
-  std::string json;
-  if (!google::protobuf::util::MessageToJsonString(simulation, &json, options).ok()) {
-    return base::Internal("the server's answer can't be written as JSON");
-  }
-  context.out << json << "\n";
-  return ExitCode::kOk;
-}
-
 base::Result<ExitCode> Simulate(Context& context, const Arguments& arguments) {
   v1::PolicyDraft draft;
   WM_ASSIGN_OR_RETURN(const std::uint64_t samples, arguments.Number("samples", 0));
@@ -109,7 +97,7 @@ base::Result<ExitCode> Simulate(Context& context, const Arguments& arguments) {
   }
   v1::SimulatePolicyResponse simulation;
   WM_RETURN_IF_ERROR(client.SimulatePolicy(draft, simulation));
-  if (arguments.Has("json")) return PrintJson(context, simulation);
+  if (arguments.Has("json")) return PrintMessageJson(context, simulation);
   PrintCounts(context.out, simulation);
   for (const v1::SimulatedTransition& transition : simulation.transitions()) {
     PrintChanges(context.out, transition);
