@@ -354,6 +354,7 @@ void AdminApi::GetStatistics(const identity::Caller&, const v1::GetStatisticsReq
   response.set_started_time_us(base::ToMicroseconds(started_));
   response.set_store_writable(rooms_.ingest.store_is_well());
   response.set_connected(rooms_.fleet.connected());
+  response.set_policies_offered(rooms_.fleet.policies_offered());
   ToProto(rooms_.ingest.counters(), response);
   response.set_batches_waiting(rooms_.ingest.queued());
   Answer<v1::GetStatisticsResponse>(

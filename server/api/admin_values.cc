@@ -237,6 +237,7 @@ void ToProto(const store::Statistics& numbers, v1::GetStatisticsResponse& out) {
 
 void ToProto(const ingest::Counters& counters, v1::GetStatisticsResponse& out) {
   out.set_batches_stored(counters.stored);
+  out.set_events_stored(counters.events);
   out.set_batches_repeated(counters.repeated);
   out.set_batches_set_apart(counters.set_apart);
   out.set_batches_refused(counters.refused);

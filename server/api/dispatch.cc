@@ -122,6 +122,7 @@ base::Status Dispatch::Admissible(const Method& method, const identity::Caller& 
   const auto wait =
       calls_.Take(base::AsText(caller.token.id.view()), clock_.SinceBoot().since_boot);
   if (wait > base::Duration(0)) {
+    ++rate_limited_;
     return base::ResourceExhausted(
         "too many calls with this token; try again in " +
         std::to_string(std::chrono::ceil<std::chrono::milliseconds>(wait).count()) + " ms");
@@ -144,6 +145,11 @@ void Dispatch::Call(Admission admission, Message request, Reply<Message> reply) 
   };
   if (held->method->audited) return RunAudited(held, request, std::move(answer));
   Run(*held, *request, std::move(answer));
+}
+
+void Dispatch::Abandon(Admission admission, const base::Error& why) {
+  Count(*admission.method, why.code());
+  admission.permit.reset();
 }
 
 void Dispatch::Run(const Admission& admission, google::protobuf::Message& request,

@@ -67,6 +67,8 @@ class Dispatch {
     friend auto operator<=>(const CallKey&, const CallKey&) = default;
   };
   const std::map<CallKey, std::uint64_t>& call_counts() const { return call_counts_; }
+  // Those that were refused because their token called too often, since the start.
+  std::uint64_t rate_limited() const { return rate_limited_; }
 
   // `authorization` is the metadata's value ("Bearer wma1.…", "" if there is none). Nothing else in
   // a request says who the caller is. UNAUTHENTICATED, see Administrators; PERMISSION_DENIED: the
@@ -78,6 +80,10 @@ class Dispatch {
   // call whose begin can't be written down does not happen; one whose outcome can't be is reported
   // as failed.
   void Call(Admission admission, Message request, Reply<Message> reply);
+
+  // Instead of Call, where an admitted call comes to nothing: its request can't be read, or there
+  // is no room for it. It is counted, and makes room for the next one.
+  void Abandon(Admission admission, const base::Error& why);
 
  private:
   using Body =
@@ -103,6 +109,7 @@ class Dispatch {
   // Owned by the loop.
   base::RateLimit calls_;  // by token
   std::map<CallKey, std::uint64_t> call_counts_;
+  std::uint64_t rate_limited_ = 0;
   // Parallel to methods_: the permit that was given last.
   std::vector<std::weak_ptr<const void>> streaming_;
 };

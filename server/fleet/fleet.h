@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -36,10 +37,13 @@ class Fleet final : public Session::Owner {
 
   bool IsConnected(const model::Id& endpoint) const { return ready_.contains(endpoint); }
   std::size_t connected() const { return ready_.size(); }
+  // Policies that were offered since the start, each endpoint on its own.
+  std::uint64_t policies_offered() const { return policies_offered_; }
 
  private:
   bool OnReady(Session& session) override;
   void OnContact(const store::Contact& contact) override;
+  void OnOffered() override { ++policies_offered_; }
   void OnOver(Session& session) override;
 
   // A new policy goes out in groups, over limits::kOfferRounds pauses however many endpoints there
@@ -62,6 +66,7 @@ class Fleet final : public Session::Owner {
   std::optional<model::Id> offered_up_to_;  // of ready_, by the offers under way
   std::size_t offers_at_once_ = 0;
   base::Timer offers_timer_;
+  std::uint64_t policies_offered_ = 0;
 };
 
 }  // namespace weighmaster::server::fleet

@@ -317,6 +317,7 @@ bool Session::Offer() {
     chunk.set_total_bytes(part.content.size());
   }
   channel_->Send(frame);
+  owner_.OnOffered();
   return true;
 }
 

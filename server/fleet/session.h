@@ -72,6 +72,8 @@ class Session final : public wire::ServerListener {
     // False when the endpoint was revoked meanwhile. Otherwise older streams of it are fenced.
     virtual bool OnReady(Session& session) = 0;
     virtual void OnContact(const store::Contact& contact) = 0;
+    // A policy was offered over the stream.
+    virtual void OnOffered() = 0;
     // The stream is over; the session may be destroyed, but not inside this call.
     virtual void OnOver(Session& session) = 0;
   };

@@ -176,6 +176,9 @@ void Ingest::OnCommitted(base::Result<std::vector<store::BatchOutcome>> outcomes
     outcome.chain = group->batches[i].header.chain;
     outcome.number = group->batches[i].header.number;
     Count(outcome.result);
+    if (outcome.result.kind == Kind::kStored) {
+      counters_.events += group->batches[i].batch.events.size();
+    }
     group->replies[i](outcome);
   }
   CommitNext();

@@ -33,6 +33,7 @@ struct Sender {
 
 struct Counters {
   std::uint64_t stored = 0;
+  std::uint64_t events = 0;  // of the batches that were stored
   std::uint64_t repeated = 0;
   std::uint64_t gaps = 0;
   std::uint64_t set_apart = 0;  // equivocation, broken chain, clone, quarantine

@@ -213,8 +213,10 @@ Result<Answer> Gateway::EventsAnswer(const google::protobuf::Message& first,
 void Gateway::Call(Admitted admitted, std::string body, std::function<void(Answer)> reply) {
   const auto permit = TakePermit(waiting_, limits::kMaxRestCallsWaiting);
   if (permit == nullptr) {
-    return reply(ErrorAnswer(
-        base::ResourceExhausted("the server is busy with other calls; try again in a second")));
+    const base::Error busy =
+        base::ResourceExhausted("the server is busy with other calls; try again in a second");
+    dispatch_.Abandon(std::move(admitted.admission), busy);
+    return reply(ErrorAnswer(busy));
   }
   const auto answer = [permit, reply = std::move(reply)](Result<Answer> result) {
     Answer made = result.has_value() ? *std::move(result) : ErrorAnswer(result.error());
@@ -239,7 +241,8 @@ void Gateway::Call(Admitted admitted, std::string body, std::function<void(Answe
        body = std::move(body)] { return ReadRequest(method, path, query, body); },
       [this, admission, answer, write](Result<Message> request) {
         if (!request.has_value()) {
-          admission->permit.reset();  // who publishes again on this answer is not to be in the way
+          // First: who publishes again on this answer is not to find itself in the way.
+          dispatch_.Abandon(std::move(*admission), request.error());
           return answer(std::move(request).error());
         }
         dispatch_.Call(std::move(*admission), *std::move(request),

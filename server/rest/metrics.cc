@@ -118,6 +118,9 @@ void AddFleet(const v1::GetStatisticsResponse& statistics, Page& page) {
            "The policy that was published last; 0: none.", statistics.newest_policy_version());
   page.One("weighmaster_policy_endpoints_in_force", kGauge,
            "Endpoints that say the newest policy is in force.", statistics.endpoints_in_force());
+  page.One("weighmaster_policy_offers_total", kCounter,
+           "Policies that were offered to endpoints since the start.",
+           statistics.policies_offered());
 }
 
 void AddIngest(const v1::GetStatisticsResponse& statistics, Page& page) {
@@ -129,6 +132,8 @@ void AddIngest(const v1::GetStatisticsResponse& statistics, Page& page) {
   page.Sample({{"outcome", "refused"}}, statistics.batches_refused());
   page.Sample({{"outcome", "out_of_order"}}, statistics.batches_out_of_order());
   page.Sample({{"outcome", "turned_away"}}, statistics.batches_turned_away());
+  page.One("weighmaster_ingest_events_total", kCounter,
+           "Events in the batches that were stored since the start.", statistics.events_stored());
   page.One("weighmaster_ingest_batches_waiting", kGauge, "Batches that wait to be stored.",
            statistics.batches_waiting());
   page.One("weighmaster_ingest_store_failures_total", kCounter,
@@ -143,6 +148,9 @@ void AddCalls(const api::Dispatch& dispatch, const GatewayCounts& gateway, Page&
     const auto code = key.error ? base::ErrorCodeName(*key.error) : std::string_view("OK");
     page.Sample({{"method", key.method}, {"code", code}}, calls);
   }
+  page.One("weighmaster_admin_calls_rate_limited_total", kCounter,
+           "Calls that were refused because their token called too often.",
+           dispatch.rate_limited());
   page.One("weighmaster_rest_calls_waiting", kGauge,
            "REST calls whose answer is being made or written.", gateway.calls_waiting);
   page.One("weighmaster_rest_event_streams", kGauge, "Readers of server-sent events.",

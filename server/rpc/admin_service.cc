@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -106,7 +107,7 @@ class AdminService::ChunkedCall final : public grpc::ServerReadReactor<Chunk> {
     service_.loop_.Post([this, whole, call = call_] {
       if (call->answered()) return;
       late_.reset();  // from here on it is not the caller who takes time
-      service_.dispatch_.Call(std::move(admission_), whole,
+      service_.dispatch_.Call(*std::exchange(admission_, std::nullopt), whole,
                               [this, call](base::Result<Dispatch::Message> result) {
                                 AnswerWith(*call, response_, std::move(result));
                               });
@@ -115,7 +116,7 @@ class AdminService::ChunkedCall final : public grpc::ServerReadReactor<Chunk> {
   void Fail(const base::Error& why) {
     service_.loop_.Post([this, why, call = call_] {
       if (call == nullptr || call->answered()) return;
-      admission_ = {};
+      if (admission_) service_.dispatch_.Abandon(*std::exchange(admission_, std::nullopt), why);
       call->Fail(why);
     });
   }
@@ -125,8 +126,8 @@ class AdminService::ChunkedCall final : public grpc::ServerReadReactor<Chunk> {
   std::atomic<bool> over_ = false;  // answered or cancelled: what still arrives is for nobody
 
   // Owned by the loop.
-  Dispatch::Admission admission_;
-  std::unique_ptr<base::Timer> late_;  // from the admission until all has arrived
+  std::optional<Dispatch::Admission> admission_;  // until it is called or abandoned
+  std::unique_ptr<base::Timer> late_;             // from the admission until all has arrived
 
   // Owned by gRPC's threads.
   Chunk request_;

@@ -150,5 +150,16 @@ TEST_F(DispatchTest, AdmitsOnePublicationAtATime) {
   EXPECT_TRUE(world_.Admit(publication, world_.bearer_).has_value());
 }
 
+TEST_F(DispatchTest, CountsWhatIsAbandonedAndMakesRoom) {
+  const auto& publication = *v1::Publication::descriptor();
+  auto admission = world_.Admit(publication, world_.bearer_);
+  ASSERT_TRUE(admission.has_value());
+  world_.dispatch_.Abandon(*std::move(admission), base::InvalidArgument("no JSON"));
+  EXPECT_TRUE(world_.Admit(publication, world_.bearer_).has_value());
+  const Dispatch::CallKey key{"PublishPolicy", ErrorCode::kInvalidArgument};
+  ASSERT_TRUE(world_.dispatch_.call_counts().contains(key));
+  EXPECT_EQ(world_.dispatch_.call_counts().at(key), 1U);
+}
+
 }  // namespace
 }  // namespace weighmaster::server::api

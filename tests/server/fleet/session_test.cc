@@ -328,6 +328,7 @@ TEST_F(SessionTest, OffersANewPolicyAtOnceAndOnConnectOnlyToWhomItIsNew) {
   current.Say(hello, 11);
   Run();
   EXPECT_EQ(current.Count(ServerFrame::kOffer), 0U);
+  EXPECT_EQ(world_.fleet_.policies_offered(), 2U) << "roots alone are not counted";
 }
 
 TEST_F(SessionTest, OffersEveryRootThatAnAgentLacksBeforeTheBundle) {

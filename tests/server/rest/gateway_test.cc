@@ -3,19 +3,18 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <set>
-#include <sstream>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
 #include "policy/base/limits.h"
 #include "server/rest/change_events.h"
 #include "tests/server/api/api_world.h"
+#include "tests/server/rest/metrics_reader.h"
 
 namespace weighmaster::server::rest {
 namespace {
@@ -81,33 +80,6 @@ TEST_F(GatewayTest, AnswersACallAsJson) {
   EXPECT_EQ(Json::parse(answer.body).at("admin_token").at("name"), "ada");
 }
 
-// A strict reader of what Prometheus reads: family by family, each sample of the family before it.
-std::map<std::string, std::string> ReadMetrics(const std::string& text) {
-  std::map<std::string, std::string> samples;
-  std::set<std::string> families;
-  std::istringstream lines(text);
-  std::string family;
-  for (std::string line; std::getline(lines, line);) {
-    if (line.starts_with("# HELP ")) {
-      family = line.substr(7, line.find(' ', 7) - 7);
-      EXPECT_TRUE(families.insert(family).second) << family << " is there twice";
-      std::getline(lines, line);
-      const bool is_typed =
-          line == "# TYPE " + family + " gauge" || line == "# TYPE " + family + " counter";
-      EXPECT_TRUE(is_typed) << line;
-      EXPECT_EQ(line.ends_with("counter"), family.ends_with("_total")) << line;
-      continue;
-    }
-    const std::size_t space = line.rfind(' ');
-    const std::string name = line.substr(0, space);
-    EXPECT_EQ(name.substr(0, name.find('{')), family) << line;
-    EXPECT_EQ(line.find_first_not_of("0123456789.", space + 1), std::string::npos) << line;
-    EXPECT_TRUE(samples.emplace(name, line.substr(space + 1)).second) << line << " is there twice";
-  }
-  EXPECT_TRUE(text.ends_with('\n'));
-  return samples;
-}
-
 TEST_F(GatewayTest, GivesPrometheusTheSumsOfTheFleetAndOfItsCalls) {
   world_.world_.Enrol(1);
   const model::Id second = world_.world_.Enrol(2);
@@ -118,30 +90,67 @@ TEST_F(GatewayTest, GivesPrometheusTheSumsOfTheFleetAndOfItsCalls) {
   finding.severity = model::Severity::kHigh;
   ASSERT_TRUE(world_.world_.sqlite_->RecordFindings(std::vector{finding}).has_value());
   ASSERT_TRUE(world_.world_.Publish(world_.world_.Policy(7)).has_value());
+  tests::EndpointScript script(tests::TestKey(11), tests::TestId(0xc1));
+  const wire::SealedBatch start = script.Start();
+  const wire::SealedBatch seen =
+      script.Seal({model::SightingAppeared{tests::TestSighting("/m/a", 1)},
+                   model::SightingAppeared{tests::TestSighting("/m/b", 2)}});
+  for (const wire::SealedBatch& batch : {start, seen, seen}) {
+    EXPECT_TRUE(world_.world_.ingest_.Submit(
+        {tests::TestId(1), tests::TestKey(11).public_key(), {}}, batch, [](const auto&) {}));
+  }
   Ask("GET", "/v1/whoami");
   Ask("GET", "/v1/endpoints/" + std::string(32, '0'));
 
   const Answer answer = Ask("GET", "/metrics");
   ASSERT_EQ(answer.status, 200) << answer.body;
   EXPECT_EQ(answer.content_type, "text/plain; version=0.0.4; charset=utf-8");
-  auto samples = ReadMetrics(answer.body);
-  const std::pair<const char*, const char*> expected[] = {
-      {"weighmaster_build_info{version=\"0.1.0\"}", "1"},
-      {"weighmaster_store_writable", "1"},
-      {"weighmaster_endpoints{state=\"active\"}", "1"},
-      {"weighmaster_endpoints{state=\"revoked\"}", "1"},
-      {"weighmaster_endpoints_connected", "0"},
-      {"weighmaster_sightings{verdict=\"pending\"}", "0"},
-      {"weighmaster_coverage_endpoints{state=\"not\"}", "1"},
-      {"weighmaster_findings{state=\"open\",severity=\"high\"}", "1"},
-      {"weighmaster_policy_newest_version", "7"},
-      {"weighmaster_policy_endpoints_in_force", "0"},
-      {"weighmaster_ingest_batches_total{outcome=\"stored\"}", "0"},
-      {"weighmaster_admin_calls_total{method=\"WhoAmI\",code=\"OK\"}", "1"},
-      {"weighmaster_admin_calls_total{method=\"GetEndpoint\",code=\"NOT_FOUND\"}", "1"},
-      {"weighmaster_rest_calls_waiting", "1"},
-      {"weighmaster_rest_event_streams", "0"}};
-  for (const auto& [name, value] : expected) EXPECT_EQ(samples[name], value) << name;
+  const tests::MetricsReader metrics(answer.body);
+  using Labels = tests::MetricsReader::Labels;
+  const std::tuple<const char*, Labels, const char*> expected[] = {
+      {"weighmaster_build_info", {{"version", "0.1.0"}}, "1"},
+      {"weighmaster_store_writable", {}, "1"},
+      {"weighmaster_endpoints", {{"state", "active"}}, "1"},
+      {"weighmaster_endpoints", {{"state", "revoked"}}, "1"},
+      {"weighmaster_endpoints_connected", {}, "0"},
+      {"weighmaster_sightings", {{"verdict", "pending"}}, "2"},
+      {"weighmaster_coverage_endpoints", {{"state", "not"}}, "1"},
+      {"weighmaster_findings", {{"state", "open"}, {"severity", "high"}}, "1"},
+      {"weighmaster_policy_newest_version", {}, "7"},
+      {"weighmaster_policy_endpoints_in_force", {}, "0"},
+      {"weighmaster_policy_offers_total", {}, "0"},
+      {"weighmaster_ingest_batches_total", {{"outcome", "stored"}}, "2"},
+      {"weighmaster_ingest_batches_total", {{"outcome", "repeated"}}, "1"},
+      {"weighmaster_ingest_events_total", {}, "3"},
+      {"weighmaster_ingest_batches_waiting", {}, "0"},
+      {"weighmaster_admin_calls_total", {{"method", "WhoAmI"}, {"code", "OK"}}, "1"},
+      {"weighmaster_admin_calls_total", {{"method", "GetEndpoint"}, {"code", "NOT_FOUND"}}, "1"},
+      {"weighmaster_rest_calls_waiting", {}, "1"},
+      {"weighmaster_rest_event_streams", {}, "0"}};
+  for (const auto& [name, labels, value] : expected) {
+    EXPECT_EQ(metrics.Value(name, labels), value) << name;
+  }
+}
+
+TEST_F(GatewayTest, CountsCallsThatItCouldNotReadOrHadNoRoomFor) {
+  EXPECT_EQ(Ask("GET", "/v1/whoami?x=1").status, 400);
+  EXPECT_EQ(Ask("POST", "/v1/policies", "nonsense").status, 400);
+  {
+    std::vector<Answer> being_written;
+    for (std::size_t i = 0; i < limits::kMaxRestCallsWaiting; ++i) {
+      being_written.push_back(Ask("GET", "/v1/fleet"));
+      world_.world_.loop_.RunFor(std::chrono::seconds(1));  // the rate is not what is tested here
+    }
+    EXPECT_EQ(Ask("GET", "/v1/whoami").status, 429);
+  }
+  const tests::MetricsReader metrics(Ask("GET", "/metrics").body);
+  const auto calls = [&metrics](const char* method, const char* code) {
+    return metrics.Value("weighmaster_admin_calls_total", {{"method", method}, {"code", code}});
+  };
+  EXPECT_EQ(calls("WhoAmI", "INVALID_ARGUMENT"), "1");
+  EXPECT_EQ(calls("PublishPolicy", "INVALID_ARGUMENT"), "1");
+  EXPECT_EQ(calls("WhoAmI", "RESOURCE_EXHAUSTED"), "1");
+  EXPECT_EQ(metrics.Value("weighmaster_admin_calls_rate_limited_total"), "0");
 }
 
 TEST_F(GatewayTest, GivesMetricsToNobodyWithoutAToken) {
