@@ -378,6 +378,31 @@ TEST_F(HostileStringsTest, AreHarmlessInWhatSpeaksOfOneThing) {
   });
 }
 
+TEST_F(HostileStringsTest, AreKeptWholeAsCommentsOfAFindingAndShownHarmless) {
+  SeeAll();
+  ports_.Beside([&] {
+    ctl::AdminClient admin(Must(ctl::LoadProfile(profile_)));
+    std::vector<std::string> said;
+    for (const std::string& text : Texts()) {
+      if (text.empty()) continue;
+      said.push_back(base::CutText(text, limits::kMaxFindingCommentBytes));
+      v1::UpdateFindingRequest request;
+      request.set_finding_id(1);
+      request.set_comment(said.back());
+      v1::UpdateFindingResponse response;
+      ASSERT_TRUE(admin.UpdateFinding(request, response).has_value());
+    }
+    std::vector<std::string> kept;
+    const Json comments = Rest("/v1/findings/1").at("comments");
+    for (const Json& comment : comments) kept.push_back(comment.at("text"));
+    EXPECT_EQ(kept, said);
+    const std::string shown = Weighctl({"finding", "show", "1"});
+    EXPECT_TRUE(IsHarmless(shown));
+    // The finding has ten lines; each comment an empty line, who said it, and what.
+    EXPECT_EQ(static_cast<std::size_t>(std::ranges::count(shown, '\n')), 10 + 3 * said.size());
+  });
+}
+
 TEST_F(HostileStringsTest, OfAMegabyteAreRefusedWhereTheyComeIn) {
   const openssl::PrivateKey& key = TestKey(10);
   model::Id endpoint;

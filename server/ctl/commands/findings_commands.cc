@@ -82,8 +82,11 @@ base::Result<ExitCode> Update(Context& context, const Arguments& arguments,
   request.set_state(state);
   request.set_comment(arguments.Value("comment"));
   if (request.comment() == "-") {
-    WM_ASSIGN_OR_RETURN(*request.mutable_comment(),
-                        posix::ReadFile("-", base::limits::kMaxFindingCommentBytes));
+    WM_ASSIGN_OR_RETURN(std::string comment,
+                        posix::ReadFile("-", base::limits::kMaxFindingCommentBytes + 1));
+    // The end of its last line belongs to the terminal or the file, and not to what was said.
+    comment.erase(comment.find_last_not_of('\n') + 1);
+    request.set_comment(std::move(comment));
   }
   WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile));
   v1::UpdateFindingResponse response;

@@ -145,6 +145,33 @@ TEST_F(AdminApiTest, PublishesAPolicyAndShowsIt) {
   EXPECT_EQ(fleet->fleet_id(), tests::MakeTestFleet().root.fleet_id);
 }
 
+TEST_F(AdminApiTest, SaysWhoseTokenPublishedAndNothingWhereThatWasNotKept) {
+  ASSERT_TRUE(world_.Publish(world_.Policy(1)).has_value());
+  ASSERT_TRUE(Ask<v1::PublishPolicyResponse>(Message(world_.Policy(2))).has_value());
+  v1::PublishExceptionsRequest exceptions;
+  wire::ToProto(tests::SignExceptions(tests::MakeExceptionSet(1, {})),
+                *exceptions.mutable_signed_exceptions());
+  ASSERT_TRUE(Ask<v1::PublishExceptionsResponse>(exceptions).has_value());
+  const std::string ada = api_world_.last_id_.ToHex();
+
+  const auto policies = Ask<v1::ListPoliciesResponse>(v1::ListPoliciesRequest());
+  ASSERT_EQ(policies->policies_size(), 2);
+  EXPECT_EQ(policies->policies(0).published_by(), "ada");
+  EXPECT_EQ(policies->policies(0).published_by_token_id(), ada);
+  EXPECT_EQ(policies->policies(1).published_by(), "");
+  EXPECT_EQ(policies->policies(1).published_by_token_id(), "");
+  const auto policy = Ask<v1::GetPolicyResponse>(v1::GetPolicyRequest());
+  EXPECT_EQ(policy->published_by(), "ada");
+  EXPECT_EQ(policy->published_by_token_id(), ada);
+  v1::ListExceptionsRequest of_ada;
+  of_ada.set_filter("published_by_token_id = " + ada);
+  const auto sets = Ask<v1::ListExceptionsResponse>(of_ada);
+  ASSERT_TRUE(sets.has_value()) << sets.error().ToString();
+  ASSERT_EQ(sets->sets_size(), 1);
+  EXPECT_EQ(sets->sets(0).published_by(), "ada");
+  EXPECT_EQ(sets->sets(0).published_by_token_id(), ada);
+}
+
 TEST_F(AdminApiTest, MakesTokensAndRevokes) {
   v1::CreateTokenRequest request;
   request.set_uses(2);
