@@ -381,7 +381,7 @@ TEST_F(HostileStringsTest, AreHarmlessInWhatSpeaksOfOneThing) {
 TEST_F(HostileStringsTest, AreKeptWholeAsCommentsOfAFindingAndShownHarmless) {
   SeeAll();
   ports_.Beside([&] {
-    ctl::AdminClient admin(Must(ctl::LoadProfile(profile_)));
+    ctl::AdminClient admin(Must(ctl::LoadProfile({profile_, ""})));
     std::vector<std::string> said;
     for (const std::string& text : Texts()) {
       if (text.empty()) continue;
