@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "proto/wire/convert.h"
@@ -100,6 +101,26 @@ Status FillVerdict(sqlite::Database& database, const UnfilledVerdict& row) {
       .Run();
 }
 
+struct Endpoint {
+  model::Id id;
+  std::string hostname;
+};
+// By their small numbers. In memory: to join them would look each up once a row.
+using Endpoints = std::unordered_map<std::int64_t, Endpoint>;
+
+base::Result<Endpoints> ReadEndpoints(sqlite::Database& database) {
+  WM_ASSIGN_OR_RETURN(
+      Statement rows,
+      database.Prepare("SELECT id, endpoint_id, hostname FROM endpoints WHERE state <> 2"));
+  Endpoints endpoints;
+  while (true) {
+    WM_ASSIGN_OR_RETURN(const bool more, rows.Step());
+    if (!more) return endpoints;
+    WM_ASSIGN_OR_RETURN(const auto id, Stored(model::IdFromBytes(rows.Blob(1)), "endpoint id"));
+    endpoints.emplace(rows.Int(0), Endpoint{id, rows.Text(2)});
+  }
+}
+
 }  // namespace
 
 base::Result<model::Sighting> ReadSightingBlob(base::ByteView blob, std::string_view path,
@@ -147,6 +168,30 @@ Status FillFacts(sqlite::Database& database) {
     for (const UnfilledVerdict& row : rows) WM_RETURN_IF_ERROR(FillVerdict(database, row));
   }
   return transaction.Commit();
+}
+
+Status VisitPresentSightings(sqlite::Database& database,
+                             const std::function<void(const PresentSighting&)>& visit) {
+  WM_ASSIGN_OR_RETURN(const Endpoints endpoints, ReadEndpoints(database));
+  // In the order in which the rows lie: by an index each would be looked for.
+  WM_ASSIGN_OR_RETURN(
+      Statement rows,
+      database.Prepare("SELECT endpoint, sighting, path, path_encoding, outcome, rule, basis "
+                       "FROM sightings NOT INDEXED WHERE gone_us IS NULL"));
+  while (true) {
+    WM_ASSIGN_OR_RETURN(const bool more, rows.Step());
+    if (!more) return {};
+    const auto endpoint = endpoints.find(rows.Int(0));
+    if (endpoint == endpoints.end()) continue;
+    WM_ASSIGN_OR_RETURN(const model::Sighting sighting,
+                        ReadSightingBlob(rows.Blob(1), Chars(rows, 2), rows.Int(3)));
+    PresentSighting present{endpoint->second.id, endpoint->second.hostname, sighting, {}};
+    if (!rows.IsNull(4)) {
+      present.judged = {static_cast<model::Outcome>(rows.Int(4)), Chars(rows, 5),
+                        static_cast<model::Basis>(rows.Int(6))};
+    }
+    visit(present);
+  }
 }
 
 }  // namespace weighmaster::server::store

@@ -1,11 +1,13 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string_view>
 
 #include "policy/base/bytes.h"
 #include "policy/base/result.h"
 #include "policy/model/sighting.h"
+#include "server/store/values.h"
 #include "third_party/sqlite/database.h"
 
 namespace weighmaster::server::store {
@@ -29,5 +31,9 @@ void BindFacts(sqlite::Statement& statement, const model::Sighting& sighting);
 // Fills the columns of rows from before there were any, and those of verdicts. At each start; when
 // it fails nothing was written.
 base::Status FillFacts(sqlite::Database& database);
+
+// Queries::VisitPresent, inside the caller's transaction.
+base::Status VisitPresentSightings(sqlite::Database& database,
+                                   const std::function<void(const PresentSighting&)>& visit);
 
 }  // namespace weighmaster::server::store
