@@ -4,6 +4,7 @@
 
 #include "policy/base/limits.h"
 #include "server/api/admin_values.h"
+#include "server/api/evidence.h"
 #include "server/api/list_question.h"
 #include "server/fleet/fleet.h"
 #include "server/identity/administrators.h"
@@ -63,8 +64,8 @@ base::Status ReadMoment(const Request& request, store::SightingQuery& query) {
 AdminApi::AdminApi(base::Loop& loop, identity::Authority& authority,
                    identity::Administrators& administrators, fleet::Fleet& fleet,
                    rollout::Rollout& rollout, rollout::ExceptionRollout& exceptions,
-                   rollout::Simulator& simulator, base::Executor& reader, store::Queries& queries,
-                   std::string server_version)
+                   rollout::Simulator& simulator, const Evidence& evidence, base::Executor& reader,
+                   store::Queries& queries, std::string server_version)
     : loop_(loop),
       authority_(authority),
       administrators_(administrators),
@@ -72,6 +73,7 @@ AdminApi::AdminApi(base::Loop& loop, identity::Authority& authority,
       rollout_(rollout),
       exceptions_(exceptions),
       simulator_(simulator),
+      evidence_(evidence),
       reader_(reader),
       queries_(queries),
       server_version_(std::move(server_version)) {}
@@ -201,6 +203,21 @@ void AdminApi::ListEvents(const identity::Caller&, const v1::ListEventsRequest& 
         PutPage(question, page, response);
         return response;
       });
+}
+
+void AdminApi::GetEvidence(const identity::Caller&, const v1::GetEvidenceRequest& request,
+                           Reply<v1::GetEvidenceResponse> reply) {
+  Answer<v1::GetEvidenceResponse>(std::move(reply),
+                                  [&evidence = evidence_, request](store::Queries& queries) {
+                                    return evidence.Gather(queries, request);
+                                  });
+}
+
+void AdminApi::ListBatches(const identity::Caller&, const v1::ListBatchesRequest& request,
+                           Reply<v1::ListBatchesResponse> reply) {
+  Answer<v1::ListBatchesResponse>(std::move(reply), [request](store::Queries& queries) {
+    return Evidence::Batches(queries, request);
+  });
 }
 
 void AdminApi::ListPolicies(const identity::Caller&, const v1::ListPoliciesRequest& request,

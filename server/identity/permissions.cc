@@ -19,7 +19,8 @@ constexpr model::Named<Permission> kNames[] = {
     {Permission::kManageAdminTokens, "manage_admin_tokens"},
     {Permission::kReadAudit, "read_audit"},
     {Permission::kGrantExceptions, "grant_exceptions"},
-    {Permission::kSimulatePolicy, "simulate_policy"}};
+    {Permission::kSimulatePolicy, "simulate_policy"},
+    {Permission::kExportEvidence, "export_evidence"}};
 
 struct Row {
   Permission permission;
@@ -39,6 +40,7 @@ constexpr Row kTable[] = {
     {Permission::kReadAudit, false, false, false, true},
     {Permission::kGrantExceptions, false, true, true, true},
     {Permission::kSimulatePolicy, false, false, true, true},
+    {Permission::kExportEvidence, false, true, false, true},
 };
 static_assert(std::size(kTable) == kPermissions && std::size(kNames) == kPermissions);
 

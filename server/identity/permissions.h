@@ -20,8 +20,9 @@ enum class Permission : std::uint8_t {
   kReadAudit,
   kGrantExceptions,
   kSimulatePolicy,
+  kExportEvidence = 12,
 };
-inline constexpr int kPermissions = 10;
+inline constexpr int kPermissions = 11;
 
 // "read_inventory"
 std::string_view PermissionName(Permission permission);
