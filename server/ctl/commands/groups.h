@@ -10,6 +10,7 @@ namespace weighmaster::server::ctl {
 
 std::vector<Command> AdminCommands();       // whoami, admin-tokens create, list, revoke
 std::vector<Command> AuditCommands();       // audit list, verify
+std::vector<Command> EvidenceCommands();    // evidence export, verify
 std::vector<Command> ExceptionsCommands();  // exceptions grant, list, revoke
 std::vector<Command> FleetCommands();       // login, endpoints, tokens create, revoke, findings
 std::vector<Command> InventoryCommands();   // inventory, where, artifacts, events, verdicts

@@ -14,7 +14,7 @@ namespace {
 std::vector<Command> AllCommands() {
   std::vector<Command> commands = FleetCommands();
   for (auto& more : {InventoryCommands(), PolicyCommands(), ExceptionsCommands(), AdminCommands(),
-                     AuditCommands()}) {
+                     AuditCommands(), EvidenceCommands()}) {
     commands.insert(commands.end(), more.begin(), more.end());
   }
   return commands;

@@ -4,6 +4,8 @@
 
 #include <sstream>
 
+#include "tests/support/evidence.h"
+#include "tests/support/temp_folder.h"
 #include "third_party/posix/system_clock.h"
 
 namespace weighmaster::server::ctl {
@@ -28,7 +30,7 @@ TEST(Weighctl, ListsItsCommandsOnHelp) {
   EXPECT_EQ(run.code, ExitCode::kOk);
   for (const char* name :
        {"login", "endpoints", "inventory", "where", "tokens create", "policy lint", "policy sign",
-        "policy publish", "policy show", "findings", "revoke"}) {
+        "policy publish", "policy show", "findings", "revoke", "evidence verify"}) {
     EXPECT_NE(run.out.find(name), std::string::npos) << name;
   }
 }
@@ -45,6 +47,29 @@ TEST(Weighctl, AsksToLogInFirst) {
   const Outcome run = Weighctl({"endpoints"});
   EXPECT_EQ(run.code, ExitCode::kFailed);
   EXPECT_NE(run.err.find("weighctl login"), std::string::npos) << run.err;
+}
+
+TEST(Weighctl, VerifiesEvidenceWithNoServerAndNoProfile) {
+  ASSERT_EQ(setenv("WEIGHCTL_PROFILE", "/nonexistent/weighctl.json", 1), 0);
+  const tests::TempFolder folder;
+  auto records = tests::EvidenceRecords();
+  const std::string whole = folder.Write("whole", tests::EvidenceFile(records));
+  const Outcome run = Weighctl({"evidence", "verify", whole});
+  EXPECT_EQ(run.code, ExitCode::kOk) << run.err;
+  EXPECT_NE(run.out.find("Everything holds."), std::string::npos) << run.out;
+  EXPECT_NE(run.out.find("equivocation"), std::string::npos) << run.out;
+  EXPECT_NE(run.out.find("trusted on sight"), std::string::npos) << run.out;
+  records.pop_back();
+  const std::string changed = folder.Write("changed", tests::EvidenceFile(records));
+  const Outcome failed = Weighctl({"evidence", "verify", changed, "--json"});
+  EXPECT_EQ(failed.code, ExitCode::kFailed);
+  EXPECT_NE(failed.out.find("\"verified\":false"), std::string::npos) << failed.out;
+}
+
+TEST(Weighctl, SaysWhatAnExportOfEvidenceNeeds) {
+  const Outcome run = Weighctl({"evidence", "export", "--endpoint", std::string(32, 'a')});
+  EXPECT_EQ(run.code, ExitCode::kFailed);
+  EXPECT_NE(run.err.find("--out FILE"), std::string::npos) << run.err;
 }
 
 }  // namespace
