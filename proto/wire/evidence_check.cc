@@ -334,6 +334,14 @@ void EvidenceCheck::OnPolicy(const v1::EvidencePolicy& proto) {
       document ? ParseManifest(document->bytes) : base::Result<BundleManifest>(document.error());
   if (!manifest) return Problem("a policy can't be read: " + manifest.error().message());
   const std::string name = "policy " + std::to_string(manifest->version);
+  const EvidenceAppliedPolicy applied{manifest->version,
+                                      openssl::Sha256Of(base::AsBytes(document->bytes))};
+  const auto found = std::ranges::find(policies_, applied, &Policy::applied);
+  if (found == policies_.end() || found->in_file) {
+    return Problem(name +
+                   ": its manifest was changed, or it is none that the server's statement names");
+  }
+  found->in_file = true;
   const bool trusted = std::ranges::any_of(roots_, [&](const Root& root) {
     return root.Trusts(kRolePolicy, kDomainBundle, document->bytes, document->signatures);
   });
@@ -342,13 +350,6 @@ void EvidenceCheck::OnPolicy(const v1::EvidencePolicy& proto) {
   if (openssl::Sha256Of(base::AsBytes(proto.document())) != manifest->document) {
     Problem(name + ": its text was changed");
   }
-  const EvidenceAppliedPolicy applied{manifest->version,
-                                      openssl::Sha256Of(base::AsBytes(document->bytes))};
-  const auto found = std::ranges::find(policies_, applied, &Policy::applied);
-  if (found == policies_.end() || found->in_file) {
-    return Problem(name + ": it is none that the server's statement names, or stands twice");
-  }
-  found->in_file = true;
   report_->add_policy_versions(manifest->version);
 }
 

@@ -32,6 +32,7 @@ base::Status ReadBound(const Arguments& arguments, std::string_view option, std:
                        std::int64_t& time_us) {
   if (IsNumber(arguments.Value(option))) {
     WM_ASSIGN_OR_RETURN(number, arguments.Number(option, 0));
+    if (number == 0) return base::InvalidArgument("batches are numbered from 1");
     return {};
   }
   WM_ASSIGN_OR_RETURN(time_us, MomentOf(arguments, option));

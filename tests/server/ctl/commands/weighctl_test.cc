@@ -70,6 +70,9 @@ TEST(Weighctl, SaysWhatAnExportOfEvidenceNeeds) {
   const Outcome run = Weighctl({"evidence", "export", "--endpoint", std::string(32, 'a')});
   EXPECT_EQ(run.code, ExitCode::kFailed);
   EXPECT_NE(run.err.find("--out FILE"), std::string::npos) << run.err;
+  const Outcome from = Weighctl({"evidence", "export", "--endpoint", std::string(32, 'a'), "--out",
+                                 "/nonexistent/file", "--from", "0"});
+  EXPECT_NE(from.err.find("numbered from 1"), std::string::npos) << from.err;
 }
 
 }  // namespace
