@@ -224,6 +224,23 @@ inline constexpr std::size_t kMaxMounts = 16'384;
 // PATH_MAX is 4,096; deeper paths exist through openat and are kept to this.
 inline constexpr std::size_t kMaxPathBytes = 32 * kKiB;
 
+// --- Evidence
+// ------------------------------------------------------------------------------------- An evidence
+// file may be of any length; what bounds its reader is one record. Past any of these the file is
+// refused, and the server makes none: it says that a narrower range is to be asked for.
+inline constexpr std::size_t kMaxEvidenceRecordBytes = 4 * kMiB;
+inline constexpr std::size_t kMaxEvidenceStatementBytes = 1 * kMiB;
+inline constexpr std::size_t kMaxEvidenceRoots = 256;
+inline constexpr std::size_t kMaxEvidenceKeys = 64;
+inline constexpr std::size_t kMaxEvidenceChains = 4'096;
+inline constexpr std::size_t kMaxEvidencePolicies = 1'024;
+// Problems of a file that are told; further ones are counted.
+inline constexpr int kMaxEvidenceProblems = 100;
+// What one answer hands out of an endpoint's batches: so many, and so many bytes unless the first
+// is larger. Below gRPC's default of 4 MiB for a message, so that any client can read it.
+inline constexpr std::size_t kMaxBatchesPerAnswer = 1'000;
+inline constexpr std::size_t kMaxBatchesAnswerBytes = 2 * kMiB;
+
 // --- Server
 // --------------------------------------------------------------------------------------- How long
 // weighctl waits for one call; then it says so.

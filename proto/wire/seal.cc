@@ -115,25 +115,6 @@ base::Status CheckEvent(const BatchEvent& event, std::size_t index) {
   return {};
 }
 
-base::Status CheckEvents(const SealedBatch& batch, const BatchHeader& header) {
-  if (batch.events.empty()) return {};  // every body was dropped; the header says what there was
-  if (batch.events.size() != header.event_count) {
-    return base::InvalidArgument("the batch has " + std::to_string(batch.events.size()) +
-                                 " events and its header says " +
-                                 std::to_string(header.event_count));
-  }
-  std::vector<model::Sha256> leaves;
-  leaves.reserve(batch.events.size());
-  for (const BatchEvent& event : batch.events) {
-    WM_RETURN_IF_ERROR(CheckEvent(event, leaves.size()));
-    leaves.push_back(LeafOf(event));
-  }
-  if (MerkleRoot(leaves) != header.merkle_root) {
-    return base::InvalidArgument("the events are not those of the header (Merkle root)");
-  }
-  return {};
-}
-
 }  // namespace
 
 std::size_t SealedBatch::ByteSize() const {
@@ -227,8 +208,27 @@ base::Result<BatchHeader> VerifyBatch(const SealedBatch& batch, const openssl::P
   if (!key.Verify(HeaderDigest(batch.header), batch.signature)) {
     return base::InvalidArgument("the batch's signature does not hold");
   }
-  WM_RETURN_IF_ERROR(CheckEvents(batch, header));
+  WM_RETURN_IF_ERROR(VerifyEvents(batch, header));
   return header;
+}
+
+base::Status VerifyEvents(const SealedBatch& batch, const BatchHeader& header) {
+  if (batch.events.empty()) return {};  // every body was dropped; the header says what there was
+  if (batch.events.size() != header.event_count) {
+    return base::InvalidArgument("the batch has " + std::to_string(batch.events.size()) +
+                                 " events and its header says " +
+                                 std::to_string(header.event_count));
+  }
+  std::vector<model::Sha256> leaves;
+  leaves.reserve(batch.events.size());
+  for (const BatchEvent& event : batch.events) {
+    WM_RETURN_IF_ERROR(CheckEvent(event, leaves.size()));
+    leaves.push_back(LeafOf(event));
+  }
+  if (MerkleRoot(leaves) != header.merkle_root) {
+    return base::InvalidArgument("the events are not those of the header (Merkle root)");
+  }
+  return {};
 }
 
 }  // namespace weighmaster::wire

@@ -87,5 +87,7 @@ base::Result<BatchHeader> ParseHeader(std::string_view header);
 // the key is the one named, the signature holds, the events match count and Merkle root and sizes.
 // Returns the header. The message of the error says which check failed.
 base::Result<BatchHeader> VerifyBatch(const SealedBatch& batch, const openssl::PublicKey& key);
+// The last of these checks alone: that the events are those of the header.
+base::Status VerifyEvents(const SealedBatch& batch, const BatchHeader& header);
 
 }  // namespace weighmaster::wire

@@ -8,6 +8,7 @@
 #include "policy/base/limits.h"
 #include "proto/wire/fields.h"
 #include "third_party/openssl/sha256.h"
+#include "weighmaster/v1/evidence.pb.h"
 #include "weighmaster/v1/exceptions.pb.h"
 #include "weighmaster/v1/trust.pb.h"
 
@@ -226,6 +227,13 @@ void ToProto(const SignedDocument& document, v1::SignedExceptions& out) {
   }
 }
 
+void ToProto(const SignedDocument& document, v1::SignedEvidenceStatement& out) {
+  out.set_statement(document.bytes);
+  for (const KeySignature& signature : document.signatures) {
+    AppendSignature(signature, *out.add_signatures());
+  }
+}
+
 void ToProto(const SignedDocument& document, v1::SignedAcknowledgement& out) {
   WM_CHECK(document.signatures.size() == 1);
   out.set_acknowledgement(document.bytes);
@@ -243,6 +251,10 @@ base::Result<SignedDocument> FromProto(const v1::SignedBundle& in) {
 
 base::Result<SignedDocument> FromProto(const v1::SignedExceptions& in) {
   return ReadDocument(in.exceptions(), in.signatures(), limits::kMaxExceptionsBytes);
+}
+
+base::Result<SignedDocument> FromProto(const v1::SignedEvidenceStatement& in) {
+  return ReadDocument(in.statement(), in.signatures(), limits::kMaxEvidenceStatementBytes);
 }
 
 base::Result<SignedDocument> FromProto(const v1::SignedAcknowledgement& in) {

@@ -16,6 +16,7 @@
 namespace weighmaster::v1 {
 class SignedAcknowledgement;
 class SignedBundle;
+class SignedEvidenceStatement;
 class SignedExceptions;
 class SignedRoot;
 }  // namespace weighmaster::v1
@@ -68,11 +69,13 @@ struct SignedDocument {
 void ToProto(const SignedDocument& document, v1::SignedRoot& out);
 void ToProto(const SignedDocument& document, v1::SignedBundle& out);
 void ToProto(const SignedDocument& document, v1::SignedExceptions& out);
+void ToProto(const SignedDocument& document, v1::SignedEvidenceStatement& out);
 // Carries exactly one signature.
 void ToProto(const SignedDocument& document, v1::SignedAcknowledgement& out);
 base::Result<SignedDocument> FromProto(const v1::SignedRoot& in);
 base::Result<SignedDocument> FromProto(const v1::SignedBundle& in);
 base::Result<SignedDocument> FromProto(const v1::SignedExceptions& in);
+base::Result<SignedDocument> FromProto(const v1::SignedEvidenceStatement& in);
 base::Result<SignedDocument> FromProto(const v1::SignedAcknowledgement& in);
 
 std::string SerialiseRoot(const Root& root);

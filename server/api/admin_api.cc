@@ -5,6 +5,7 @@
 
 #include "policy/base/limits.h"
 #include "server/api/admin_values.h"
+#include "server/api/evidence.h"
 #include "server/api/list_question.h"
 #include "server/fleet/fleet.h"
 #include "server/identity/administrators.h"
@@ -238,6 +239,21 @@ void AdminApi::ListEvents(const identity::Caller&, const v1::ListEventsRequest& 
         PutPage(question, page, response);
         return response;
       });
+}
+
+void AdminApi::GetEvidence(const identity::Caller&, const v1::GetEvidenceRequest& request,
+                           Reply<v1::GetEvidenceResponse> reply) {
+  Answer<v1::GetEvidenceResponse>(std::move(reply),
+                                  [&evidence = rooms_.evidence, request](store::Queries& queries) {
+                                    return evidence.Gather(queries, request);
+                                  });
+}
+
+void AdminApi::ListBatches(const identity::Caller&, const v1::ListBatchesRequest& request,
+                           Reply<v1::ListBatchesResponse> reply) {
+  Answer<v1::ListBatchesResponse>(std::move(reply), [request](store::Queries& queries) {
+    return Evidence::Batches(queries, request);
+  });
 }
 
 void AdminApi::ListPolicies(const identity::Caller&, const v1::ListPoliciesRequest& request,

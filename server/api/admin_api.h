@@ -15,6 +15,8 @@ class CreateTokenRequest;
 class CreateTokenResponse;
 class Endpoint;
 class GetEndpointRequest;
+class GetEvidenceRequest;
+class GetEvidenceResponse;
 class GetFleetRequest;
 class GetFleetResponse;
 class GetFindingRequest;
@@ -33,6 +35,8 @@ class ListAdminTokensRequest;
 class ListAdminTokensResponse;
 class ListAuditEntriesRequest;
 class ListAuditEntriesResponse;
+class ListBatchesRequest;
+class ListBatchesResponse;
 class ListEndpointsRequest;
 class ListExceptionsRequest;
 class ListExceptionsResponse;
@@ -84,6 +88,8 @@ class Simulator;
 
 namespace weighmaster::server::api {
 
+class Evidence;
+
 // The administrative API: what each rpc of weighmaster.v1.AdminService does for a caller who may.
 // Dispatch, its one user, has found out who calls and that they may.
 //
@@ -104,6 +110,7 @@ class AdminApi {
     rollout::Rollout& rollout;
     rollout::ExceptionRollout& exceptions;
     rollout::Simulator& simulator;
+    const Evidence& evidence;
     base::Executor& reader;
     store::Queries& queries;
     base::Executor& writer;
@@ -130,6 +137,10 @@ class AdminApi {
                      Reply<v1::ListArtifactsResponse> reply);
   void ListEvents(const identity::Caller& caller, const v1::ListEventsRequest& request,
                   Reply<v1::ListEventsResponse> reply);
+  void GetEvidence(const identity::Caller& caller, const v1::GetEvidenceRequest& request,
+                   Reply<v1::GetEvidenceResponse> reply);
+  void ListBatches(const identity::Caller& caller, const v1::ListBatchesRequest& request,
+                   Reply<v1::ListBatchesResponse> reply);
   void CountVerdicts(const identity::Caller& caller, const v1::CountVerdictsRequest& request,
                      Reply<v1::CountVerdictsResponse> reply);
   void ListPolicies(const identity::Caller& caller, const v1::ListPoliciesRequest& request,

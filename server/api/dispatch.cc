@@ -53,6 +53,8 @@ Dispatch::Dispatch(const base::Clock& clock, identity::Administrators& administr
   Bind(&AdminApi::Where);
   Bind(&AdminApi::ListArtifacts);
   Bind(&AdminApi::ListEvents);
+  Bind(&AdminApi::GetEvidence);
+  Bind(&AdminApi::ListBatches);
   Bind(&AdminApi::CountVerdicts);
   Bind(&AdminApi::ListPolicies);
   Bind(&AdminApi::CreateToken);

@@ -78,10 +78,11 @@ base::Status Server::OpenRooms(identity::FleetFiles files, std::string address) 
   fleet_ = std::make_unique<fleet::Fleet>(fleet::Services{
       loop_, clock_, random_, *ingest_, *rollout_, *exceptions_, *reader_, *queries_,
       *lists_deltas_, *writer_, *store_, authority_->files().ack_key, lineage_});
+  evidence_ = std::make_unique<api::Evidence>(clock_, authority_->files().ack_key);
   api_ = std::make_unique<api::AdminApi>(
       loop_, clock_,
       api::AdminApi::Rooms{*authority_, *administrators_, *fleet_, *ingest_, *rollout_,
-                           *exceptions_, *simulator_, *admin_reader_, *admin_queries_, *writer_,
+                           *exceptions_, *simulator_, *evidence_, *admin_reader_, *admin_queries_, *writer_,
                            *store_},
       std::string(base::kVersion));
   audit_ = std::make_unique<api::AuditLog>(loop_, clock_, *writer_, *store_);

@@ -9,6 +9,7 @@
 #include "server/api/admin_api.h"
 #include "server/api/audit_log.h"
 #include "server/api/dispatch.h"
+#include "server/api/evidence.h"
 #include "server/fleet/fleet.h"
 #include "server/identity/administrators.h"
 #include "server/identity/authority.h"
@@ -80,6 +81,7 @@ class Server {
   std::unique_ptr<rollout::ExceptionRollout> exceptions_;
   std::unique_ptr<rollout::Simulator> simulator_;
   std::unique_ptr<fleet::Fleet> fleet_;
+  std::unique_ptr<api::Evidence> evidence_;
   std::unique_ptr<api::AdminApi> api_;
   std::unique_ptr<api::AuditLog> audit_;
   std::unique_ptr<api::Dispatch> dispatch_;

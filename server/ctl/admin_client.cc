@@ -129,6 +129,14 @@ base::Status AdminClient::ListArtifacts(const v1::ListArtifactsRequest& in,
 base::Status AdminClient::ListEvents(const v1::ListEventsRequest& in, v1::ListEventsResponse& out) {
   return Call(&Stub::ListEvents, in, out);
 }
+base::Status AdminClient::GetEvidence(const v1::GetEvidenceRequest& in,
+                                      v1::GetEvidenceResponse& out) {
+  return Call(&Stub::GetEvidence, in, out);
+}
+base::Status AdminClient::ListBatches(const v1::ListBatchesRequest& in,
+                                      v1::ListBatchesResponse& out) {
+  return Call(&Stub::ListBatches, in, out);
+}
 base::Status AdminClient::CountVerdicts(const v1::CountVerdictsRequest& in,
                                         v1::CountVerdictsResponse& out) {
   return Call(&Stub::CountVerdicts, in, out);

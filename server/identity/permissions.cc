@@ -20,7 +20,8 @@ constexpr model::Named<Permission> kNames[] = {
     {Permission::kReadAudit, "read_audit"},
     {Permission::kGrantExceptions, "grant_exceptions"},
     {Permission::kSimulatePolicy, "simulate_policy"},
-    {Permission::kWorkOnFindings, "work_on_findings"}};
+    {Permission::kWorkOnFindings, "work_on_findings"},
+    {Permission::kExportEvidence, "export_evidence"}};
 
 struct Row {
   Permission permission;
@@ -41,6 +42,7 @@ constexpr Row kTable[] = {
     {Permission::kGrantExceptions, false, true, true, true},
     {Permission::kSimulatePolicy, false, false, true, true},
     {Permission::kWorkOnFindings, false, true, false, true},
+    {Permission::kExportEvidence, false, true, false, true},
 };
 static_assert(std::size(kTable) == kPermissions && std::size(kNames) == kPermissions);
 

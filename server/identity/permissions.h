@@ -21,8 +21,9 @@ enum class Permission : std::uint8_t {
   kGrantExceptions,
   kSimulatePolicy,
   kWorkOnFindings,
+  kExportEvidence,
 };
-inline constexpr int kPermissions = 11;
+inline constexpr int kPermissions = 12;
 
 // "read_inventory"
 std::string_view PermissionName(Permission permission);

@@ -226,6 +226,16 @@ Reactor* AdminService::ListEvents(Context* context, const v1::ListEventsRequest*
   return Carry(*context, *request, *response);
 }
 
+Reactor* AdminService::GetEvidence(Context* context, const v1::GetEvidenceRequest* request,
+                                   v1::GetEvidenceResponse* response) {
+  return Carry(*context, *request, *response);
+}
+
+Reactor* AdminService::ListBatches(Context* context, const v1::ListBatchesRequest* request,
+                                   v1::ListBatchesResponse* response) {
+  return Carry(*context, *request, *response);
+}
+
 Reactor* AdminService::CountVerdicts(Context* context, const v1::CountVerdictsRequest* request,
                                      v1::CountVerdictsResponse* response) {
   return Carry(*context, *request, *response);

@@ -47,6 +47,10 @@ class AdminService final : public v1::AdminService::CallbackService {
                          v1::ListArtifactsResponse* response) override;
   Reactor* ListEvents(Context* context, const v1::ListEventsRequest* request,
                       v1::ListEventsResponse* response) override;
+  Reactor* GetEvidence(Context* context, const v1::GetEvidenceRequest* request,
+                       v1::GetEvidenceResponse* response) override;
+  Reactor* ListBatches(Context* context, const v1::ListBatchesRequest* request,
+                       v1::ListBatchesResponse* response) override;
   Reactor* CountVerdicts(Context* context, const v1::CountVerdictsRequest* request,
                          v1::CountVerdictsResponse* response) override;
   Reactor* ListPolicies(Context* context, const v1::ListPoliciesRequest* request,

@@ -45,6 +45,14 @@ class Queries {
   // The newest set of each scope, in the order in which they were published.
   virtual base::Result<Page<ExceptionSetRecord>> ListExceptionSets(const PageQuery& page) = 0;
 
+  // What has to be known beside its batches of this range. NOT_FOUND when there is no such
+  // endpoint. RESOURCE_EXHAUSTED past limits::kMaxEvidence…. Reads through the events of the range.
+  virtual base::Result<EndpointEvidence> FindEvidence(const model::Id& endpoint,
+                                                      const BatchRange& range) = 0;
+  // Up to limits::kMaxBatchesPerAnswer and kMaxBatchesAnswerBytes, the first one in any case. None
+  // where the endpoint has no such chain. NOT_FOUND when there is no such endpoint.
+  virtual base::Result<BatchPage> ListBatches(const BatchQuery& query) = 0;
+
   virtual base::Result<Page<EndpointRow>> ListEndpoints(const PageQuery& page) = 0;
   // NOT_FOUND when there is no such endpoint.
   virtual base::Result<EndpointRow> GetEndpoint(const model::Id& id) = 0;

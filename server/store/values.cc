@@ -10,12 +10,6 @@ using Kind = BatchOutcome::Kind;
 constexpr model::Named<EndpointState> kStates[] = {{EndpointState::kActive, "active"},
                                                    {EndpointState::kRevoked, "revoked"},
                                                    {EndpointState::kQuarantined, "quarantined"}};
-constexpr model::Named<QuarantineReason> kReasons[] = {
-    {QuarantineReason::kRevokedKey, "revoked_key"},
-    {QuarantineReason::kEquivocation, "equivocation"},
-    {QuarantineReason::kBrokenChain, "broken_chain"},
-    {QuarantineReason::kClone, "clone"},
-    {QuarantineReason::kEndpoint, "endpoint_quarantined"}};
 constexpr model::Named<Kind> kOutcomes[] = {{Kind::kStored, "stored"},
                                             {Kind::kRepeated, "repeated"},
                                             {Kind::kGap, "gap"},
@@ -33,9 +27,6 @@ constexpr model::Named<AdminRole> kRoles[] = {{AdminRole::kViewer, "viewer"},
 
 std::string_view AdminRoleName(AdminRole role) { return model::NameOf(kRoles, role); }
 std::string_view EndpointStateName(EndpointState state) { return model::NameOf(kStates, state); }
-std::string_view QuarantineReasonName(QuarantineReason reason) {
-  return model::NameOf(kReasons, reason);
-}
 std::string_view BatchOutcomeName(BatchOutcome::Kind kind) {
   return model::NameOf(kOutcomes, kind);
 }

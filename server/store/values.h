@@ -17,6 +17,7 @@
 #include "policy/model/sighting.h"
 #include "policy/model/verdict.h"
 #include "proto/wire/audit.h"
+#include "proto/wire/evidence.h"
 #include "proto/wire/seal.h"
 #include "proto/wire/trust.h"
 #include "server/query/cursor.h"
@@ -33,15 +34,7 @@ enum class EndpointState : std::uint8_t {
 };
 std::string_view EndpointStateName(EndpointState state);
 
-// Why a batch lies beside its chain and not in it.
-enum class QuarantineReason : std::uint8_t {
-  kRevokedKey = 1,
-  kEquivocation = 2,  // its number is taken by a batch with another digest
-  kBrokenChain = 3,   // it does not follow the batch before it
-  kClone = 4,         // a second live chain of one key
-  kEndpoint = 5,      // the endpoint is quarantined already
-};
-std::string_view QuarantineReasonName(QuarantineReason reason);
+using wire::QuarantineReason;
 
 struct FleetRecord {
   std::string fleet_id;
@@ -346,6 +339,36 @@ struct ExceptionSetRecord {
   model::ExceptionSet set;  // of the document
   base::WallTime published;
   std::optional<Actor> publisher;  // none: it was published before this was kept
+};
+
+// Which batches are meant: by number in their chain and by when the server received them.
+struct BatchRange {
+  std::uint64_t first_number = 1;
+  std::uint64_t last_number = UINT64_MAX;
+  std::optional<base::WallTime> from;
+  std::optional<base::WallTime> until;
+};
+
+// A chain has every batch from the first to the last that the range has; its policies are those
+// that the endpoint said were in force in these, and the one that it says is in force.
+struct EndpointEvidence {
+  std::string hostname;
+  std::vector<wire::EvidenceKey> keys;
+  std::vector<wire::EvidenceChain> chains;
+  std::vector<model::Sha256> last_digests;  // parallel: of the last batch's header
+  std::vector<wire::EvidenceQuarantined> quarantined;
+  std::vector<wire::EvidenceAppliedPolicy> policies;  // ascending, each once
+};
+
+struct BatchQuery {
+  model::Id endpoint;
+  std::optional<model::Id> chain;  // none: what is kept beside the chains
+  BatchRange range;
+  std::uint64_t from = 0;  // BatchPage::next of the page before
+};
+struct BatchPage {
+  std::vector<wire::SealedBatch> batches;
+  std::optional<std::uint64_t> next;  // none: this was the last page
 };
 
 // A piece of a part, at most limits::kPartChunkBytes.

@@ -39,6 +39,11 @@ include-operation-id = "GetEndpoint"
 "path.endpoint_id" = {{ dictionary = "endpoints", probability = 0.5 }}
 
 [[operations]]
+include-operation-id = ["GetEvidence", "ListBatches"]
+[operations.parameters]
+"path.endpoint_id" = {{ dictionary = "endpoints", probability = 0.5 }}
+
+[[operations]]
 include-operation-id = ["CreateToken", "CreateAdminToken", "ListChanges", "PublishExceptions",
                         "PublishPolicy", "RevokeAdminToken", "SimulatePolicy", "UpdateFinding", "Where"]
 [operations.checks.positive_data_acceptance]

@@ -11,8 +11,10 @@
 
 #include "agent/decide/vault_record.h"
 #include "proto/wire/convert.h"
+#include "proto/wire/evidence_check.h"
 #include "proto/wire/merkle.h"
 #include "tests/golden/values.h"
+#include "tests/support/evidence.h"
 #include "tests/support/keys.h"
 #include "weighmaster/v1/batch.pb.h"
 #include "weighmaster/v1/sync.pb.h"
@@ -159,6 +161,19 @@ TEST(GoldenV1, RulesAreReadAndMadeTheSame) {
   expect("rules.bin", rules);
   rules.settings = GoldenSettings();
   expect("rules_settings.bin", rules);
+}
+
+TEST(GoldenV1, EvidenceHoldsAndItsStatementIsMadeTheSame) {
+  const std::string file = ReadGolden("evidence.bin");
+  wire::EvidenceCheck check(std::nullopt);
+  check.Add(file);
+  const v1::EvidenceReport report = check.Finish();
+  EXPECT_TRUE(report.verified()) << report.problems(0);
+  EXPECT_EQ(report.chains_size(), 2);
+  EXPECT_EQ(report.quarantined_size(), 1);
+  v1::EvidenceFile message;
+  ASSERT_TRUE(message.ParseFromString(file));
+  EXPECT_EQ(message.records(2).statement().statement(), SignStatement(EvidenceStatement()).bytes);
 }
 
 TEST(GoldenV1, ListsAreSearchedAndMadeTheSame) {

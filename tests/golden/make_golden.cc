@@ -12,6 +12,7 @@
 #include "proto/wire/convert.h"
 #include "proto/wire/merkle.h"
 #include "tests/golden/values.h"
+#include "tests/support/evidence.h"
 #include "tests/support/keys.h"
 #include "weighmaster/v1/batch.pb.h"
 #include "weighmaster/v1/sync.pb.h"
@@ -88,6 +89,7 @@ void WriteGolden(const Folder& folder) {
   }
   WriteHello(folder);
   WritePolicy(folder);
+  folder.Write("evidence.bin", EvidenceFile(EvidenceRecords()));
 }
 
 }  // namespace

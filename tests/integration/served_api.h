@@ -11,6 +11,7 @@
 #include "server/api/admin_api.h"
 #include "server/api/audit_log.h"
 #include "server/api/dispatch.h"
+#include "server/api/evidence.h"
 #include "server/fleet/fleet.h"
 #include "server/identity/administrators.h"
 #include "server/identity/authority.h"
@@ -53,11 +54,12 @@ class ServedApi {
     fleet_.emplace(server::fleet::Services{loop_, clock_, random_, ingest_, rollout_, exceptions_,
                                            reader_, *queries_, lists_deltas_, writer_, *store_,
                                            *acknowledger_, model::Id{{1}}});
-    admin_.emplace(
-        loop_, clock_,
-        server::api::AdminApi::Rooms{*authority_, administrators_, *fleet_, ingest_, rollout_,
-                                     exceptions_, simulator_, reader_, *queries_, writer_, *store_},
-        "test");
+    evidence_.emplace(clock_, *acknowledger_);
+    admin_.emplace(loop_, clock_,
+                   server::api::AdminApi::Rooms{*authority_, administrators_, *fleet_, ingest_,
+                                                rollout_, exceptions_, simulator_, *evidence_,
+                                                reader_, *queries_, writer_, *store_},
+                   "test");
     dispatch_.emplace(clock_, administrators_, audit_, *admin_);
   }
 
@@ -92,6 +94,7 @@ class ServedApi {
   std::optional<server::fleet::Fleet> fleet_;
   server::identity::Administrators administrators_{loop_,   clock_,  random_,  writer_,
                                                    *store_, reader_, *queries_};
+  std::optional<server::api::Evidence> evidence_;
   std::optional<server::api::AdminApi> admin_;
   server::api::AuditLog audit_{loop_, clock_, writer_, *store_};
   std::optional<server::api::Dispatch> dispatch_;

@@ -38,13 +38,19 @@ base::Status WriteAll(int fd, std::string_view content, const std::string& path)
   return {};
 }
 
-base::Status WriteDurably(const std::string& path, std::string_view content, mode_t mode) {
+base::Status WriteDurably(const std::string& path,
+                          const std::function<base::Status(const Sink&)>& fill, mode_t mode) {
   const Descriptor file(
       ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode));
   if (file.get() < 0) return base::FromErrno(errno, "open " + path);
-  WM_RETURN_IF_ERROR(WriteAll(file.get(), content, path));
+  WM_RETURN_IF_ERROR(
+      fill([&](std::string_view piece) { return WriteAll(file.get(), piece, path); }));
   if (::fsync(file.get()) != 0) return base::FromErrno(errno, "fsync " + path);
   return {};
+}
+
+std::function<base::Status(const Sink&)> Whole(std::string_view content) {
+  return [content](const Sink& sink) { return sink(content); };
 }
 
 // A rename is durable once its folder is.
@@ -60,21 +66,27 @@ base::Status SyncFolderOf(const std::string& path) {
 }  // namespace
 
 base::Result<std::string> ReadFile(const std::string& path, std::size_t max_bytes) {
+  std::string content;
+  WM_RETURN_IF_ERROR(ReadPieces(path, [&](std::string_view piece) -> base::Status {
+    content += piece;
+    if (content.size() <= max_bytes) return {};
+    return base::ResourceExhausted(path + " is longer than the limit of " +
+                                   std::to_string(max_bytes) + " bytes");
+  }));
+  return content;
+}
+
+base::Status ReadPieces(const std::string& path, const Sink& sink) {
   const Descriptor file(path == "-" ? ::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0)
                                     : ::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (file.get() < 0) return base::FromErrno(errno, "open " + path);
-  std::string content;
   char buffer[64 * 1024];
   for (;;) {
     const ssize_t count = ::read(file.get(), buffer, sizeof buffer);
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) return base::FromErrno(errno, "read " + path);
-    if (count == 0) return content;
-    content.append(buffer, static_cast<std::size_t>(count));
-    if (content.size() > max_bytes) {
-      return base::ResourceExhausted(path + " is longer than the limit of " +
-                                     std::to_string(max_bytes) + " bytes");
-    }
+    if (count == 0) return {};
+    WM_RETURN_IF_ERROR(sink({buffer, static_cast<std::size_t>(count)}));
   }
 }
 
@@ -92,9 +104,17 @@ base::Result<std::string> ReadFileBelow(const std::string& folder, const std::st
 }
 
 base::Status ReplaceFile(const std::string& path, std::string_view content, mode_t mode) {
+  return ReplaceFile(path, Whole(content), mode);
+}
+
+base::Status ReplaceFile(const std::string& path,
+                         const std::function<base::Status(const Sink&)>& fill, mode_t mode) {
   const std::string temporary = path + ".new";
   static_cast<void>(::unlink(temporary.c_str()));
-  WM_RETURN_IF_ERROR(WriteDurably(temporary, content, mode));
+  if (auto written = WriteDurably(temporary, fill, mode); !written.has_value()) {
+    static_cast<void>(::unlink(temporary.c_str()));
+    return written;
+  }
   if (::rename(temporary.c_str(), path.c_str()) != 0) {
     return base::FromErrno(errno, "rename " + temporary);
   }
@@ -102,7 +122,7 @@ base::Status ReplaceFile(const std::string& path, std::string_view content, mode
 }
 
 base::Status WriteNewFile(const std::string& path, std::string_view content, mode_t mode) {
-  WM_RETURN_IF_ERROR(WriteDurably(path, content, mode));
+  WM_RETURN_IF_ERROR(WriteDurably(path, Whole(content), mode));
   return SyncFolderOf(path);
 }
 

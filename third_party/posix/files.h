@@ -3,6 +3,7 @@
 #include <sys/types.h>
 
 #include <cstddef>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -10,10 +11,17 @@
 
 namespace weighmaster::posix {
 
-// Small files that programs keep and people hand them. Everything here blocks.
+// Files that programs keep and people hand them: small ones whole, others piece by piece.
+// Everything here blocks.
+
+// Takes the next piece of a file.
+using Sink = std::function<base::Status(std::string_view)>;
 
 // The whole file; "-" is standard input. More than `max_bytes` is RESOURCE_EXHAUSTED.
 base::Result<std::string> ReadFile(const std::string& path, std::size_t max_bytes);
+
+// Gives the file to `sink`, however long it is. An error of the sink ends it.
+base::Status ReadPieces(const std::string& path, const Sink& sink);
 
 // A file that another one names, relative to that one's folder: "lists/approved.txt". A link that
 // leads out of the folder is INVALID_ARGUMENT.
@@ -23,6 +31,9 @@ base::Result<std::string> ReadFileBelow(const std::string& folder, const std::st
 // Written beside the file, made durable, and renamed: after a crash the old file is there or the
 // new one.
 base::Status ReplaceFile(const std::string& path, std::string_view content, mode_t mode);
+// The same of what `fill` gives piece by piece. Where it fails, nothing is left beside the file.
+base::Status ReplaceFile(const std::string& path,
+                         const std::function<base::Status(const Sink&)>& fill, mode_t mode);
 
 // A new file, durable with its name when this returns. ALREADY_EXISTS when it is there.
 base::Status WriteNewFile(const std::string& path, std::string_view content, mode_t mode);

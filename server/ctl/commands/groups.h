@@ -10,6 +10,7 @@ namespace weighmaster::server::ctl {
 
 std::vector<Command> AdminCommands();       // whoami, admin-tokens create, list, revoke
 std::vector<Command> AuditCommands();       // audit list, verify
+std::vector<Command> EvidenceCommands();    // evidence export, verify
 std::vector<Command> ExceptionsCommands();  // exceptions grant, list, revoke
 std::vector<Command> FindingsCommands();    // finding show, acknowledge, dismiss, reopen, comment
 std::vector<Command> FleetCommands();       // endpoints, status, changes, tokens, revoke, findings

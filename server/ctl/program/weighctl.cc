@@ -27,6 +27,7 @@ std::vector<Command> AllCommands() {
            ExceptionsCommands(),
            AdminCommands(),
            AuditCommands(),
+           EvidenceCommands(),
        }) {
     commands.insert(commands.end(), group.begin(), group.end());
   }

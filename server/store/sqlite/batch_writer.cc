@@ -7,9 +7,8 @@
 
 #include "policy/base/limits.h"
 #include "proto/wire/convert.h"
-#include "server/store/sqlite/changes_table.h"
-#include "server/store/sqlite/findings_table.h"
 #include "server/store/sqlite/rows.h"
+#include "server/store/sqlite/work_tables.h"
 #include "weighmaster/v1/batch.pb.h"
 
 namespace weighmaster::server::store {

@@ -28,12 +28,12 @@ base::Result<model::Sighting> ReadSightingBlob(base::ByteView blob, std::string_
 void BindContent(sqlite::Statement& statement, const model::Sighting& sighting);
 void BindFacts(sqlite::Statement& statement, const model::Sighting& sighting);
 
-// Queries::VisitPresent, inside the caller's transaction.
-base::Status VisitPresentSightings(sqlite::Database& database,
-                                   const std::function<void(const PresentSighting&)>& visit);
-
 // Fills the columns of rows from before there were any, and those of verdicts. At each start; when
 // it fails nothing was written.
 base::Status FillFacts(sqlite::Database& database);
+
+// Queries::VisitPresent, inside the caller's transaction.
+base::Status VisitPresentSightings(sqlite::Database& database,
+                                   const std::function<void(const PresentSighting&)>& visit);
 
 }  // namespace weighmaster::server::store

@@ -7,12 +7,12 @@
 #include "policy/base/limits.h"
 #include "proto/wire/convert.h"
 #include "proto/wire/exceptions.h"
-#include "server/store/sqlite/changes_table.h"
-#include "server/store/sqlite/findings_table.h"
+#include "server/store/sqlite/evidence_rows.h"
 #include "server/store/sqlite/list_keys.h"
 #include "server/store/sqlite/list_tables.h"
 #include "server/store/sqlite/rows.h"
 #include "server/store/sqlite/sightings_table.h"
+#include "server/store/sqlite/work_tables.h"
 #include "weighmaster/v1/exceptions.pb.h"
 #include "weighmaster/v1/trust.pb.h"
 #include "weighmaster/v1/values.pb.h"
@@ -376,6 +376,19 @@ Result<ExceptionSetRecord> SqliteQueries::FindExceptions(const std::optional<mod
   WM_ASSIGN_OR_RETURN(const bool found, find.Bind(scope).Step());
   if (!found) return base::NotFound("there are no exceptions");
   return ReadExceptionSet(find);
+}
+
+Result<EndpointEvidence> SqliteQueries::FindEvidence(const model::Id& endpoint,
+                                                     const BatchRange& range) {
+  WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_));
+  WM_ASSIGN_OR_RETURN(const std::int64_t number, EndpointNumber(endpoint));
+  return ReadEvidence(database_, number, range);
+}
+
+Result<BatchPage> SqliteQueries::ListBatches(const BatchQuery& query) {
+  WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_));
+  WM_ASSIGN_OR_RETURN(const std::int64_t endpoint, EndpointNumber(query.endpoint));
+  return ReadBatches(database_, endpoint, query);
 }
 
 Result<Page<ExceptionSetRecord>> SqliteQueries::ListExceptionSets(const PageQuery& query) {

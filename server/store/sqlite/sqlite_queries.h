@@ -36,6 +36,9 @@ class SqliteQueries final : public Queries {
   base::Result<ExceptionSetRecord> FindExceptions(
       const std::optional<model::Id>& endpoint) override;
   base::Result<Page<ExceptionSetRecord>> ListExceptionSets(const PageQuery& page) override;
+  base::Result<EndpointEvidence> FindEvidence(const model::Id& endpoint,
+                                              const BatchRange& range) override;
+  base::Result<BatchPage> ListBatches(const BatchQuery& query) override;
   base::Result<Page<EndpointRow>> ListEndpoints(const PageQuery& page) override;
   base::Result<EndpointRow> GetEndpoint(const model::Id& id) override;
   base::Result<SightingPage> ListSightings(const SightingQuery& query) override;

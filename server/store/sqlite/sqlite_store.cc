@@ -4,12 +4,11 @@
 #include <utility>
 
 #include "policy/base/limits.h"
-#include "server/store/sqlite/changes_table.h"
-#include "server/store/sqlite/findings_table.h"
 #include "server/store/sqlite/rows.h"
 #include "server/store/sqlite/schema.h"
 #include "server/store/sqlite/sightings_table.h"
 #include "server/store/sqlite/sqlite_queries.h"
+#include "server/store/sqlite/work_tables.h"
 #include "weighmaster/v1/exceptions.pb.h"
 #include "weighmaster/v1/trust.pb.h"
 

@@ -13,6 +13,7 @@
 #include "server/api/admin_api.h"
 #include "server/api/audit_log.h"
 #include "server/api/dispatch.h"
+#include "server/api/evidence.h"
 #include "server/identity/administrators.h"
 #include "server/identity/authority.h"
 #include "server/rollout/simulator.h"
@@ -89,12 +90,14 @@ class ApiWorld {
       *world_.store_, world_.executor_, *world_.queries_};
   server::rollout::Simulator simulator_{world_.loop_, world_.loop_, world_.executor_,
                                         *world_.queries_};
-  server::api::AdminApi api_{world_.loop_, world_.loop_,
-                             server::api::AdminApi::Rooms{
-                                 authority_, administrators_, world_.fleet_, world_.ingest_,
-                                 world_.rollout_, world_.exceptions_, simulator_, world_.executor_,
-                                 *world_.queries_, world_.executor_, *world_.store_},
-                             "0.1.0"};
+  server::api::Evidence evidence_{world_.loop_, ServerKey()};
+  server::api::AdminApi api_{
+      world_.loop_, world_.loop_,
+      server::api::AdminApi::Rooms{authority_, administrators_, world_.fleet_, world_.ingest_,
+                                   world_.rollout_, world_.exceptions_, simulator_, evidence_,
+                                   world_.executor_, *world_.queries_, world_.executor_,
+                                   *world_.store_},
+      "0.1.0"};
   server::api::AuditLog audit_{world_.loop_, world_.loop_, world_.executor_, *world_.store_};
   server::api::Dispatch dispatch_{world_.loop_, administrators_, audit_, api_};
   std::string bearer_;

@@ -34,6 +34,8 @@ const std::map<std::string, May> kTable = {
     {"Where", {true, true, true, true}},
     {"ListArtifacts", {true, true, true, true}},
     {"ListEvents", {true, true, true, true}},
+    {"GetEvidence", {false, true, false, true}},
+    {"ListBatches", {false, true, false, true}},
     {"CountVerdicts", {true, true, true, true}},
     {"CreateToken", {false, false, false, true}},
     {"PublishPolicy", {false, false, true, true}},

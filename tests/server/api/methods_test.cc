@@ -50,6 +50,8 @@ TEST(AdminMethods, HaveAPermissionThatTheServerKnowsByNumber) {
   EXPECT_EQ(static_cast<int>(identity::Permission::kManageAdminTokens),
             v1::PERMISSION_MANAGE_ADMIN_TOKENS);
   EXPECT_EQ(static_cast<int>(identity::Permission::kReadAudit), v1::PERMISSION_READ_AUDIT);
+  EXPECT_EQ(static_cast<int>(identity::Permission::kExportEvidence),
+            v1::PERMISSION_EXPORT_EVIDENCE);
 }
 
 }  // namespace

@@ -14,6 +14,7 @@
 #include "policy/base/limits.h"
 #include "policy/base/random.h"
 #include "proto/wire/convert.h"
+#include "proto/wire/merkle.h"
 #include "server/query/lists.h"
 #include "server/store/store.h"
 #include "tests/support/endpoint_script.h"
@@ -1010,6 +1011,122 @@ TEST_P(StoreConformance, HandsOutAPartInPieces) {
   EXPECT_EQ(queries_->ReadPart(sha256, part.size() + 1).error().code(),
             base::ErrorCode::kOutOfRange);
   EXPECT_EQ(queries_->ReadPart(tests::TestDigest(0), 0).error().code(), base::ErrorCode::kNotFound);
+}
+
+TEST_P(StoreConformance, HandsOutBatchesAsTheyWereSealed) {
+  const model::Id endpoint = Enrol(1);
+  tests::EndpointScript script(tests::TestKey(11), tests::TestId(0xc1));
+  std::vector<wire::SealedBatch> sent = {script.Start()};
+  for (int i = 0; i < 3; ++i) {
+    sent.push_back(script.Seal({model::SightingAppeared{tests::TestSighting("/m", 2 * i)},
+                                model::SightingAppeared{tests::TestSighting("/n", 2 * i + 1)}}));
+  }
+  sent[1].events.clear();
+  sent[2].events[1] = {"", "", wire::LeafOf(sent[2].events[1])};
+  for (const wire::SealedBatch& batch : sent) EXPECT_EQ(CommitOne(endpoint, batch), Kind::kStored);
+  BatchQuery query;
+  query.endpoint = endpoint;
+  query.chain = tests::TestId(0xc1);
+  const auto page = queries_->ListBatches(query);
+  ASSERT_TRUE(page.has_value());
+  EXPECT_EQ(page->next, std::nullopt);
+  ASSERT_EQ(page->batches.size(), sent.size());
+  for (std::size_t i = 0; i < sent.size(); ++i) {
+    EXPECT_EQ(page->batches[i].header, sent[i].header);
+    EXPECT_EQ(page->batches[i].events.size(), sent[i].events.size());
+    EXPECT_TRUE(wire::VerifyBatch(page->batches[i], tests::TestKey(11).public_key()).has_value());
+  }
+  EXPECT_EQ(page->batches[2].events[1].leaf, sent[2].events[1].leaf);
+  query.range.first_number = 2;
+  query.range.last_number = 3;
+  EXPECT_EQ(queries_->ListBatches(query)->batches.size(), 2U);
+  query.chain = tests::TestId(0xc2);
+  EXPECT_TRUE(queries_->ListBatches(query)->batches.empty());
+  query.chain = tests::TestId(0xc1);
+  query.endpoint = Enrol(2);
+  EXPECT_TRUE(queries_->ListBatches(query)->batches.empty()) << "another endpoint's chain";
+  query.endpoint = tests::TestId(77);
+  EXPECT_EQ(queries_->ListBatches(query).error().code(), base::ErrorCode::kNotFound);
+}
+
+TEST_P(StoreConformance, HandsOutNoMoreBatchesAtATimeThanFitAnAnswer) {
+  const model::Id endpoint = Enrol(1);
+  tests::EndpointScript script(tests::TestKey(11), tests::TestId(0xc1));
+  EXPECT_EQ(CommitOne(endpoint, script.Start()), Kind::kStored);
+  const std::vector<std::string> bodies(16, std::string(base::limits::kMaxEventBytes, 'x'));
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(CommitOne(endpoint, script.SealBodies(model::PriorityClass::kInventory, bodies)),
+              Kind::kStored);
+  }
+  BatchQuery query;
+  query.endpoint = endpoint;
+  query.chain = tests::TestId(0xc1);
+  std::vector<std::size_t> pages;
+  do {
+    const auto page = queries_->ListBatches(query);
+    ASSERT_TRUE(page.has_value());
+    pages.push_back(page->batches.size());
+    query.from = page->next.value_or(0);
+  } while (query.from != 0);
+  EXPECT_EQ(pages, (std::vector<std::size_t>{2, 1, 1})) << "1 MiB and some bytes each";
+}
+
+TEST_P(StoreConformance, KnowsWhatAnEndpointsEvidenceHasToHold) {
+  const model::Id endpoint = Enrol(1);
+  tests::EndpointScript script(tests::TestKey(11), tests::TestId(0xc1));
+  model::PolicyApplied applied;
+  applied.version = 7;
+  applied.manifest = tests::TestDigest(7);
+  std::vector<wire::SealedBatch> sent = {script.Start(), script.Seal({applied})};
+  const auto fork = script.position();
+  sent.push_back(script.Seal({model::SightingAppeared{tests::TestSighting("/m", 1)},
+                              model::SightingAppeared{tests::TestSighting("/n", 2)}}));
+  sent[2].events[0] = {"", "", wire::LeafOf(sent[2].events[0])};
+  for (std::size_t i = 0; i < sent.size(); ++i) {
+    BatchWrite write = Write(endpoint, sent[i]);
+    write.received = tests::kTestEpoch + std::chrono::hours(i);
+    EXPECT_EQ(Commit({write}).at(0).kind, Kind::kStored);
+  }
+  script.position() = fork;
+  const wire::SealedBatch twin =
+      script.Seal({model::SightingAppeared{tests::TestSighting("/other", 9)}});
+  EXPECT_EQ(CommitOne(endpoint, twin), Kind::kEquivocation);
+  Enrol(2);
+
+  const auto evidence = queries_->FindEvidence(endpoint, {});
+  ASSERT_TRUE(evidence.has_value()) << evidence.error().ToString();
+  EXPECT_EQ(evidence->hostname, "host1");
+  ASSERT_EQ(evidence->keys.size(), 1U);
+  EXPECT_EQ(evidence->keys[0].key.id(), tests::TestKey(11).public_key().id());
+  EXPECT_EQ(evidence->keys[0].last_number, std::nullopt);
+  ASSERT_EQ(evidence->chains.size(), 1U);
+  EXPECT_EQ(evidence->chains[0].chain, tests::TestId(0xc1));
+  EXPECT_EQ(evidence->chains[0].last_number, 3U);
+  EXPECT_EQ(evidence->chains[0].bodies, 3U) << "four events, one without its body";
+  EXPECT_EQ(evidence->last_digests.at(0), wire::HeaderDigest(sent[2].header));
+  EXPECT_EQ(evidence->policies,
+            (std::vector<wire::EvidenceAppliedPolicy>{{7, tests::TestDigest(7)}}));
+  ASSERT_EQ(evidence->quarantined.size(), 1U);
+  EXPECT_EQ(evidence->quarantined[0].header_digest, wire::HeaderDigest(twin.header));
+  EXPECT_EQ(evidence->quarantined[0].reason, QuarantineReason::kEquivocation);
+  BatchQuery beside;
+  beside.endpoint = endpoint;
+  EXPECT_EQ(queries_->ListBatches(beside)->batches.at(0).header, twin.header);
+
+  BatchRange range;
+  range.from = tests::kTestEpoch + std::chrono::minutes(1);
+  range.until = tests::kTestEpoch + std::chrono::minutes(61);
+  const auto hour = queries_->FindEvidence(endpoint, range);
+  ASSERT_EQ(hour->chains.size(), 1U);
+  EXPECT_EQ(hour->chains[0].first_number, 2U);
+  EXPECT_EQ(hour->chains[0].last_number, 2U);
+  EXPECT_EQ(hour->chains[0].head_number, 3U);
+  EXPECT_EQ(hour->last_digests.at(0), wire::HeaderDigest(sent[1].header));
+  EXPECT_TRUE(hour->quarantined.empty());
+  range.first_number = 9;
+  EXPECT_TRUE(queries_->FindEvidence(endpoint, range)->chains.empty());
+  EXPECT_EQ(queries_->FindEvidence(tests::TestId(77), {}).error().code(),
+            base::ErrorCode::kNotFound);
 }
 
 TEST_P(StoreConformance, ContactsUpdateWhoIsThereAndPassOverWhoIsNot) {

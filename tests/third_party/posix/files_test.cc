@@ -59,6 +59,38 @@ TEST(ReplaceFile, GoesOnOverWhatACrashLeftBehind) {
   EXPECT_EQ(ReadFile(folder / "a", 100).value(), "whole");
 }
 
+TEST(ReplaceFile, LeavesTheOldFileAndNothingBesideItWhenTheNewOneFailsHalfway) {
+  const tests::TempFolder folder;
+  const std::string path = folder.Write("a", "old");
+  const auto half = [](const Sink& sink) -> base::Status {
+    WM_RETURN_IF_ERROR(sink("half of"));
+    return base::Unavailable("the server has gone");
+  };
+  EXPECT_EQ(ReplaceFile(path, half, 0600).error().code(), ErrorCode::kUnavailable);
+  EXPECT_EQ(ReadFile(path, 100).value(), "old");
+  EXPECT_FALSE(std::filesystem::exists(path + ".new"));
+  const auto pieces = [](const Sink& sink) -> base::Status {
+    WM_RETURN_IF_ERROR(sink("piece by "));
+    return sink("piece");
+  };
+  ASSERT_TRUE(ReplaceFile(path, pieces, 0600).has_value());
+  EXPECT_EQ(ReadFile(path, 100).value(), "piece by piece");
+}
+
+TEST(ReadPieces, GivesAllOfAFileAndStopsWhereItsReaderDoes) {
+  const tests::TempFolder folder;
+  const std::string content(200'000, 'x');
+  const std::string path = folder.Write("a", content);
+  std::string read;
+  ASSERT_TRUE(ReadPieces(path, [&](std::string_view piece) -> base::Status {
+                read += piece;
+                return {};
+              }).has_value());
+  EXPECT_EQ(read, content);
+  const auto stop = [](std::string_view) -> base::Status { return base::DataLoss("enough"); };
+  EXPECT_EQ(ReadPieces(path, stop).error().code(), ErrorCode::kDataLoss);
+}
+
 TEST(WriteNewFile, NeverTouchesOneThatIsThere) {
   const tests::TempFolder folder;
   ASSERT_TRUE(WriteNewFile(folder / "a", "first", 0600).has_value());

@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "server/ctl/profile.h"
+#include "tests/support/evidence.h"
 #include "tests/support/temp_folder.h"
 #include "third_party/posix/system_clock.h"
 
@@ -178,6 +179,32 @@ TEST_F(WeighctlContext, OfTheOptionGoesBeforeTheEnvironmentAndThatBeforeTheOneIn
 TEST_F(WeighctlContext, AddIsRefusedForANameThatIsTakenOrCanBeNone) {
   EXPECT_NE(Weighctl({"context", "add", "one"}).err.find("already"), std::string::npos);
   EXPECT_NE(Weighctl({"context", "add", "a b"}).err.find("can't be"), std::string::npos);
+}
+
+TEST(Weighctl, VerifiesEvidenceWithNoServerAndNoProfile) {
+  ASSERT_EQ(setenv("WEIGHCTL_PROFILE", "/nonexistent/weighctl.json", 1), 0);
+  const tests::TempFolder folder;
+  auto records = tests::EvidenceRecords();
+  const std::string whole = folder.Write("whole", tests::EvidenceFile(records));
+  const Outcome run = Weighctl({"evidence", "verify", whole});
+  EXPECT_EQ(run.code, ExitCode::kOk) << run.err;
+  EXPECT_NE(run.out.find("Everything holds."), std::string::npos) << run.out;
+  EXPECT_NE(run.out.find("equivocation"), std::string::npos) << run.out;
+  EXPECT_NE(run.out.find("trusted on sight"), std::string::npos) << run.out;
+  records.pop_back();
+  const std::string changed = folder.Write("changed", tests::EvidenceFile(records));
+  const Outcome failed = Weighctl({"evidence", "verify", changed, "--json"});
+  EXPECT_EQ(failed.code, ExitCode::kFailed);
+  EXPECT_NE(failed.out.find("\"verified\":false"), std::string::npos) << failed.out;
+}
+
+TEST(Weighctl, SaysWhatAnExportOfEvidenceNeeds) {
+  const Outcome run = Weighctl({"evidence", "export", "--endpoint", std::string(32, 'a')});
+  EXPECT_EQ(run.code, ExitCode::kFailed);
+  EXPECT_NE(run.err.find("--out FILE"), std::string::npos) << run.err;
+  const Outcome from = Weighctl({"evidence", "export", "--endpoint", std::string(32, 'a'), "--out",
+                                 "/nonexistent/file", "--from", "0"});
+  EXPECT_NE(from.err.find("numbered from 1"), std::string::npos) << from.err;
 }
 
 }  // namespace

@@ -1,12 +1,17 @@
 #pragma once
 
+#include <cstdint>
+#include <optional>
+#include <vector>
+
 #include "policy/base/result.h"
 #include "server/store/values.h"
 #include "third_party/sqlite/database.h"
 
 namespace weighmaster::server::store {
 
-// Inside the caller's transaction. A change of a finding is also one of `changes`.
+// What people work with: findings with what was said of them, and what changed. Inside the caller's
+// transaction. A change of a finding is also one of `changes`.
 
 base::Status ApplyFinding(sqlite::Database& database, const FindingChange& change);
 // See Store::UpdateFinding.
@@ -16,5 +21,11 @@ base::Result<std::vector<FindingComment>> ReadComments(sqlite::Database& databas
                                                        std::uint64_t finding);
 // Whether the endpoint has findings that are to be worked on.
 base::Result<bool> HasOpenFindings(sqlite::Database& database, const model::Id& endpoint);
+
+// Queries::ListChanges reads what these wrote, in the transaction that made the change; the newest
+// limits::kMaxChangesKept of it. The position is given here.
+base::Status AddChange(sqlite::Database& database, const Change& change);
+base::Result<ChangePage> ReadChanges(sqlite::Database& database, std::optional<std::uint64_t> after,
+                                     std::size_t size);
 
 }  // namespace weighmaster::server::store
