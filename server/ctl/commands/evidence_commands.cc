@@ -1,5 +1,3 @@
-#include <google/protobuf/util/json_util.h>
-
 #include <algorithm>
 #include <set>
 #include <string>
@@ -11,6 +9,7 @@
 #include "proto/wire/evidence_check.h"
 #include "proto/wire/trust.h"
 #include "server/ctl/commands/groups.h"
+#include "server/ctl/commands/message_json.h"
 #include "server/ctl/listing.h"
 #include "third_party/openssl/sha256.h"
 #include "third_party/posix/files.h"
@@ -213,18 +212,6 @@ base::Result<std::optional<model::Sha256>> ReadPin(const Arguments& arguments) {
   return std::optional(openssl::Sha256Of(base::AsBytes(document.bytes)));
 }
 
-base::Result<ExitCode> PrintJson(Context& context, const v1::EvidenceReport& report) {
-  google::protobuf::util::JsonPrintOptions options;
-  options.always_print_primitive_fields = true;
-  options.preserve_proto_field_names = true;
-  std::string json;
-  if (!google::protobuf::util::MessageToJsonString(report, &json, options).ok()) {
-    return base::Internal("what was found can't be written as JSON");
-  }
-  context.out << json << "\n";
-  return report.verified() ? ExitCode::kOk : ExitCode::kFailed;
-}
-
 void PrintChains(std::ostream& out, const v1::EvidenceReport& report) {
   report::Table chains({{"CHAIN"},
                         {"BATCHES"},
@@ -289,7 +276,10 @@ base::Result<ExitCode> Verify(Context& context, const Arguments& arguments) {
         return {};
       }));
   const v1::EvidenceReport report = check.Finish();
-  if (arguments.Has("json")) return PrintJson(context, report);
+  if (arguments.Has("json")) {
+    WM_RETURN_IF_ERROR(PrintMessageJson(context, report));
+    return report.verified() ? ExitCode::kOk : ExitCode::kFailed;
+  }
   Print(context.out, report);
   for (const std::string& problem : report.problems()) {
     context.err << "weighctl: " << base::EscapeForDisplay(problem) << "\n";

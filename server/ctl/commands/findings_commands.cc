@@ -57,7 +57,10 @@ base::Result<ExitCode> Show(Context& context, const Arguments& arguments) {
   WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile));
   v1::GetFindingResponse response;
   WM_RETURN_IF_ERROR(AdminClient(std::move(profile)).GetFinding(request, response));
-  if (arguments.Has("json")) return PrintMessageJson(context, response);
+  if (arguments.Has("json")) {
+    WM_RETURN_IF_ERROR(PrintMessageJson(context, response));
+    return ExitCode::kOk;
+  }
   Print(context.out, response.finding());
   for (const v1::FindingComment& comment : response.comments()) {
     context.out << "\n"

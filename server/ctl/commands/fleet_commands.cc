@@ -217,7 +217,10 @@ base::Result<ExitCode> ShowEndpoint(Context& context, const Arguments& arguments
   WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile));
   v1::Endpoint endpoint;
   WM_RETURN_IF_ERROR(AdminClient(std::move(profile)).GetEndpoint(request, endpoint));
-  if (arguments.Has("json")) return PrintMessageJson(context, endpoint);
+  if (arguments.Has("json")) {
+    WM_RETURN_IF_ERROR(PrintMessageJson(context, endpoint));
+    return ExitCode::kOk;
+  }
   return PrintThing(context, arguments, endpoint, EndpointColumns(), CoverageText(endpoint));
 }
 
@@ -225,7 +228,10 @@ base::Result<ExitCode> Status(Context& context, const Arguments& arguments) {
   WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile));
   v1::GetStatisticsResponse numbers;
   WM_RETURN_IF_ERROR(AdminClient(std::move(profile)).GetStatistics({}, numbers));
-  if (arguments.Has("json")) return PrintMessageJson(context, numbers);
+  if (arguments.Has("json")) {
+    WM_RETURN_IF_ERROR(PrintMessageJson(context, numbers));
+    return ExitCode::kOk;
+  }
   std::uint64_t to_do = 0;
   for (const v1::FindingCount& count : numbers.findings()) {
     const bool is_open =

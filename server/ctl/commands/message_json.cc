@@ -6,8 +6,7 @@
 
 namespace weighmaster::server::ctl {
 
-base::Result<ExitCode> PrintMessageJson(Context& context,
-                                        const google::protobuf::Message& message) {
+base::Status PrintMessageJson(Context& context, const google::protobuf::Message& message) {
   google::protobuf::util::JsonPrintOptions options;
   options.always_print_primitive_fields = true;
   options.preserve_proto_field_names = true;
@@ -16,7 +15,7 @@ base::Result<ExitCode> PrintMessageJson(Context& context,
     return base::Internal("the server's answer can't be written as JSON");
   }
   context.out << json << "\n";
-  return ExitCode::kOk;
+  return {};
 }
 
 }  // namespace weighmaster::server::ctl

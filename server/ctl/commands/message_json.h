@@ -9,6 +9,6 @@ class Message;
 namespace weighmaster::server::ctl {
 
 // An answer of the API as one line of JSON, the same as REST answers.
-base::Result<ExitCode> PrintMessageJson(Context& context, const google::protobuf::Message& message);
+base::Status PrintMessageJson(Context& context, const google::protobuf::Message& message);
 
 }  // namespace weighmaster::server::ctl

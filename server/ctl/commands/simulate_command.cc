@@ -97,7 +97,10 @@ base::Result<ExitCode> Simulate(Context& context, const Arguments& arguments) {
   }
   v1::SimulatePolicyResponse simulation;
   WM_RETURN_IF_ERROR(client.SimulatePolicy(draft, simulation));
-  if (arguments.Has("json")) return PrintMessageJson(context, simulation);
+  if (arguments.Has("json")) {
+    WM_RETURN_IF_ERROR(PrintMessageJson(context, simulation));
+    return ExitCode::kOk;
+  }
   PrintCounts(context.out, simulation);
   for (const v1::SimulatedTransition& transition : simulation.transitions()) {
     PrintChanges(context.out, transition);

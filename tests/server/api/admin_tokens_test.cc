@@ -41,7 +41,7 @@ TEST_F(AdminTokensTest, AreMadeUsedListedAndRevoked) {
   EXPECT_EQ(who->admin_token().SerializeAsString(), made->admin_token().SerializeAsString());
   EXPECT_EQ(who->admin_token().name(), "bo");
   EXPECT_EQ(who->admin_token().role(), v1::ADMIN_ROLE_RESPONDER);
-  EXPECT_EQ(who->permissions_size(), 6);
+  EXPECT_EQ(who->permissions_size(), 7);
 
   v1::ListAdminTokensRequest list;
   list.set_page_size(1);
