@@ -82,8 +82,8 @@ base::Status Server::OpenRooms(identity::FleetFiles files, std::string address) 
   api_ = std::make_unique<api::AdminApi>(
       loop_, clock_,
       api::AdminApi::Rooms{*authority_, *administrators_, *fleet_, *ingest_, *rollout_,
-                           *exceptions_, *simulator_, *evidence_, *admin_reader_, *admin_queries_, *writer_,
-                           *store_},
+                           *exceptions_, *simulator_, *evidence_, *admin_reader_, *admin_queries_,
+                           *writer_, *store_},
       std::string(base::kVersion));
   audit_ = std::make_unique<api::AuditLog>(loop_, clock_, *writer_, *store_);
   dispatch_ = std::make_unique<api::Dispatch>(clock_, *administrators_, *audit_, *api_);
