@@ -66,8 +66,8 @@ class PolicyWalk(fleet.EndToEnd):
     def verdicts(self):
         return {name: row["verdict"] for name, row in self.fleet.by_name().items()}
 
-    def wait_for_verdict(self, name, verdict):
-        fleet.wait_for(lambda: self.verdicts()[name] == verdict, f"{verdict} of {name}")
+    def wait_for_verdict(self, name, verdict, seconds=fleet.PATIENCE_S):
+        fleet.wait_for(lambda: self.verdicts()[name] == verdict, f"{verdict} of {name}", seconds)
 
     def test_a_policy_lives(self):
         in_the_way = self.path("policy-approved.txt")
@@ -147,7 +147,8 @@ class PolicyWalk(fleet.EndToEnd):
         fleet.wait_for(lambda: b"verdict       warn" in self.agent.weighmaster("why", path).stdout,
                        "the end of the exception, offline")
         self.fleet.start()
-        self.wait_for_verdict("novelist-nc.gguf", "warn")
+        # An agent whose server was away so long may wait a minute before it tries again.
+        self.wait_for_verdict("novelist-nc.gguf", "warn", seconds=150)
 
         back = json.loads(self.fleet.ask("policy", "simulate", "--version", "1", "--json"))
         self.assertEqual("1", back["changed"])
