@@ -324,6 +324,9 @@ inline constexpr std::size_t kMaxFindingCommentBytes = 2 * kKiB;
 inline constexpr std::size_t kMaxFindingComments = 500;
 // Of what changed so many are kept; who asks from further back reads the lists again.
 inline constexpr std::uint64_t kMaxChangesKept = 1'000'000;
+// A simulation that takes longer is given up: as long as it reads, the store's log can't be cut.
+inline constexpr std::chrono::seconds kMaxSimulationTime{60};
+inline constexpr std::uint64_t kSightingsBetweenLooks = 1'000;
 // Changes that a simulation shows of each transition from one outcome to another.
 inline constexpr std::uint32_t kMaxSimulatedSamples = 100;
 

@@ -58,8 +58,7 @@ base::Status Server::OpenRooms(identity::FleetFiles files, std::string address) 
   administrators_ = std::make_unique<identity::Administrators>(loop_, clock_, random_, *writer_,
                                                                *store_, *reader_, *queries_);
   ingest_ = std::make_unique<ingest::Ingest>(
-      loop_, clock_, random_, *pool_, *writer_, *store_, [this](const base::Status& status) {
-        store_writable_ = status.has_value();
+      loop_, clock_, random_, *pool_, *writer_, *store_, [](const base::Status& status) {
         if (status.has_value()) {
           logging::Info("store", "the store can be written again");
         } else {
@@ -106,7 +105,7 @@ base::Status Server::Listen(const std::string& address) {
 
 base::Status Server::ListenForRest(const std::string& address) {
   gateway_ = std::make_unique<rest::Gateway>(loop_, clock_, *pool_, *dispatch_,
-                                             [this] { return store_writable_; });
+                                             [this] { return ingest_->store_is_well(); });
   rest::Server::Options options;
   options.address = address;
   options.certificate_pem = authority_->files().tls_pem;

@@ -89,9 +89,6 @@ class Server {
   std::unique_ptr<rpc::Server> rpc_;
   std::unique_ptr<rest::Gateway> gateway_;
   std::unique_ptr<rest::Server> rest_;
-
-  // Owned by the loop.
-  bool store_writable_ = true;
 };
 
 }  // namespace weighmaster::server::app

@@ -7,6 +7,7 @@
 
 #include "policy/base/limits.h"
 #include "server/rest/transcode.h"
+#include "server/store/values.h"
 #include "weighmaster/v1/admin.pb.h"
 
 namespace weighmaster::server::rest {
@@ -15,23 +16,6 @@ namespace {
 using api::Dispatch;
 using base::Result;
 namespace limits = base::limits;
-
-std::string_view TopicName(v1::ChangeTopic topic) {
-  switch (topic) {
-    case v1::CHANGE_TOPIC_EVENTS:
-      return "events";
-    case v1::CHANGE_TOPIC_FINDING:
-      return "finding";
-    case v1::CHANGE_TOPIC_POLICY:
-      return "policy";
-    case v1::CHANGE_TOPIC_EXCEPTIONS:
-      return "exceptions";
-    case v1::CHANGE_TOPIC_ENDPOINT:
-      return "endpoint";
-    default:
-      return "unknown";
-  }
-}
 
 // JSON here is one line, so it is one `data` field.
 std::string EventText(std::string_view name, const std::string& json) {
@@ -43,8 +27,9 @@ std::string ChangesText(const v1::ListChangesResponse& response) {
   for (const v1::Change& change : response.changes()) {
     const auto json = ToJson(change);
     if (!json.has_value()) continue;
-    text += "id: " + std::to_string(change.position()) + "\n" +
-            EventText(TopicName(change.topic()), *json);
+    text +=
+        "id: " + std::to_string(change.position()) + "\n" +
+        EventText(store::ChangeTopicName(static_cast<store::ChangeTopic>(change.topic())), *json);
   }
   return text;
 }

@@ -64,21 +64,6 @@ std::string Seconds(std::int64_t time_us) {
   return std::to_string(time_us / 1'000'000) + "." + micros;
 }
 
-std::string_view FindingStateName(v1::FindingState state) {
-  switch (state) {
-    case v1::FINDING_STATE_OPEN:
-      return "open";
-    case v1::FINDING_STATE_RESOLVED:
-      return "resolved";
-    case v1::FINDING_STATE_ACKNOWLEDGED:
-      return "acknowledged";
-    case v1::FINDING_STATE_DISMISSED:
-      return "dismissed";
-    default:
-      return "unknown";
-  }
-}
-
 void AddServer(const v1::GetStatisticsResponse& statistics, Page& page) {
   page.Family("weighmaster_build_info", kGauge, "The version that runs; always 1.");
   page.Sample({{"version", statistics.server_version()}}, 1);
@@ -111,7 +96,8 @@ void AddFleet(const v1::GetStatisticsResponse& statistics, Page& page) {
   for (const v1::FindingCount& count : statistics.findings()) {
     const auto severity = static_cast<model::Severity>(count.severity());
     page.Sample(
-        {{"state", FindingStateName(count.state())}, {"severity", model::SeverityName(severity)}},
+        {{"state", store::FindingStateName(static_cast<store::FindingState>(count.state()))},
+         {"severity", model::SeverityName(severity)}},
         count.findings());
   }
   page.One("weighmaster_policy_newest_version", kGauge,

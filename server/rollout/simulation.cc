@@ -140,12 +140,17 @@ class Comparison {
 }  // namespace
 
 Result<Simulation> Simulate(store::Queries& queries, std::vector<store::BundlePart> parts,
-                            std::size_t samples, base::WallTime now) {
+                            std::size_t samples, base::WallTime now,
+                            const std::function<base::Status()>& may_go_on) {
   WM_ASSIGN_OR_RETURN(auto policy, MakePolicy(queries, std::move(parts)));
   WM_ASSIGN_OR_RETURN(auto exceptions, PublishedExceptions::Read(queries));
   Comparison comparison(std::move(policy), std::move(exceptions), samples, now);
-  WM_RETURN_IF_ERROR(queries.VisitPresent(
-      [&comparison](const store::PresentSighting& present) { comparison.Add(present); }));
+  std::uint64_t visited = 0;
+  WM_RETURN_IF_ERROR(queries.VisitPresent([&](const store::PresentSighting& present) {
+    comparison.Add(present);
+    const bool look = ++visited % base::limits::kSightingsBetweenLooks == 0;
+    return look ? may_go_on() : base::Status();
+  }));
   Simulation simulation = std::move(comparison).End();
   WM_ASSIGN_OR_RETURN(simulation.coverage, queries.Coverage());
   return simulation;

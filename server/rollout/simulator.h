@@ -10,8 +10,10 @@
 namespace weighmaster::server::rollout {
 
 // Simulates beside everything else: on an executor of one thread and a reader of the store that
-// nobody else uses, because one simulation takes seconds. Loop-owned; replies come on the loop.
-// Everything passed in must outlive it.
+// nobody else uses, because one simulation takes seconds. One that takes longer than
+// limits::kMaxSimulationTime is FAILED_PRECONDITION, and the one under way ends with this object.
+// Loop-owned; replies come on the loop. Everything passed in must outlive it; the clock is asked on
+// the executor as well.
 class Simulator {
  public:
   using Reply = std::function<void(base::Result<Simulation>)>;

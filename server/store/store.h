@@ -58,8 +58,9 @@ class Queries {
   virtual base::Result<EndpointRow> GetEndpoint(const model::Id& id) = 0;
   virtual base::Result<SightingPage> ListSightings(const SightingQuery& query) = 0;
   // Shows every sighting that is present on an endpoint which is not revoked, in no order. Takes
-  // seconds for a million.
-  virtual base::Status VisitPresent(const std::function<void(const PresentSighting&)>& visit) = 0;
+  // seconds for a million. An error of `visit` ends it and comes back.
+  virtual base::Status VisitPresent(
+      const std::function<base::Status(const PresentSighting&)>& visit) = 0;
   virtual base::Result<Page<ArtifactRow>> ListArtifacts(const PageQuery& page) = 0;
   // NOT_FOUND when there is no such endpoint; so for CountVerdicts.
   virtual base::Result<Page<EventRow>> ListEvents(const model::Id& endpoint,

@@ -23,8 +23,23 @@ constexpr model::Named<AdminRole> kRoles[] = {{AdminRole::kViewer, "viewer"},
                                               {AdminRole::kPolicyAuthor, "policy_author"},
                                               {AdminRole::kAdmin, "admin"}};
 
+constexpr model::Named<FindingState> kFindingStates[] = {
+    {FindingState::kOpen, "open"},
+    {FindingState::kResolved, "resolved"},
+    {FindingState::kAcknowledged, "acknowledged"},
+    {FindingState::kDismissed, "dismissed"}};
+constexpr model::Named<ChangeTopic> kTopics[] = {{ChangeTopic::kEvents, "events"},
+                                                 {ChangeTopic::kFinding, "finding"},
+                                                 {ChangeTopic::kPolicy, "policy"},
+                                                 {ChangeTopic::kExceptions, "exceptions"},
+                                                 {ChangeTopic::kEndpoint, "endpoint"}};
+
 }  // namespace
 
+std::string_view FindingStateName(FindingState state) {
+  return model::NameOf(kFindingStates, state);
+}
+std::string_view ChangeTopicName(ChangeTopic topic) { return model::NameOf(kTopics, topic); }
 std::string_view AdminRoleName(AdminRole role) { return model::NameOf(kRoles, role); }
 std::string_view EndpointStateName(EndpointState state) { return model::NameOf(kStates, state); }
 std::string_view BatchOutcomeName(BatchOutcome::Kind kind) {

@@ -172,9 +172,9 @@ std::string_view BatchOutcomeName(BatchOutcome::Kind kind);
 struct FindingChange {
   bool resolve = false;
   std::string dedupe_key;  // one finding each
-  // The rest is for opening.
-  std::string rule;
   model::Id endpoint;
+  // The rest is for opening, but for `at`.
+  std::string rule;
   std::string subject;  // escaped for display
   model::Severity severity = model::Severity::kInfo;
   std::string detail;
@@ -194,6 +194,9 @@ enum class FindingState : std::uint8_t {
   kAcknowledged = 3,
   kDismissed = 4,
 };
+
+// "open", "resolved", "acknowledged", "dismissed".
+std::string_view FindingStateName(FindingState state);
 
 struct FindingRow {
   std::uint64_t id = 0;
@@ -229,6 +232,9 @@ enum class ChangeTopic : std::uint8_t {
   kExceptions = 4,  // of `endpoint`, or of the fleet; `number` is the version
   kEndpoint = 5,    // it enrolled, was revoked or quarantined
 };
+// "events", "finding", "policy", "exceptions", "endpoint".
+std::string_view ChangeTopicName(ChangeTopic topic);
+
 struct Change {
   std::uint64_t position = 0;
   base::WallTime time;  // the server's

@@ -42,7 +42,7 @@ base::Result<std::string> FetchPart(AdminClient& client, const wire::PartReferen
   if (content.size() != part.size_bytes ||
       openssl::Sha256Of(base::AsBytes(content)) != part.sha256) {
     return base::DataLoss("the server's part " + part.sha256.ToHex() +
-                          " is not the one that was signed");
+                          " is not the one that its manifest names");
   }
   return content;
 }

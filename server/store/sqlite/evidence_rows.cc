@@ -1,7 +1,7 @@
 #include "server/store/sqlite/evidence_rows.h"
 
-#include <algorithm>
 #include <limits>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -11,6 +11,7 @@
 #include "proto/wire/convert.h"
 #include "server/store/sqlite/rows.h"
 #include "weighmaster/v1/batch.pb.h"
+#include "weighmaster/v1/event.pb.h"
 
 namespace weighmaster::server::store {
 namespace {
@@ -19,9 +20,6 @@ namespace limits = base::limits;
 using base::Result;
 using base::Status;
 using sqlite::Statement;
-
-// The field number of policy_applied in weighmaster.v1.Event.
-constexpr std::int64_t kPolicyApplied = 21;
 
 // Takes the next four parameters.
 #define WM_IN_RANGE "number >= ? AND number <= ? AND received_us >= ? AND received_us <= ?"
@@ -103,24 +101,37 @@ Result<std::uint64_t> CountBodies(sqlite::Database& database, const ChainRows& c
   return Number(count, 0);
 }
 
+// Each once, and no more at a time than may be told: an endpoint can say any number of them.
+using AppliedPolicies = std::set<wire::EvidenceAppliedPolicy>;
+
+Status AddPolicy(AppliedPolicies& policies, const wire::EvidenceAppliedPolicy& policy) {
+  policies.insert(policy);
+  if (policies.size() > limits::kMaxEvidencePolicies) return TooMuch("policies");
+  return {};
+}
+
 Status ReadAppliedPolicies(sqlite::Database& database, const ChainRows& chain,
-                           EndpointEvidence& evidence) {
+                           AppliedPolicies& policies) {
   WM_ASSIGN_OR_RETURN(Statement rows,
                       database.Prepare("SELECT body FROM events WHERE chain = ? AND number >= ? "
                                        "AND number < ? AND kind = ? AND body IS NOT NULL"));
-  rows.Bind(chain.id).Bind(chain.first_event).Bind(chain.end_event).Bind(kPolicyApplied);
+  rows.Bind(chain.id)
+      .Bind(chain.first_event)
+      .Bind(chain.end_event)
+      .Bind(std::int64_t{v1::Event::kPolicyAppliedFieldNumber});
   while (true) {
     WM_ASSIGN_OR_RETURN(const bool more, rows.Step());
     if (!more) return {};
     WM_ASSIGN_OR_RETURN(const model::Event event,
                         Stored(wire::ParseEvent(Chars(rows, 0)), "event"));
     if (const auto* applied = std::get_if<model::PolicyApplied>(&event.body)) {
-      evidence.policies.push_back({applied->version, applied->manifest});
+      WM_RETURN_IF_ERROR(AddPolicy(policies, {applied->version, applied->manifest}));
     }
   }
 }
 
-Status ReadEndpoint(sqlite::Database& database, std::int64_t endpoint, EndpointEvidence& evidence) {
+Status ReadEndpoint(sqlite::Database& database, std::int64_t endpoint, EndpointEvidence& evidence,
+                    AppliedPolicies& policies) {
   WM_ASSIGN_OR_RETURN(Statement find,
                       database.Prepare("SELECT hostname, policy_version, policy_manifest "
                                        "FROM endpoints WHERE id = ?"));
@@ -128,8 +139,7 @@ Status ReadEndpoint(sqlite::Database& database, std::int64_t endpoint, EndpointE
   evidence.hostname = find.Text(0);
   if (find.IsNull(2)) return {};
   WM_ASSIGN_OR_RETURN(const auto manifest, Stored(model::Sha256FromBytes(find.Blob(2)), "digest"));
-  evidence.policies.push_back({Number(find, 1), manifest});
-  return {};
+  return AddPolicy(policies, {Number(find, 1), manifest});
 }
 
 Status ReadQuarantined(sqlite::Database& database, std::int64_t endpoint, const BatchRange& range,
@@ -197,19 +207,17 @@ constexpr std::string_view kQuarantinedRows =
 Result<EndpointEvidence> ReadEvidence(sqlite::Database& database, std::int64_t endpoint,
                                       const BatchRange& range) {
   EndpointEvidence evidence;
-  WM_RETURN_IF_ERROR(ReadEndpoint(database, endpoint, evidence));
+  AppliedPolicies policies;
+  WM_RETURN_IF_ERROR(ReadEndpoint(database, endpoint, evidence, policies));
   WM_RETURN_IF_ERROR(ReadKeys(database, endpoint, evidence));
   std::vector<ChainRows> chains;
   WM_RETURN_IF_ERROR(ReadChains(database, endpoint, range, evidence, chains));
   for (std::size_t i = 0; i < chains.size(); ++i) {
     WM_ASSIGN_OR_RETURN(evidence.chains[i].bodies, CountBodies(database, chains[i]));
-    WM_RETURN_IF_ERROR(ReadAppliedPolicies(database, chains[i], evidence));
+    WM_RETURN_IF_ERROR(ReadAppliedPolicies(database, chains[i], policies));
   }
   WM_RETURN_IF_ERROR(ReadQuarantined(database, endpoint, range, evidence));
-  std::ranges::sort(evidence.policies);
-  const auto repeated = std::ranges::unique(evidence.policies);
-  evidence.policies.erase(repeated.begin(), repeated.end());
-  if (evidence.policies.size() > limits::kMaxEvidencePolicies) return TooMuch("policies");
+  evidence.policies.assign(policies.begin(), policies.end());
   return evidence;
 }
 

@@ -156,7 +156,7 @@ void BindFacts(Statement& statement, const model::Sighting& sighting) {
 }
 
 Status VisitPresentSightings(sqlite::Database& database,
-                             const std::function<void(const PresentSighting&)>& visit) {
+                             const std::function<base::Status(const PresentSighting&)>& visit) {
   WM_ASSIGN_OR_RETURN(const Endpoints endpoints, ReadEndpoints(database));
   // In the order in which the rows lie: by an index each would be looked for.
   WM_ASSIGN_OR_RETURN(
@@ -175,7 +175,7 @@ Status VisitPresentSightings(sqlite::Database& database,
       present.judged = {static_cast<model::Outcome>(rows.Int(4)), Chars(rows, 5),
                         static_cast<model::Basis>(rows.Int(6))};
     }
-    visit(present);
+    WM_RETURN_IF_ERROR(visit(present));
   }
 }
 

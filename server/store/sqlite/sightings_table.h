@@ -33,7 +33,7 @@ void BindFacts(sqlite::Statement& statement, const model::Sighting& sighting);
 base::Status FillFacts(sqlite::Database& database);
 
 // Queries::VisitPresent, inside the caller's transaction.
-base::Status VisitPresentSightings(sqlite::Database& database,
-                                   const std::function<void(const PresentSighting&)>& visit);
+base::Status VisitPresentSightings(
+    sqlite::Database& database, const std::function<base::Status(const PresentSighting&)>& visit);
 
 }  // namespace weighmaster::server::store

@@ -546,7 +546,8 @@ Result<SightingPage> SqliteQueries::ListSightings(const SightingQuery& query) {
   return page;
 }
 
-Status SqliteQueries::VisitPresent(const std::function<void(const PresentSighting&)>& visit) {
+Status SqliteQueries::VisitPresent(
+    const std::function<base::Status(const PresentSighting&)>& visit) {
   WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_));
   return VisitPresentSightings(database_, visit);
 }

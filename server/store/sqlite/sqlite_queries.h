@@ -42,7 +42,8 @@ class SqliteQueries final : public Queries {
   base::Result<Page<EndpointRow>> ListEndpoints(const PageQuery& page) override;
   base::Result<EndpointRow> GetEndpoint(const model::Id& id) override;
   base::Result<SightingPage> ListSightings(const SightingQuery& query) override;
-  base::Status VisitPresent(const std::function<void(const PresentSighting&)>& visit) override;
+  base::Status VisitPresent(
+      const std::function<base::Status(const PresentSighting&)>& visit) override;
   base::Result<Page<ArtifactRow>> ListArtifacts(const PageQuery& page) override;
   base::Result<Page<EventRow>> ListEvents(const model::Id& endpoint,
                                           const PageQuery& page) override;

@@ -9,9 +9,9 @@
 
 namespace weighmaster::server::store {
 
-using sqlite::Statement;
-
 namespace {
+
+using sqlite::Statement;
 
 base::ByteView IdColumn(const std::optional<model::Id>& id) {
   return id ? id->view() : base::ByteView();
@@ -34,6 +34,59 @@ base::Result<Change> ReadChange(const Statement& row) {
   change.count = Number(row, 6);
   return change;
 }
+
+Change OfFinding(std::uint64_t id, const model::Id& endpoint, base::WallTime at) {
+  Change change;
+  change.topic = ChangeTopic::kFinding;
+  change.time = at;
+  change.endpoint = endpoint;
+  change.number = id;
+  return change;
+}
+
+// Runs a statement that returns the id of what it changed; none where that is nothing.
+base::Result<std::optional<std::uint64_t>> IdOf(Statement& returning) {
+  WM_ASSIGN_OR_RETURN(const bool changed, returning.Step());
+  return changed ? std::optional(Number(returning, 0)) : std::nullopt;
+}
+
+// Of a finding that is to be worked on, open or acknowledged, `resolved_us` is NULL: the indices
+// know it by that.
+base::Result<std::optional<std::uint64_t>> Resolve(sqlite::Database& database,
+                                                   const FindingChange& change) {
+  WM_ASSIGN_OR_RETURN(Statement resolve,
+                      database.Prepare("UPDATE findings SET resolved_us = ?, state = 2 WHERE "
+                                       "dedupe_key = ? AND resolved_us IS NULL RETURNING id"));
+  resolve.Bind(Column(change.at)).Bind(change.dedupe_key);
+  return IdOf(resolve);
+}
+
+// 4 is dismissed, which lasts until it is graver, and 3 acknowledged, which lasts.
+#define WM_STAYS_DISMISSED "state = 4 AND excluded.severity <= severity"
+base::Result<std::optional<std::uint64_t>> Open(sqlite::Database& database,
+                                                const FindingChange& change) {
+  WM_ASSIGN_OR_RETURN(
+      Statement put,
+      database.Prepare(
+          "INSERT INTO findings (dedupe_key, rule, endpoint, subject, severity, "
+          "detail, first_us, last_us, count) "
+          "SELECT ?, ?, id, ?, ?, ?, ?, ?, 1 FROM endpoints WHERE endpoint_id = ? "
+          "ON CONFLICT (dedupe_key) DO UPDATE SET count = count + 1, "
+          "state = CASE WHEN " WM_STAYS_DISMISSED " THEN 4 WHEN state = 3 THEN 3 ELSE 1 END, "
+          "resolved_us = CASE WHEN " WM_STAYS_DISMISSED " THEN resolved_us ELSE NULL END, "
+          "severity = CASE WHEN " WM_STAYS_DISMISSED " THEN severity ELSE excluded.severity END, "
+          "detail = excluded.detail, last_us = max(last_us, excluded.last_us) RETURNING id"));
+  put.Bind(change.dedupe_key)
+      .Bind(change.rule)
+      .Bind(change.subject)
+      .Bind(EnumColumn(change.severity))
+      .Bind(change.detail)
+      .Bind(Column(change.at))
+      .Bind(Column(change.at))
+      .Bind(change.endpoint.view());
+  return IdOf(put);
+}
+#undef WM_STAYS_DISMISSED
 
 }  // namespace
 
@@ -90,83 +143,22 @@ base::Result<ChangePage> ReadChanges(sqlite::Database& database, std::optional<s
   }
 }
 
-namespace {
-
-// Of those that are neither resolved nor dismissed `resolved_us` is NULL, which the indices know.
-base::Status AddFindingChange(sqlite::Database& database, std::uint64_t id, base::WallTime at) {
-  Change change;
-  change.topic = ChangeTopic::kFinding;
-  change.time = at;
-  change.number = id;
-  WM_ASSIGN_OR_RETURN(Statement find,
-                      database.Prepare("SELECT e.endpoint_id FROM findings f JOIN endpoints e "
-                                       "ON e.id = f.endpoint WHERE f.id = ?"));
-  WM_ASSIGN_OR_RETURN(const bool found, find.Bind(Column(id)).Step());
-  if (!found) return base::DataLoss("a finding has no endpoint");
-  WM_ASSIGN_OR_RETURN(change.endpoint, Stored(model::IdFromBytes(find.Blob(0)), "endpoint id"));
-  return AddChange(database, change);
-}
-
-base::Result<std::optional<std::uint64_t>> FindByKey(sqlite::Database& database,
-                                                     const std::string& dedupe_key) {
-  WM_ASSIGN_OR_RETURN(Statement find,
-                      database.Prepare("SELECT id FROM findings WHERE dedupe_key = ?"));
-  WM_ASSIGN_OR_RETURN(const bool found, find.Bind(dedupe_key).Step());
-  return found ? std::optional(Number(find, 0)) : std::nullopt;
-}
-
-base::Status Resolve(sqlite::Database& database, const FindingChange& change) {
-  {
-    WM_ASSIGN_OR_RETURN(Statement resolve,
-                        database.Prepare("UPDATE findings SET resolved_us = ?, state = 2 WHERE "
-                                         "dedupe_key = ? AND resolved_us IS NULL"));
-    WM_RETURN_IF_ERROR(resolve.Bind(Column(change.at)).Bind(change.dedupe_key).Run());
-  }
-  if (database.Changes() == 0) return {};
-  WM_ASSIGN_OR_RETURN(const auto id, FindByKey(database, change.dedupe_key));
-  return AddFindingChange(database, id.value_or(0), change.at);
-}
-
-}  // namespace
-
 base::Status ApplyFinding(sqlite::Database& database, const FindingChange& change) {
-  if (change.resolve) return Resolve(database, change);
-    // 4: dismissed, which lasts until it is graver; 3: acknowledged, which lasts.
-#define WM_STAYS_DISMISSED "state = 4 AND excluded.severity <= severity"
-  {
-    WM_ASSIGN_OR_RETURN(
-        Statement put,
-        database.Prepare(
-            "INSERT INTO findings (dedupe_key, rule, endpoint, subject, severity, "
-            "detail, first_us, last_us, count) "
-            "SELECT ?, ?, id, ?, ?, ?, ?, ?, 1 FROM endpoints WHERE endpoint_id = ? "
-            "ON CONFLICT (dedupe_key) DO UPDATE SET count = count + 1, "
-            "state = CASE WHEN " WM_STAYS_DISMISSED " THEN 4 WHEN state = 3 THEN 3 ELSE 1 END, "
-            "resolved_us = CASE WHEN " WM_STAYS_DISMISSED " THEN resolved_us ELSE NULL END, "
-            "severity = CASE WHEN " WM_STAYS_DISMISSED " THEN severity ELSE excluded.severity END, "
-            "detail = excluded.detail, last_us = max(last_us, excluded.last_us)"));
-#undef WM_STAYS_DISMISSED
-    WM_RETURN_IF_ERROR(put.Bind(change.dedupe_key)
-                           .Bind(change.rule)
-                           .Bind(change.subject)
-                           .Bind(EnumColumn(change.severity))
-                           .Bind(change.detail)
-                           .Bind(Column(change.at))
-                           .Bind(Column(change.at))
-                           .Bind(change.endpoint.view())
-                           .Run());
-  }
-  WM_ASSIGN_OR_RETURN(const auto id, FindByKey(database, change.dedupe_key));
-  return id ? AddFindingChange(database, *id, change.at) : base::Status();
+  WM_ASSIGN_OR_RETURN(const auto id,
+                      change.resolve ? Resolve(database, change) : Open(database, change));
+  if (!id) return {};
+  return AddChange(database, OfFinding(*id, change.endpoint, change.at));
 }
 
 base::Status CommentFinding(sqlite::Database& database, std::uint64_t id,
                             const FindingComment& comment) {
+  model::Id endpoint;
   {
     WM_ASSIGN_OR_RETURN(
         Statement find,
-        database.Prepare("SELECT (SELECT count(*) FROM finding_comments WHERE finding = f.id) "
-                         "FROM findings f WHERE f.id = ?"));
+        database.Prepare("SELECT (SELECT count(*) FROM finding_comments WHERE finding = f.id), "
+                         "e.endpoint_id FROM findings f JOIN endpoints e ON e.id = f.endpoint "
+                         "WHERE f.id = ?"));
     WM_ASSIGN_OR_RETURN(const bool found, find.Bind(Column(id)).Step());
     if (!found) return base::NotFound("there is no finding " + std::to_string(id));
     if (Number(find, 0) >= base::limits::kMaxFindingComments) {
@@ -174,6 +166,7 @@ base::Status CommentFinding(sqlite::Database& database, std::uint64_t id,
                                      std::to_string(base::limits::kMaxFindingComments) +
                                      " comments");
     }
+    WM_ASSIGN_OR_RETURN(endpoint, Stored(model::IdFromBytes(find.Blob(1)), "endpoint id"));
   }
   std::optional<std::int64_t> state;
   if (comment.state) {
@@ -200,7 +193,7 @@ base::Status CommentFinding(sqlite::Database& database, std::uint64_t id,
                            .Bind(comment.text)
                            .Run());
   }
-  return AddFindingChange(database, id, comment.at);
+  return AddChange(database, OfFinding(id, endpoint, comment.at));
 }
 
 base::Result<std::vector<FindingComment>> ReadComments(sqlite::Database& database,

@@ -46,6 +46,11 @@ std::vector<model::Exception> ManyExceptions(tests::RandomPolicies& random) {
   return exceptions;
 }
 
+base::Result<Simulation> Simulate(store::Queries& queries, std::vector<BundlePart> parts,
+                                  std::size_t samples, base::WallTime now) {
+  return rollout::Simulate(queries, std::move(parts), samples, now, [] { return base::Status(); });
+}
+
 // Endpoints that have told what they have.
 class SimulationTest : public testing::Test {
  protected:
@@ -221,6 +226,25 @@ TEST_F(SimulationTest, ShowsAsManyChangesAsWereAskedFor) {
   EXPECT_EQ(simulation->transitions[0].from, std::nullopt);
   EXPECT_EQ(simulation->transitions[0].first.size(), 2U);
   EXPECT_EQ(simulation->coverage.endpoints, 1U);
+}
+
+TEST_F(SimulationTest, EndsWhenItMayNotGoOn) {
+  std::vector<model::EventBody> events;
+  constexpr auto kSightings = static_cast<int>(base::limits::kSightingsBetweenLooks);
+  for (int i = 0; i < kSightings; ++i) {
+    events.emplace_back(model::SightingAppeared{tests::TestSighting("/m/" + std::to_string(i), 1)});
+  }
+  Tell(1, std::move(events));
+  int asked = 0;
+  const auto ended = rollout::Simulate(*world_.queries_, {RulesPart(Rules(Outcome::kAllow))}, 2,
+                                       world_.loop_.Now(), [&asked] {
+                                         ++asked;
+                                         return base::Status(base::Unavailable("stop"));
+                                       });
+  ASSERT_FALSE(ended.has_value());
+  EXPECT_EQ(ended.error().code(), ErrorCode::kUnavailable);
+  EXPECT_EQ(asked, 1);
+  EXPECT_TRUE(world_.queries_->Coverage().has_value()) << "the reader is free again";
 }
 
 TEST_F(SimulationTest, TakesThePartsThatTheStoreHas) {
