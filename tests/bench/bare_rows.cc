@@ -10,37 +10,46 @@ namespace {
 
 struct Table {
   std::string_view name;
-  std::string_view kinds;  // of its columns: integer, text, blob
-  std::string_view key;    // what tells a row from those that were there before
-  bool first = false;      // others refer to it, so all of it goes into the first transaction
+  std::string_view key;  // what tells a row from those that were there before
+  bool first = false;    // others refer to it, so all of it goes into the first transaction
 };
 // docs/formats/server-store.md. A chain's row is only updated, once a batch.
 constexpr Table kTables[] = {
-    {"artifacts", "ib", "id", true},
-    {"batches", "iiiiiibbbii", "chain, number"},
-    {"events", "iiiiibbb", "chain, number"},
-    {"sightings", "iibbitibiiiiiitittttiiiiti", "id"},
-    {"verdicts", "ibibiti", "endpoint, path_sha256"},
-    {"past_verdicts", "ibiiitib", "endpoint, path_sha256, from_us"},
+    {"artifacts", "id", true},
+    {"batches", "chain, number"},
+    {"events", "chain, number"},
+    {"sightings", "id"},
+    {"verdicts", "endpoint, path_sha256"},
+    {"past_verdicts", "endpoint, path_sha256, from_us"},
 };
 
-std::string InsertOf(const Table& table) {
-  std::string sql = "INSERT INTO " + std::string(table.name) + " VALUES (?";
-  for (std::size_t i = 1; i < table.kinds.size(); ++i) sql += ", ?";
+// The types of a table's columns as the schema declares them: INTEGER, TEXT, BLOB.
+std::vector<std::string> ColumnTypes(sqlite::Database& database, const std::string& table) {
+  sqlite::Statement select = Must(database.Prepare("SELECT type FROM pragma_table_info(?)"));
+  select.Bind(table);
+  std::vector<std::string> types;
+  while (Must(select.Step())) types.emplace_back(select.Text(0));
+  return types;
+}
+
+std::string InsertOf(const std::string& table, std::size_t columns) {
+  std::string sql = "INSERT INTO " + table + " VALUES (?";
+  for (std::size_t i = 1; i < columns; ++i) sql += ", ?";
   return sql + ")";
 }
 
 }  // namespace
 
-BareRows::Row BareRows::ReadRow(const sqlite::Statement& select, std::string_view kinds) {
+BareRows::Row BareRows::ReadRow(const sqlite::Statement& select,
+                                const std::vector<std::string>& types) {
   Row row;
-  for (std::size_t i = 0; i < kinds.size(); ++i) {
+  for (std::size_t i = 0; i < types.size(); ++i) {
     const int column = static_cast<int>(i);
     if (select.IsNull(column)) {
       row.emplace_back();
-    } else if (kinds[i] == 'i') {
+    } else if (types[i] == "INTEGER") {
       row.emplace_back(select.Int(column));
-    } else if (kinds[i] == 't') {
+    } else if (types[i] == "TEXT") {
       row.emplace_back(select.Text(column));
     } else {
       const base::ByteView blob = select.Blob(column);
@@ -70,13 +79,14 @@ BareRows::BareRows(const std::string& store, const std::string& before) {
   Must(database->Execute("ATTACH '" + before + "' AS before"));
   for (std::size_t t = 0; t < std::size(kTables); ++t) {
     const Table& table = kTables[t];
-    Rows rows{InsertOf(table), {}, table.first};
     const std::string name(table.name);
     const std::string key(table.key);
+    const std::vector<std::string> types = ColumnTypes(*database, name);
+    Rows rows{InsertOf(name, types.size()), {}, table.first};
     queries[t] = "SELECT * FROM main." + name + " WHERE (" + key + ") NOT IN (SELECT " + key +
                  " FROM before." + name + ")";
     sqlite::Statement select = Must(database->Prepare(queries[t]));
-    while (Must(select.Step())) rows.rows.push_back(ReadRow(select, table.kinds));
+    while (Must(select.Step())) rows.rows.push_back(ReadRow(select, types));
     tables_.push_back(std::move(rows));
   }
 }

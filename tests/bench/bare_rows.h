@@ -3,7 +3,6 @@
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -33,7 +32,7 @@ class BareRows {
     bool first = false;
   };
 
-  static Row ReadRow(const sqlite::Statement& select, std::string_view kinds);
+  static Row ReadRow(const sqlite::Statement& select, const std::vector<std::string>& types);
   static void BindRow(const Row& row, sqlite::Statement& insert);
   static void Insert(sqlite::Database& database, const Rows& table, std::size_t begin,
                      std::size_t end);

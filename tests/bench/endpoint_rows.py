@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
+import threading
 import time
 
 import files
@@ -18,6 +19,7 @@ BUILD_STEPS = 6
 # Several times as many pairs as the other rows have: its bar is nearer than the noise of one.
 BESIDE_PAIRS = 4
 IDLE_WINDOW_SECONDS = 10
+LIST_DIGESTS = 100_000
 HASHED_BYTES = 2048 * files.MIB
 
 
@@ -74,10 +76,11 @@ def walk(bench):
 
 
 class SettledEndpoint:
-    """A server and an agent that has seen everything and has a policy of 100,000 digests in force."""
+    """A server and an agent that has seen everything and has a policy of so many digests in force."""
 
-    def __init__(self, bench, name, more_roots=()):
+    def __init__(self, bench, name, more_roots=(), digests=LIST_DIGESTS):
         folder = bench.on_disk(name)
+        self.published = 0
         self.server = processes.Server(bench.bin, folder)
         models = os.path.join(folder, "models")
         files.write_models(models, TREE_MODELS)
@@ -85,26 +88,34 @@ class SettledEndpoint:
         self.agent = processes.Agent(self.server, os.path.join(folder, "agent"),
                                      [models, *more_roots])
         try:
-            self._settle()
+            self._settle(digests)
         except measure.CouldNotRun:
             self.stop()
             raise
 
-    def _settle(self):
-        self.server.publish(self.server.sign(self._policy()))
+    def _settle(self, digests):
         measure.wait_until(self._all_hashed, 300, processes.INVENTORY, every=0.5)
-        measure.wait_until(lambda: self.server.ask_store(
-            "SELECT 1 FROM endpoints WHERE policy_version = 1"), 60, "the policy coming into force")
+        self.bring_into_force(digests)
         time.sleep(5)
+
+    def bring_into_force(self, digests):
+        """A policy whose list denies so many digests, none of them in a policy before."""
+        bundle = self.server.sign(self._policy(digests))
+        self.server.publish(bundle)
+        self.published += 1
+        measure.wait_until(lambda: self.server.ask_store(
+            "SELECT 1 FROM endpoints WHERE policy_version = ?", self.published), 60,
+            "the policy coming into force")
 
     def _all_hashed(self):
         sql = "SELECT count(*) FROM sightings WHERE gone_us IS NULL AND artifact IS NOT NULL"
         return self.server.ask_store(sql)[0] >= TREE_MODELS
 
-    def _policy(self):
+    def _policy(self, digests):
         with open(f"{self.server.folder}/denied.txt", "w", encoding="utf-8") as file:
-            for number in range(100_000):
-                file.write(hashlib.sha256(str(number).encode()).hexdigest() + "\n")
+            for number in range(digests):
+                text = f"{self.published} {number}"
+                file.write(hashlib.sha256(text.encode()).hexdigest() + "\n")
         path = f"{self.server.folder}/policy.yaml"
         with open(path, "w", encoding="utf-8") as file:
             file.write("policy: long-list\nlists: {denied: [{file: denied.txt}]}\n"
@@ -133,13 +144,65 @@ def idle(bench):
         summed = sum(map(processes.resident_bytes, pids)) / 1e6
     finally:
         endpoint.stop()
-    what = "agent, idle, 500 known artifacts, a 100,000-digest policy in force"
+    what = f"agent, idle, {TREE_MODELS} known artifacts, a {LIST_DIGESTS:,}-digest policy in force"
     note = (f"the resident set of the agent ({alone:.1f} MB) and the proportional share (PSS) of its "
             f"cage, {len(pids)} processes in all; with what they share counted in each, "
             f"{summed:.1f} MB")
     return [measure.absolute(f"{what}: resident", resident, "MB", 40, note),
             measure.absolute(f"{what}: processor", shares, "% of one core", 0.5,
                              f"windows of {IDLE_WINDOW_SECONDS} s, no walk in them")]
+
+
+def asking_command(bench, agent):
+    return [os.path.join(bench.bin, "weighmaster"), "status", "--socket", agent.socket]
+
+
+class Asking:
+    """Asks an agent for its status, again and again, on a thread of its own."""
+
+    def __init__(self, bench, agent):
+        self._command = asking_command(bench, agent)
+        self._done = threading.Event()
+        self.seconds = []
+        self._thread = threading.Thread(target=self._ask)
+        self._thread.start()
+
+    def _ask(self):
+        while not self._done.is_set():
+            self.seconds.append(measure.seconds_of(self._command))
+
+    def stop(self):
+        self._done.set()
+        self._thread.join()
+
+
+def long_list(bench):
+    """What a long list costs an agent that had a short one, and whether the agent stalls meanwhile."""
+    endpoint = SettledEndpoint(bench, "long-list", digests=1)
+    growth, slowest, quiet = [], [], []
+    try:
+        agent = endpoint.agent
+        for _ in range(bench.pairs):
+            quiet.append(max(measure.seconds_of(asking_command(bench, agent)) for _ in range(100)))
+        before = processes.resident_bytes(agent.process.pid)
+        for _ in range(bench.pairs):
+            asking = Asking(bench, agent)
+            try:
+                endpoint.bring_into_force(LIST_DIGESTS)
+            finally:
+                asking.stop()
+            slowest.append(max(asking.seconds))
+            growth.append((processes.resident_bytes(agent.process.pid) - before) / 1e6)
+    finally:
+        endpoint.stop()
+    what = f"a list of {LIST_DIGESTS:,} digests pushed to an agent that had a list of one"
+    return [measure.absolute(f"{what}: growth of the resident set", growth, "MB", 10,
+                             f"{TREE_MODELS} known artifacts are judged by it; each is another list than the one "
+                             "before"),
+            measure.absolute(f"{what}: the slowest answer meanwhile", slowest, "s", 0.2,
+                             "`weighmaster status`, started and answered, one after another, from before the "
+                             "publication until the server knows that the policy is in force; the slowest of a "
+                             f"hundred without a publication: {measure.spread(quiet, 's')}")]
 
 
 class Work:

@@ -143,9 +143,10 @@ class Agent:
 
     def __init__(self, server, folder, roots, rescan_every=None):
         os.makedirs(folder, mode=0o700)
+        self.socket = f"{folder}/agent.sock"
         settings = {
             "state_folder": f"{folder}/state",
-            "control_socket": f"{folder}/agent.sock",
+            "control_socket": self.socket,
             "enrolment_token_file": server.write_token(),
             "roots": roots,
         }
