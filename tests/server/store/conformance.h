@@ -967,7 +967,7 @@ TEST_P(StoreConformance, KeepsTheExceptionsOfEachScopeOneAfterTheOther) {
   const ExceptionSetRecord second = record(2, endpoint, "b");
   EXPECT_TRUE(store_->PublishExceptions(second).has_value());
   EXPECT_TRUE(store_->PublishExceptions(second).has_value()) << "the same once more";
-  for (const std::uint64_t version : {1, 2, 4}) {
+  for (const std::uint64_t version : {1U, 2U, 4U}) {
     EXPECT_EQ(store_->PublishExceptions(record(version, endpoint, "c")).error().code(),
               base::ErrorCode::kAborted)
         << version;
