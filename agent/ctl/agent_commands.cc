@@ -130,9 +130,23 @@ void PrintFacts(std::ostream& out, const model::Sighting& sighting) {
   }
 }
 
+// What the mode makes of a verdict that speaks against a file, for its user. Nothing here promises
+// what the agent does not do.
+const char* WhatFollows(const model::Verdict& verdict) {
+  if (verdict.outcome == model::Outcome::kAllow) return "";
+  if (verdict.mode == model::Mode::kObserve) {
+    return ": the server is told, and nothing else follows; it may be used";
+  }
+  if (verdict.mode == model::Mode::kEnforce && verdict.outcome == model::Outcome::kDeny) {
+    return ": it is not to be opened; this version says so, and does not keep anybody from it";
+  }
+  return ": you are told as well, and nothing is refused";
+}
+
 void PrintVerdict(std::ostream& out, const model::Verdict& verdict) {
   out << "  verdict       " << model::OutcomeName(verdict.outcome) << ", "
-      << model::SeverityName(verdict.severity) << ", mode " << model::ModeName(verdict.mode) << "\n"
+      << model::SeverityName(verdict.severity) << "\n"
+      << "  mode          " << model::ModeName(verdict.mode) << WhatFollows(verdict) << "\n"
       << "  because       " << base::EscapeForDisplay(verdict.reason) << "\n";
   if (!verdict.link.empty()) {
     out << "  more          " << base::EscapeForDisplay(verdict.link) << "\n";
@@ -146,6 +160,23 @@ void PrintVerdict(std::ostream& out, const model::Verdict& verdict) {
   for (const std::string& rule : verdict.audits) {
     out << "  audit rule    " << base::EscapeForDisplay(rule) << " applies, and decides nothing\n";
   }
+}
+
+// The line of `check` for one file, and what it makes of the exit code. A policy that only observes
+// says nothing to the file's user: what it would refuse may be used.
+ExitCode PrintAnswer(std::ostream& out, const std::string& shown_path,
+                     const model::Verdict& verdict) {
+  if (verdict.outcome != model::Outcome::kAllow && verdict.mode == model::Mode::kObserve) {
+    out << "observe  " << shown_path << ": may be used; the policy only observes "
+        << "(\"weighmaster why\" has its judgement)\n";
+    return ExitCode::kOk;
+  }
+  std::string outcome(model::OutcomeName(verdict.outcome));
+  outcome.resize(7, ' ');
+  out << outcome << "  " << shown_path << ": " << base::EscapeForDisplay(verdict.reason) << "\n";
+  const bool is_refused =
+      verdict.outcome == model::Outcome::kDeny && verdict.mode == model::Mode::kEnforce;
+  return is_refused ? ExitCode::kJudged : ExitCode::kOk;
 }
 
 }  // namespace
@@ -204,11 +235,7 @@ base::Result<ExitCode> Check(const std::string& socket, const std::vector<std::s
       continue;
     }
     WM_ASSIGN_OR_RETURN(const model::Verdict verdict, wire::FromProto(answer->verdict()));
-    std::string outcome(model::OutcomeName(verdict.outcome));
-    outcome.resize(7, ' ');
-    terminal.out << outcome << "  " << shown << ": " << base::EscapeForDisplay(verdict.reason)
-                 << "\n";
-    if (verdict.outcome == model::Outcome::kDeny) code = Worse(code, ExitCode::kJudged);
+    code = Worse(code, PrintAnswer(terminal.out, shown, verdict));
   }
   return code;
 }

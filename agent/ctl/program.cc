@@ -26,8 +26,8 @@ constexpr const char* kHelp =
     "\n"
     "check, why, status and doctor ask the agent; --socket FILE or $WEIGHMASTER_SOCKET names its\n"
     "socket (/run/weighmaster/agent.sock). The manual: weighmaster(1).\n"
-    "Exit codes: 0 all well, 1 could not look or ask, 2 wrong usage, 3 judged at or above "
-    "--fail-on.\n";
+    "Exit codes: 0 all well, 1 could not look or ask, 2 wrong usage, 3 judged at or above\n"
+    "--fail-on, or by check: denied where the policy enforces.\n";
 
 std::string DefaultSocket() {
   const char* const socket = std::getenv("WEIGHMASTER_SOCKET");

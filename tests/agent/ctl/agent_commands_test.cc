@@ -1,9 +1,11 @@
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <sstream>
 #include <string>
 
 #include "agent/ctl/commands.h"
+#include "proto/wire/convert.h"
 #include "tests/agent/ctl/telling_agent.h"
 
 namespace weighmaster::agent::ctl {
@@ -72,6 +74,114 @@ TEST(ShowStatus, SaysWhoseEachSettingIs) {
       << StatusOf(status);
   status.set_policy_version(9);
   EXPECT_NE(StatusOf(status).find("cpu_percent 3, by policy version 9\n"), std::string::npos);
+}
+
+constexpr const char* kPath = "/models/executes.pt";
+
+model::Verdict Denied(model::Mode mode) {
+  model::Verdict verdict;
+  verdict.outcome = model::Outcome::kDeny;
+  verdict.step = model::JudgementStep::kAlwaysRule;
+  verdict.rule = "executes-code";
+  verdict.reason = "Runs code.";
+  verdict.severity = model::Severity::kHigh;
+  verdict.mode = mode;
+  return verdict;
+}
+
+// Of a model that whoever runs the test owns.
+local::v1::WhyAnswer Known(const model::Verdict& verdict) {
+  local::v1::WhyAnswer answer;
+  answer.set_known(true);
+  model::Sighting sighting;
+  sighting.path = {kPath, model::PathEncoding::kPosixBytes};
+  sighting.owner.id = std::to_string(::getuid());
+  sighting.facts.format = model::Format::kPickle;
+  wire::ToProto(sighting, *answer.mutable_sighting());
+  wire::ToProto(verdict, *answer.mutable_verdict());
+  return answer;
+}
+
+struct Said {
+  std::string text;
+  ExitCode code = ExitCode::kFailed;
+};
+
+Said CheckOf(const model::Verdict& verdict) {
+  const tests::TellingAgent agent(Known(verdict));
+  std::ostringstream out;
+  std::ostringstream err;
+  const auto code = Check(agent.socket(), {kPath}, {out, err});
+  EXPECT_TRUE(code.has_value()) << code.error().message();
+  return {out.str(), code.value_or(ExitCode::kFailed)};
+}
+
+std::string WhyOf(const local::v1::WhyAnswer& answer) {
+  const tests::TellingAgent agent(answer);
+  std::ostringstream out;
+  std::ostringstream err;
+  const auto code = Why(agent.socket(), kPath, {out, err});
+  EXPECT_TRUE(code.has_value() && *code == ExitCode::kOk) << err.str();
+  return out.str();
+}
+
+TEST(Check, RefusesWhatIsDeniedWhereThePolicyEnforces) {
+  const Said said = CheckOf(Denied(model::Mode::kEnforce));
+  EXPECT_EQ(said.text, "deny     /models/executes.pt: Runs code.\n");
+  EXPECT_EQ(said.code, ExitCode::kJudged);
+}
+
+TEST(Check, TellsTheVerdictAndRefusesNothingWhereThePolicyWarns) {
+  const Said said = CheckOf(Denied(model::Mode::kWarn));
+  EXPECT_EQ(said.text, "deny     /models/executes.pt: Runs code.\n");
+  EXPECT_EQ(said.code, ExitCode::kOk);
+}
+
+TEST(Check, SaysThatAFileMayBeUsedWhereThePolicyOnlyObserves) {
+  for (const model::Outcome outcome : {model::Outcome::kWarn, model::Outcome::kDeny}) {
+    model::Verdict verdict = Denied(model::Mode::kObserve);
+    verdict.outcome = outcome;
+    const Said said = CheckOf(verdict);
+    EXPECT_EQ(said.text,
+              "observe  /models/executes.pt: may be used; the policy only observes "
+              "(\"weighmaster why\" has its judgement)\n");
+    EXPECT_EQ(said.code, ExitCode::kOk);
+  }
+}
+
+TEST(Check, GivesTheReasonOfWhatIsAllowedInEveryMode) {
+  for (const auto mode : {model::Mode::kObserve, model::Mode::kWarn, model::Mode::kEnforce}) {
+    model::Verdict verdict = Denied(mode);
+    verdict.outcome = model::Outcome::kAllow;
+    const Said said = CheckOf(verdict);
+    EXPECT_EQ(said.text, "allow    /models/executes.pt: Runs code.\n");
+    EXPECT_EQ(said.code, ExitCode::kOk);
+  }
+}
+
+TEST(Why, ShowsTheWholeJudgementAndSaysWhatFollowsFromIt) {
+  const std::string observed = WhyOf(Known(Denied(model::Mode::kObserve)));
+  for (const char* line : {"  verdict       deny, high\n", "  because       Runs code.\n",
+                           "  mode          observe: the server is told, and nothing else follows; "
+                           "it may be used\n"}) {
+    EXPECT_NE(observed.find(line), std::string::npos) << line << observed;
+  }
+  const std::string warned = WhyOf(Known(Denied(model::Mode::kWarn)));
+  EXPECT_NE(warned.find("  mode          warn: you are told as well, and nothing is refused\n"),
+            std::string::npos)
+      << warned;
+  const std::string enforced = WhyOf(Known(Denied(model::Mode::kEnforce)));
+  EXPECT_NE(enforced.find("  mode          enforce: it is not to be opened; this version says so, "
+                          "and does not keep anybody from it\n"),
+            std::string::npos)
+      << enforced;
+}
+
+TEST(Why, NamesOnlyTheModeWhereNothingFollowsFromIt) {
+  model::Verdict verdict = Denied(model::Mode::kEnforce);
+  verdict.outcome = model::Outcome::kAllow;
+  const std::string shown = WhyOf(Known(verdict));
+  EXPECT_NE(shown.find("  mode          enforce\n"), std::string::npos) << shown;
 }
 
 }  // namespace
