@@ -173,7 +173,11 @@ ExitCode PrintAnswer(std::ostream& out, const std::string& shown_path,
   }
   std::string outcome(model::OutcomeName(verdict.outcome));
   outcome.resize(7, ' ');
-  out << outcome << "  " << shown_path << ": " << base::EscapeForDisplay(verdict.reason) << "\n";
+  out << outcome << "  " << shown_path << ": " << base::EscapeForDisplay(verdict.reason);
+  if (verdict.outcome != model::Outcome::kAllow && !verdict.link.empty()) {
+    out << " More: " << base::EscapeForDisplay(verdict.link);
+  }
+  out << "\n";
   const bool is_refused =
       verdict.outcome == model::Outcome::kDeny && verdict.mode == model::Mode::kEnforce;
   return is_refused ? ExitCode::kJudged : ExitCode::kOk;

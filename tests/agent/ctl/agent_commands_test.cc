@@ -159,6 +159,21 @@ TEST(Check, GivesTheReasonOfWhatIsAllowedInEveryMode) {
   }
 }
 
+TEST(Check, GivesTheLinkOfAWarningOrRefusalOnly) {
+  model::Verdict verdict = Denied(model::Mode::kEnforce);
+  verdict.link = "https://wiki.example/why";
+  EXPECT_EQ(CheckOf(verdict).text,
+            "deny     /models/executes.pt: Runs code. More: https://wiki.example/why\n");
+  verdict.outcome = model::Outcome::kWarn;
+  EXPECT_EQ(CheckOf(verdict).text,
+            "warn     /models/executes.pt: Runs code. More: https://wiki.example/why\n");
+  verdict.outcome = model::Outcome::kAllow;
+  EXPECT_EQ(CheckOf(verdict).text, "allow    /models/executes.pt: Runs code.\n");
+  verdict.outcome = model::Outcome::kDeny;
+  verdict.mode = model::Mode::kObserve;
+  EXPECT_EQ(CheckOf(verdict).text.find("wiki.example"), std::string::npos);
+}
+
 TEST(Why, ShowsTheWholeJudgementAndSaysWhatFollowsFromIt) {
   const std::string observed = WhyOf(Known(Denied(model::Mode::kObserve)));
   for (const char* line : {"  verdict       deny, high\n", "  because       Runs code.\n",
