@@ -162,6 +162,20 @@ void PrintVerdict(std::ostream& out, const model::Verdict& verdict) {
   }
 }
 
+void PrintExceptions(std::ostream& out, const WhyAnswer& answer, const model::Verdict& verdict) {
+  for (const local::v1::AppliedException& exception : answer.exceptions()) {
+    out << "  exception     " << base::EscapeForDisplay(exception.exception_id()) << " overrides "
+        << base::EscapeForDisplay(exception.overrides()) << " until "
+        << TimeText(exception.expires_time_us()) << " ("
+        << base::EscapeForDisplay(exception.reason()) << ")";
+    // Who was granted one and is refused all the same has to see why.
+    if (verdict.step != model::JudgementStep::kException) {
+      out << "; decided all the same by " << base::EscapeForDisplay(verdict.rule);
+    }
+    out << "\n";
+  }
+}
+
 // The line of `check` for one file, and what it makes of the exit code. A policy that only observes
 // says nothing to the file's user: what it would refuse may be used.
 ExitCode PrintAnswer(std::ostream& out, const std::string& shown_path,
@@ -254,6 +268,7 @@ base::Result<ExitCode> Why(const std::string& socket, const std::string& path, T
   WM_ASSIGN_OR_RETURN(const model::Verdict verdict, wire::FromProto(answer.verdict()));
   PrintFacts(terminal.out, sighting);
   PrintVerdict(terminal.out, verdict);
+  PrintExceptions(terminal.out, answer, verdict);
   terminal.out << "  order         blocked, exceptions, denied, always rules, approved, rules, "
                   "default; the first that speaks decides\n";
   return ExitCode::kOk;

@@ -192,6 +192,25 @@ TEST(Why, ShowsTheWholeJudgementAndSaysWhatFollowsFromIt) {
       << enforced;
 }
 
+TEST(Why, NamesTheExceptionOfAFileThatAnotherRuleStillCatches) {
+  local::v1::WhyAnswer answer = Known(Denied(model::Mode::kEnforce));
+  local::v1::AppliedException& exception = *answer.add_exceptions();
+  exception.set_exception_id("0102");
+  exception.set_overrides("too-new");
+  exception.set_reason("Legal has looked at it.");
+  exception.set_expires_time_us(kDayUs);
+  const std::string line =
+      "  exception     0102 overrides too-new until 1970-01-02T00:00:00Z (Legal has looked at it.)";
+  const std::string still_caught = WhyOf(answer);
+  EXPECT_NE(still_caught.find(line + "; decided all the same by executes-code\n"),
+            std::string::npos)
+      << still_caught;
+
+  answer.mutable_verdict()->set_outcome(v1::OUTCOME_ALLOW);
+  answer.mutable_verdict()->set_step(v1::JUDGEMENT_STEP_EXCEPTION);
+  EXPECT_NE(WhyOf(answer).find(line + "\n"), std::string::npos) << WhyOf(answer);
+}
+
 TEST(Why, NamesOnlyTheModeWhereNothingFollowsFromIt) {
   model::Verdict verdict = Denied(model::Mode::kEnforce);
   verdict.outcome = model::Outcome::kAllow;
