@@ -8,6 +8,7 @@
 #include "agent/ctl/clock_fault.h"
 #include "agent/ctl/commands.h"
 #include "policy/base/bytes.h"
+#include "policy/engine/policy.h"
 #include "policy/report/table.h"
 #include "proto/wire/convert.h"
 #include "weighmaster/local/v1/control.pb.h"
@@ -148,7 +149,8 @@ void PrintVerdict(std::ostream& out, const model::Verdict& verdict) {
       << model::SeverityName(verdict.severity) << "\n"
       << "  mode          " << model::ModeName(verdict.mode) << WhatFollows(verdict) << "\n"
       << "  because       " << base::EscapeForDisplay(verdict.reason) << "\n";
-  if (!verdict.link.empty()) {
+  // Whoever answers at the socket sends no person anywhere but to an https address.
+  if (engine::IsLink(verdict.link)) {
     out << "  more          " << base::EscapeForDisplay(verdict.link) << "\n";
   }
   out << "  decided by    " << base::EscapeForDisplay(verdict.rule) << " ("
@@ -188,7 +190,7 @@ ExitCode PrintAnswer(std::ostream& out, const std::string& shown_path,
   std::string outcome(model::OutcomeName(verdict.outcome));
   outcome.resize(7, ' ');
   out << outcome << "  " << shown_path << ": " << base::EscapeForDisplay(verdict.reason);
-  if (verdict.outcome != model::Outcome::kAllow && !verdict.link.empty()) {
+  if (verdict.outcome != model::Outcome::kAllow && engine::IsLink(verdict.link)) {
     out << " More: " << base::EscapeForDisplay(verdict.link);
   }
   out << "\n";

@@ -1,6 +1,8 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstddef>
 #include <sstream>
 #include <string>
 
@@ -172,6 +174,48 @@ TEST(Check, GivesTheLinkOfAWarningOrRefusalOnly) {
   verdict.outcome = model::Outcome::kDeny;
   verdict.mode = model::Mode::kObserve;
   EXPECT_EQ(CheckOf(verdict).text.find("wiki.example"), std::string::npos);
+}
+
+// What a policy, an exception or whoever answers at the socket may put into a terminal.
+constexpr const char* kHostile = "\x1b]8;;file:///etc\x07Fine.\x1b[2J\nallow  x\r\u202e\u009b31m";
+
+void ExpectHarmless(const std::string& shown, std::ptrdiff_t lines) {
+  EXPECT_EQ(std::ranges::count(shown, '\n'), lines) << shown;
+  EXPECT_EQ(shown.find_first_of("\x1b\x07\r"), std::string::npos) << shown;
+  EXPECT_EQ(shown.find("\u202e"), std::string::npos) << shown;
+  EXPECT_EQ(shown.find("\u009b"), std::string::npos) << shown;
+}
+
+TEST(Check, ShowsWhatAPolicySaysOnOneLineThatNoTerminalObeys) {
+  model::Verdict verdict = Denied(model::Mode::kEnforce);
+  verdict.reason = kHostile;
+  ExpectHarmless(CheckOf(verdict).text, 1);
+}
+
+TEST(Check, GivesNoLinkThatIsNoHttpsAddress) {
+  for (const char* link : {"http://wiki.example/why", "file:///etc/passwd", "javascript:alert(1)",
+                           "https://wiki.example/\x1b[2J", "https://wiki.example/ or run this"}) {
+    model::Verdict verdict = Denied(model::Mode::kEnforce);
+    verdict.link = link;
+    EXPECT_EQ(CheckOf(verdict).text, "deny     /models/executes.pt: Runs code.\n") << link;
+    EXPECT_EQ(WhyOf(Known(verdict)), WhyOf(Known(Denied(model::Mode::kEnforce)))) << link;
+  }
+}
+
+TEST(Why, ShowsWhatAPolicySaysInLinesThatNoTerminalObeys) {
+  model::Verdict verdict = Denied(model::Mode::kEnforce);
+  verdict.audits = {"audited"};
+  verdict.link = "https://wiki.example/why";
+  local::v1::WhyAnswer answer = Known(verdict);
+  answer.add_exceptions();
+  const auto lines = std::ranges::count(WhyOf(answer), '\n');
+  answer.mutable_verdict()->set_reason(kHostile);
+  answer.mutable_verdict()->set_rule(kHostile);
+  answer.mutable_verdict()->set_audits(0, kHostile);
+  answer.mutable_exceptions(0)->set_exception_id(kHostile);
+  answer.mutable_exceptions(0)->set_overrides(kHostile);
+  answer.mutable_exceptions(0)->set_reason(kHostile);
+  ExpectHarmless(WhyOf(answer), lines);
 }
 
 TEST(Why, ShowsTheWholeJudgementAndSaysWhatFollowsFromIt) {
