@@ -242,7 +242,11 @@ base::Result<ExitCode> Check(const std::string& socket, const std::vector<std::s
     const std::string shown = base::EscapeForDisplay(path);
     if (!answer.has_value()) {
       // One file that is another user's says nothing about the others.
-      if (answer.error().code() != base::ErrorCode::kPermissionDenied) return answer.error();
+      if (answer.error().code() != base::ErrorCode::kPermissionDenied) {
+        if (code != ExitCode::kJudged) return answer.error();
+        terminal.err << "weighmaster: " << base::EscapeForDisplay(answer.error().message()) << "\n";
+        return code;
+      }
       terminal.out << "unknown  " << shown << ": "
                    << base::EscapeForDisplay(answer.error().message()) << "\n";
       code = Worse(code, ExitCode::kFailed);

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "agent/ctl/commands.h"
+#include "policy/base/limits.h"
 #include "proto/wire/convert.h"
 #include "tests/agent/ctl/telling_agent.h"
 
@@ -159,6 +160,19 @@ TEST(Check, GivesTheReasonOfWhatIsAllowedInEveryMode) {
     EXPECT_EQ(said.text, "allow    /models/executes.pt: Runs code.\n");
     EXPECT_EQ(said.code, ExitCode::kOk);
   }
+}
+
+TEST(Check, ARefusalOutranksWhatCouldNotBeAsked) {
+  const tests::TellingAgent agent(Known(Denied(model::Mode::kEnforce)));
+  std::ostringstream out;
+  std::ostringstream err;
+  const std::string too_long = "/" + std::string(base::limits::kMaxPathBytes, 'x');
+  const auto code = Check(agent.socket(), {kPath, too_long}, {out, err});
+  ASSERT_TRUE(code.has_value()) << code.error().message();
+  EXPECT_EQ(*code, ExitCode::kJudged);
+  EXPECT_EQ(out.str(), "deny     /models/executes.pt: Runs code.\n");
+  EXPECT_EQ(err.str().find("weighmaster: the path is longer than "), 0U) << err.str();
+  EXPECT_FALSE(Check(agent.socket(), {too_long, kPath}, {out, err}).has_value());
 }
 
 TEST(Check, GivesTheLinkOfAWarningOrRefusalOnly) {
