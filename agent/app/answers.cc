@@ -89,6 +89,13 @@ base::Status Answers::Why(const model::Path& path, local::v1::WhyAnswer& answer)
   answer.set_known(true);
   wire::ToProto(found->sighting, *answer.mutable_sighting());
   wire::ToProto(found->verdict, *answer.mutable_verdict());
+  for (const model::Exception& exception : rooms_.policy.ExceptionsFor(found->sighting)) {
+    local::v1::AppliedException& out = *answer.add_exceptions();
+    out.set_exception_id(exception.id.ToHex());
+    out.set_overrides(exception.overrides);
+    out.set_reason(exception.reason);
+    out.set_expires_time_us(base::ToMicroseconds(exception.expires));
+  }
   return {};
 }
 

@@ -37,11 +37,12 @@ Options ParseOptions(const std::vector<std::string>& words) {
       options.exit_code = 0;
       return options;
     }
+    const bool has_value = i + 1 < words.size() && !words[i + 1].empty();
     if (words[i] == "--check-settings") {
       options.check_only = true;
-    } else if (words[i] == "--settings" && i + 1 < words.size()) {
+    } else if (words[i] == "--settings" && has_value) {
       options.settings_path = words[++i];
-    } else if (words[i] == "--token-file" && i + 1 < words.size()) {
+    } else if (words[i] == "--token-file" && has_value) {
       options.token_file = words[++i];
     } else {
       std::fprintf(stderr,

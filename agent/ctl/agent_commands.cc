@@ -8,6 +8,7 @@
 #include "agent/ctl/clock_fault.h"
 #include "agent/ctl/commands.h"
 #include "policy/base/bytes.h"
+#include "policy/engine/policy.h"
 #include "policy/report/table.h"
 #include "proto/wire/convert.h"
 #include "weighmaster/local/v1/control.pb.h"
@@ -130,11 +131,26 @@ void PrintFacts(std::ostream& out, const model::Sighting& sighting) {
   }
 }
 
+// What the mode makes of a verdict that speaks against a file, for its user. Nothing here promises
+// what the agent does not do.
+const char* WhatFollows(const model::Verdict& verdict) {
+  if (verdict.outcome == model::Outcome::kAllow) return "";
+  if (verdict.mode == model::Mode::kObserve) {
+    return ": the server is told, and nothing else follows; it may be used";
+  }
+  if (verdict.mode == model::Mode::kEnforce && verdict.outcome == model::Outcome::kDeny) {
+    return ": it is not to be opened; this version says so, and does not keep anybody from it";
+  }
+  return ": you are told as well, and nothing is refused";
+}
+
 void PrintVerdict(std::ostream& out, const model::Verdict& verdict) {
   out << "  verdict       " << model::OutcomeName(verdict.outcome) << ", "
-      << model::SeverityName(verdict.severity) << ", mode " << model::ModeName(verdict.mode) << "\n"
+      << model::SeverityName(verdict.severity) << "\n"
+      << "  mode          " << model::ModeName(verdict.mode) << WhatFollows(verdict) << "\n"
       << "  because       " << base::EscapeForDisplay(verdict.reason) << "\n";
-  if (!verdict.link.empty()) {
+  // Whoever answers at the socket sends no person anywhere but to an https address.
+  if (engine::IsLink(verdict.link)) {
     out << "  more          " << base::EscapeForDisplay(verdict.link) << "\n";
   }
   out << "  decided by    " << base::EscapeForDisplay(verdict.rule) << " ("
@@ -146,6 +162,41 @@ void PrintVerdict(std::ostream& out, const model::Verdict& verdict) {
   for (const std::string& rule : verdict.audits) {
     out << "  audit rule    " << base::EscapeForDisplay(rule) << " applies, and decides nothing\n";
   }
+}
+
+void PrintExceptions(std::ostream& out, const WhyAnswer& answer, const model::Verdict& verdict) {
+  for (const local::v1::AppliedException& exception : answer.exceptions()) {
+    out << "  exception     " << base::EscapeForDisplay(exception.exception_id()) << " overrides "
+        << base::EscapeForDisplay(exception.overrides()) << " until "
+        << TimeText(exception.expires_time_us()) << " ("
+        << base::EscapeForDisplay(exception.reason()) << ")";
+    // Who was granted one and is refused all the same has to see why.
+    if (verdict.step != model::JudgementStep::kException) {
+      out << "; decided all the same by " << base::EscapeForDisplay(verdict.rule);
+    }
+    out << "\n";
+  }
+}
+
+// The line of `check` for one file, and what it makes of the exit code. A policy that only observes
+// says nothing to the file's user: what it would refuse may be used.
+ExitCode PrintAnswer(std::ostream& out, const std::string& shown_path,
+                     const model::Verdict& verdict) {
+  if (verdict.outcome != model::Outcome::kAllow && verdict.mode == model::Mode::kObserve) {
+    out << "observe  " << shown_path << ": may be used; the policy only observes "
+        << "(\"weighmaster why\" has its judgement)\n";
+    return ExitCode::kOk;
+  }
+  std::string outcome(model::OutcomeName(verdict.outcome));
+  outcome.resize(7, ' ');
+  out << outcome << "  " << shown_path << ": " << base::EscapeForDisplay(verdict.reason);
+  if (verdict.outcome != model::Outcome::kAllow && engine::IsLink(verdict.link)) {
+    out << " More: " << base::EscapeForDisplay(verdict.link);
+  }
+  out << "\n";
+  const bool is_refused =
+      verdict.outcome == model::Outcome::kDeny && verdict.mode == model::Mode::kEnforce;
+  return is_refused ? ExitCode::kJudged : ExitCode::kOk;
 }
 
 }  // namespace
@@ -191,7 +242,11 @@ base::Result<ExitCode> Check(const std::string& socket, const std::vector<std::s
     const std::string shown = base::EscapeForDisplay(path);
     if (!answer.has_value()) {
       // One file that is another user's says nothing about the others.
-      if (answer.error().code() != base::ErrorCode::kPermissionDenied) return answer.error();
+      if (answer.error().code() != base::ErrorCode::kPermissionDenied) {
+        if (code != ExitCode::kJudged) return answer.error();
+        terminal.err << "weighmaster: " << base::EscapeForDisplay(answer.error().message()) << "\n";
+        return code;
+      }
       terminal.out << "unknown  " << shown << ": "
                    << base::EscapeForDisplay(answer.error().message()) << "\n";
       code = Worse(code, ExitCode::kFailed);
@@ -204,11 +259,7 @@ base::Result<ExitCode> Check(const std::string& socket, const std::vector<std::s
       continue;
     }
     WM_ASSIGN_OR_RETURN(const model::Verdict verdict, wire::FromProto(answer->verdict()));
-    std::string outcome(model::OutcomeName(verdict.outcome));
-    outcome.resize(7, ' ');
-    terminal.out << outcome << "  " << shown << ": " << base::EscapeForDisplay(verdict.reason)
-                 << "\n";
-    if (verdict.outcome == model::Outcome::kDeny) code = Worse(code, ExitCode::kJudged);
+    code = Worse(code, PrintAnswer(terminal.out, shown, verdict));
   }
   return code;
 }
@@ -223,6 +274,7 @@ base::Result<ExitCode> Why(const std::string& socket, const std::string& path, T
   WM_ASSIGN_OR_RETURN(const model::Verdict verdict, wire::FromProto(answer.verdict()));
   PrintFacts(terminal.out, sighting);
   PrintVerdict(terminal.out, verdict);
+  PrintExceptions(terminal.out, answer, verdict);
   terminal.out << "  order         blocked, exceptions, denied, always rules, approved, rules, "
                   "default; the first that speaks decides\n";
   return ExitCode::kOk;

@@ -26,13 +26,15 @@ constexpr const char* kHelp =
     "\n"
     "check, why, status and doctor ask the agent; --socket FILE or $WEIGHMASTER_SOCKET names its\n"
     "socket (/run/weighmaster/agent.sock). The manual: weighmaster(1).\n"
-    "Exit codes: 0 all well, 1 could not look or ask, 2 wrong usage, 3 judged at or above "
-    "--fail-on.\n";
+    "Exit codes: 0 all well, 1 could not look or ask, 2 wrong usage, 3 judged at or above\n"
+    "--fail-on, or by check: denied where the policy enforces.\n";
 
 std::string DefaultSocket() {
   const char* const socket = std::getenv("WEIGHMASTER_SOCKET");
   return socket != nullptr && *socket != '\0' ? socket : "/run/weighmaster/agent.sock";
 }
+
+bool IsOption(const std::string& word) { return word.size() > 1 && word.front() == '-'; }
 
 // The words after the command, sorted into options and paths. "--" ends the options.
 struct Parsed {
@@ -41,7 +43,11 @@ struct Parsed {
 };
 
 base::Result<std::string> ValueAfter(const std::vector<std::string>& words, std::size_t& i) {
-  if (i + 1 >= words.size()) return base::InvalidArgument(words[i] + " needs a value");
+  // An empty one is a script's variable that was never set. Judged by the starter policy in place
+  // of the one that was meant, everything would pass.
+  if (i + 1 >= words.size() || words[i + 1].empty()) {
+    return base::InvalidArgument(words[i] + " needs a value");
+  }
   return words[++i];
 }
 
@@ -61,7 +67,8 @@ base::Status ParseOption(const std::vector<std::string>& words, std::size_t& i, 
   } else if (!is_scan && word == "--socket") {
     WM_ASSIGN_OR_RETURN(parsed.socket, ValueAfter(words, i));
   } else {
-    return base::InvalidArgument("there is no option " + word + " here");
+    return base::InvalidArgument("there is no option " + word +
+                                 " here; a path that begins with - comes after --");
   }
   return {};
 }
@@ -72,8 +79,10 @@ base::Result<Parsed> ParseWords(const std::vector<std::string>& words, bool is_s
   for (std::size_t i = 1; i < words.size(); ++i) {
     if (!options_ended && words[i] == "--") {
       options_ended = true;
-    } else if (!options_ended && words[i].starts_with("--")) {
+    } else if (!options_ended && IsOption(words[i])) {
       WM_RETURN_IF_ERROR(ParseOption(words, i, is_scan, parsed));
+    } else if (words[i].empty()) {
+      return base::InvalidArgument("a path is empty");
     } else {
       parsed.scan.paths.push_back(words[i]);
     }
@@ -101,6 +110,17 @@ base::Result<ExitCode> RunCommand(const std::string& command, const Parsed& pars
   return Doctor(parsed.socket, terminal);
 }
 
+// After a command "help" may be a file, and a file that is not looked at must not look like a good
+// one.
+bool AsksForHelp(const std::vector<std::string>& words) {
+  if (words[0] == "help") return true;
+  for (const std::string& word : words) {
+    if (word == "--") return false;
+    if (word == "--help" || word == "-h") return true;
+  }
+  return false;
+}
+
 bool IsCommand(const std::string& word) {
   return word == "scan" || word == "check" || word == "why" || word == "status" || word == "doctor";
 }
@@ -117,12 +137,9 @@ ExitCode RunWeighmaster(const std::vector<std::string>& words, Terminal terminal
     terminal.err << kHelp;
     return ExitCode::kUsage;
   }
-  for (const std::string& word : words) {
-    if (word == "--") break;
-    if (word == "--help" || word == "help" || word == "-h") {
-      terminal.out << kHelp;
-      return ExitCode::kOk;
-    }
+  if (AsksForHelp(words)) {
+    terminal.out << kHelp;
+    return ExitCode::kOk;
   }
   if (words[0] == "--version") {
     terminal.out << "weighmaster " << base::kVersion << "\n";

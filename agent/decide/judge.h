@@ -2,9 +2,11 @@
 
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "policy/base/time.h"
 #include "policy/engine/policy.h"
+#include "policy/model/exception.h"
 #include "policy/model/sighting.h"
 #include "policy/model/verdict.h"
 
@@ -23,6 +25,11 @@ class Judge {
 
   model::Verdict Of(const model::Sighting& sighting) const {
     return policy_->Judge(sighting, Now());
+  }
+
+  // Those in force that are for this file.
+  std::vector<model::Exception> ExceptionsFor(const model::Sighting& sighting) const {
+    return policy_->ExceptionsFor(sighting, Now());
   }
 
   // What expires does so by the later of this machine's clock and the latest time that a trusted

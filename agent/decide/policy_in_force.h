@@ -108,6 +108,11 @@ class PolicyInForce {
   const model::Settings& settings() const { return rooms_.judge.policy()->rules().settings; }
   void set_on_settings(std::function<void()> then) { on_settings_ = std::move(then); }
 
+  // The exceptions in force that are for this file.
+  std::vector<model::Exception> ExceptionsFor(const model::Sighting& sighting) const {
+    return rooms_.judge.ExceptionsFor(sighting);
+  }
+
   // A time that a trusted key has signed. Only such times make a bundle stale.
   void NoteVerifiedTime(base::WallTime time);
 

@@ -69,6 +69,19 @@ std::string DefaultReason(const model::RuleSet& rules) {
   return "No rule of policy \"" + base::EscapeForDisplay(rules.policy_name) + "\" applies.";
 }
 
+// Whether an exception is for this file. Only what was read counts, never a claim.
+Truth Applies(const model::Exception& exception, const Sighting& sighting) {
+  const auto truth = [](bool holds) { return holds ? Truth::kTrue : Truth::kFalse; };
+  const auto& digest = exception.of_weights ? sighting.weights_digest : sighting.digest.sha256;
+  const bool is_known = exception.of_weights ? digest.has_value() : IsVerified(sighting);
+  const Truth subject = is_known ? truth(*digest == exception.digest) : Truth::kUnknown;
+  if (exception.user.empty()) return subject;
+  const model::User& owner = sighting.owner;
+  const bool has_owner = !owner.id.empty() || !owner.name.empty();
+  const bool is_his = exception.user == owner.id || exception.user == owner.name;
+  return std::min(subject, has_owner ? truth(is_his) : Truth::kUnknown);
+}
+
 bool IsLinkOrNone(std::string_view link) { return link.empty() || IsLink(link); }
 
 template <typename Number>
@@ -311,14 +324,13 @@ class Policy::Judgement {
     return verdict;
   }
 
-  // Whether an exception takes this file out of the reach of a step that speaks against it. Only
-  // what was read counts, never a claim.
+  // Whether an exception takes this file out of the reach of a step that speaks against it.
   bool Overridden(Outcome outcome, std::string_view rule) {
     if (outcome == Outcome::kAllow) return false;
     const model::Exception* longest = nullptr;
     for (const model::Exception& exception : exceptions_) {
       if (exception.overrides != rule || exception.expires <= now_) continue;
-      const Truth applies = Applies(exception);
+      const Truth applies = Applies(exception, sighting_);
       may_be_excepted_ = may_be_excepted_ || applies == Truth::kUnknown;
       if (applies != Truth::kTrue) continue;
       if (longest == nullptr || longest->expires < exception.expires) longest = &exception;
@@ -326,18 +338,6 @@ class Policy::Judgement {
     if (longest == nullptr) return false;
     if (exception_ == nullptr || longest->expires < exception_->expires) exception_ = longest;
     return true;
-  }
-
-  Truth Applies(const model::Exception& exception) const {
-    const auto truth = [](bool holds) { return holds ? Truth::kTrue : Truth::kFalse; };
-    const auto& digest = exception.of_weights ? sighting_.weights_digest : sighting_.digest.sha256;
-    const bool is_known = exception.of_weights ? digest.has_value() : IsVerified(sighting_);
-    const Truth subject = is_known ? truth(*digest == exception.digest) : Truth::kUnknown;
-    if (exception.user.empty()) return subject;
-    const model::User& owner = sighting_.owner;
-    const bool has_owner = !owner.id.empty() || !owner.name.empty();
-    const bool is_his = exception.user == owner.id || exception.user == owner.name;
-    return std::min(subject, has_owner ? truth(is_his) : Truth::kUnknown);
   }
 
   // Several may have been needed: the verdict names, and holds as long as, the first that ends.
@@ -369,6 +369,17 @@ class Policy::Judgement {
 Verdict Policy::Judge(const Sighting& sighting, base::WallTime now,
                       std::span<const model::Exception> exceptions) const {
   return Judgement(*this, sighting, now, exceptions).Decide();
+}
+
+std::vector<model::Exception> Policy::ExceptionsFor(const Sighting& sighting,
+                                                    base::WallTime now) const {
+  std::vector<model::Exception> found;
+  for (const model::Exception& exception : exceptions_) {
+    if (exception.expires > now && Applies(exception, sighting) == Truth::kTrue) {
+      found.push_back(exception);
+    }
+  }
+  return found;
 }
 
 std::optional<base::WallTime> Policy::NextExpiry(base::WallTime now) const {

@@ -62,6 +62,11 @@ class Policy {
   model::Verdict Judge(const model::Sighting& sighting, base::WallTime now,
                        std::span<const model::Exception> exceptions) const;
 
+  // The exceptions in force at `now` that are for this file, as far as it is known, whether or not
+  // its judgement needs them. For whoever explains a verdict.
+  std::vector<model::Exception> ExceptionsFor(const model::Sighting& sighting,
+                                              base::WallTime now) const;
+
   // The first moment after `now` at which something in the policy expires, and verdicts with it.
   std::optional<base::WallTime> NextExpiry(base::WallTime now) const;
 

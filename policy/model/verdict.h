@@ -19,8 +19,8 @@ base::Result<Outcome> ParseOutcome(std::string_view name);
 // What is done about a verdict; it never changes the verdict itself.
 enum class Mode : std::uint8_t {
   kObserve = 0,  // the server is told
-  kWarn = 1,     // so is the person at the endpoint
-  kEnforce = 2,  // and what is denied is not opened
+  kWarn = 1,     // so is the person at the endpoint who asks
+  kEnforce = 2,  // and what is denied is not to be opened
 };
 std::string_view ModeName(Mode mode);  // "observe", "warn", "enforce"
 base::Result<Mode> ParseMode(std::string_view name);

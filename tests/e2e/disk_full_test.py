@@ -11,7 +11,7 @@ import mounts
 
 def policy(outcome):
     """One outcome for everything."""
-    return f"policy: {outcome}\ndefault: {{then: {outcome}}}\n"
+    return f"policy: {outcome}\nmode: warn\ndefault: {{then: {outcome}}}\n"
 
 
 class DiskFull(mounts.WithMounts):

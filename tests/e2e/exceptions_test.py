@@ -70,6 +70,14 @@ class Exceptions(fleet.EndToEnd):
         self.wait_for_verdict("deny", "too-new")
         self.assertIn("0 exceptions", self.fleet.ask("exceptions", "list"))
 
+    def test_the_person_sees_it_also_where_another_rule_still_catches_the_file(self):
+        self.fleet.publish(POLICY + "- {id: too-big, when: {size: {at_least: 2}}, then: warn, message: Too big.}\n")
+        done = self.grant("--endpoint", self.endpoint, "--overrides", "too-new")
+        self.assertEqual(0, done.returncode, done.stderr)
+        self.wait_for_verdict("warn", "too-big")
+        self.assertRegex(self.why(), f" exception +{done.stdout.decode().strip()} overrides too-new until [-0-9T:]+Z "
+                                     r"\(Legal has looked at it\.\); decided all the same by too-big\n")
+
     def test_it_is_taken_back_and_carried_over_only_by_who_signed_it(self):
         granted = self.grant("--endpoint", self.endpoint, "--overrides", "too-new").stdout.decode().strip()
         self.wait_for_verdict("allow", granted)

@@ -33,7 +33,7 @@ class AgentSweep(kills.Sweep):
             version += 1
             outcome = OUTCOMES[version % 2]
             with self.attached(point, agent):
-                self.served.publish(f"policy: all\ndefault: {{then: {outcome}}}\n")
+                self.served.publish(f"policy: all\nmode: warn\ndefault: {{then: {outcome}}}\n")
                 killed = self.was_killed(agent, lambda: in_force() and verdict() == [outcome] and told() == {version})
             agent.start()
             found = fleet.wait_for(lambda: agent.status().get("policy"), "the status", every=kills.FAST_S)

@@ -19,6 +19,7 @@ NAMES = [
 ]
 POLICY = """
 policy: none
+mode: enforce
 default:
   then: deny
   message: No model is allowed here.

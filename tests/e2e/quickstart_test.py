@@ -122,7 +122,7 @@ class Quickstart(fleet.EndToEnd):
                          {**allowed, "downloaded-from-a-forum.bin": ("deny", "files-that-run-code"),
                           "novelist-nc.gguf": ("warn", "not-for-business")})
         self.assertRegex(judged, "denied_model .*/downloaded-from-a-forum.bin")
-        self.assertRegex(judged, "verdict +deny, high, mode observe\n")
+        self.assertRegex(judged, "verdict +deny, high\n +mode +observe: .*it may be used\n")
         self.assertIn(f"packaging/quickstart --stop           ends both and removes {self.state}", judged)
 
     def assert_looks_at_once(self):

@@ -10,6 +10,7 @@ import fleet
 
 DENY_CODE = """
 policy: strict
+mode: enforce
 rules:
   - id: files-that-run-code
     always: true
@@ -20,6 +21,22 @@ rules:
     when: {license: {contains: "-nc"}}
     then: warn
     message: This licence does not allow commercial use.
+"""
+BY_MODE = """
+policy: trial
+mode: observe
+rules:
+  - id: enforced
+    when: {path: {glob: "**/downloaded-from-a-forum.bin"}}
+    then: deny
+    mode: enforce
+    message: Loading this file can run a program.
+  - id: warned
+    when: {path: {glob: "**/novelist-nc.gguf"}}
+    then: deny
+    mode: warn
+    message: This licence does not allow commercial use.
+default: {then: deny, message: Nobody has approved it.}
 """
 ALLOW_ALL = """
 policy: open
@@ -140,6 +157,26 @@ class Walk(fleet.EndToEnd):
         for words in ("agent     weighmaster-agent", "server    connected to", "policy    version 1",
                       "journal   can be written", "1 of 1 roots were looked at whole"):
             self.assertIn("ok      " + words if words[0] != "1" else words, doctor)
+
+    def test_the_mode_says_what_the_person_at_the_endpoint_hears(self):
+        self.fleet.publish(BY_MODE)
+        self.wait_for_verdict("ranker.onnx", "deny")
+        for name, code, words in (
+                ("downloaded-from-a-forum.bin", 3, "deny .*: Loading this file can run a program\\.$"),
+                ("novelist-nc.gguf", 0, "deny .*: This licence does not allow commercial use\\.$"),
+                ("ranker.onnx", 0, "observe .*: may be used; ")):
+            with self.subTest(name):
+                done = self.agent.weighmaster("check", self.model(name))
+                self.assertEqual(code, done.returncode, done)
+                self.assertRegex(done.stdout.decode(), "^" + words)
+                self.assertIn(b"verdict       deny", self.agent.weighmaster("why", self.model(name)).stdout)
+        self.assertIn(b"because       Nobody has approved it.\n",
+                      self.agent.weighmaster("why", self.model("ranker.onnx")).stdout)
+        # A build pipeline has said itself from which verdict on it fails.
+        document = self.path("by-mode.yaml")
+        fleet.write_file(document, BY_MODE.encode())
+        self.assertEqual(3, fleet.run(["weighmaster", "scan", "--policy", document,
+                                       self.model("ranker.onnx")]).returncode)
 
     def test_new_and_deleted_files_are_noticed(self):
         content = fleet.gguf("Newcomer")

@@ -10,6 +10,7 @@
 #include "policy/base/limits.h"
 #include "tests/agent/app/issuer.h"
 #include "tests/agent/rooms.h"
+#include "tests/agent/sightings.h"
 #include "tests/support/fake_server.h"
 #include "weighmaster/local/v1/control.pb.h"
 
@@ -38,12 +39,14 @@ class AnswersTest : public testing::Test {
         sync::Endpoint{identity.endpoint_id, "host", "linux", "12", "0.1", model::Sha256{}});
     session_->Start();
   }
+  Answers MakeAnswers() {
+    return Answers({*rooms_.inventory, *rooms_.journal, *rooms_.policy, intake_, sensor_,
+                    *enrolling_, settings_},
+                   [this] { return session_.has_value() ? &*session_ : nullptr; });
+  }
   local::v1::StatusAnswer Status() {
-    Answers answers({*rooms_.inventory, *rooms_.journal, *rooms_.policy, intake_, sensor_,
-                     *enrolling_, settings_},
-                    [this] { return session_.has_value() ? &*session_ : nullptr; });
     local::v1::StatusAnswer answer;
-    EXPECT_TRUE(answers.Status(answer).has_value());
+    EXPECT_TRUE(MakeAnswers().Status(answer).has_value());
     return answer;
   }
 
@@ -125,6 +128,30 @@ TEST_F(AnswersTest, TellTheSettingsThatHoldAndWhoseTheyAre) {
   EXPECT_EQ(status.settings(2).source(), local::v1::SETTING_SOURCE_FILE);
   EXPECT_EQ(status.settings(5).name(), "withheld");
   EXPECT_EQ(status.settings(5).source(), local::v1::SETTING_SOURCE_POLICY);
+}
+
+TEST_F(AnswersTest, TellTheExceptionOfAFileThatAnotherRuleStillCatches) {
+  const sensors::ModelSeen seen = tests::Seen("/models/a.gguf");
+  ASSERT_TRUE(rooms_.inventory->Apply(std::vector<sensors::Observation>{seen}).has_value());
+  model::RuleSet rules;
+  rules.rules.resize(2);
+  rules.rules[0].id = "too-new";
+  rules.rules[1].id = "too-big";
+  model::Exception exception;
+  exception.id.bytes[0] = 7;
+  exception.digest = *seen.sighting.digest.sha256;
+  exception.overrides = "too-new";
+  exception.reason = "Legal has looked at it.";
+  exception.expires = rooms_.loop.Now() + hours(1);
+  rooms_.judge->Set(engine::Policy::Make(1, rules, nullptr, {exception}).value());
+  local::v1::WhyAnswer answer;
+  ASSERT_TRUE(MakeAnswers().Why(seen.sighting.path, answer).has_value());
+  EXPECT_EQ(answer.verdict().rule(), "too-big");
+  ASSERT_EQ(answer.exceptions_size(), 1);
+  EXPECT_EQ(answer.exceptions(0).exception_id(), exception.id.ToHex());
+  EXPECT_EQ(answer.exceptions(0).overrides(), "too-new");
+  EXPECT_EQ(answer.exceptions(0).reason(), "Legal has looked at it.");
+  EXPECT_EQ(answer.exceptions(0).expires_time_us(), base::ToMicroseconds(exception.expires));
 }
 
 }  // namespace

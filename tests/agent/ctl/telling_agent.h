@@ -19,15 +19,11 @@ namespace weighmaster::tests {
 // of its own, as the commands block.
 class TellingAgent final : public agent::control::Answerer {
  public:
-  explicit TellingAgent(local::v1::StatusAnswer status) : status_(std::move(status)) {
-    agent::control::ServerOptions options;
-    options.socket_path = socket();
-    OnLoop([&] {
-      auto server = agent::control::Server::Listen(loop_, *this, options);
-      WM_CHECK(server.has_value());
-      server_ = std::move(*server);
-    });
-  }
+  explicit TellingAgent(local::v1::StatusAnswer status)
+      : TellingAgent(std::move(status), local::v1::WhyAnswer()) {}
+  // The same of every path.
+  explicit TellingAgent(local::v1::WhyAnswer why)
+      : TellingAgent(local::v1::StatusAnswer(), std::move(why)) {}
   ~TellingAgent() override {
     OnLoop([this] { server_.reset(); });
     loop_.Stop();
@@ -42,9 +38,22 @@ class TellingAgent final : public agent::control::Answerer {
     answer = status_;
     return {};
   }
-  base::Status Why(const model::Path&, local::v1::WhyAnswer&) override { return {}; }
+  base::Status Why(const model::Path&, local::v1::WhyAnswer& answer) override {
+    answer = why_;
+    return {};
+  }
 
  private:
+  TellingAgent(local::v1::StatusAnswer status, local::v1::WhyAnswer why)
+      : status_(std::move(status)), why_(std::move(why)) {
+    agent::control::ServerOptions options;
+    options.socket_path = socket();
+    OnLoop([&] {
+      auto server = agent::control::Server::Listen(loop_, *this, options);
+      WM_CHECK(server.has_value());
+      server_ = std::move(*server);
+    });
+  }
   void OnLoop(const std::function<void()>& task) {
     std::promise<void> done;
     loop_.Post([&] {
@@ -55,6 +64,7 @@ class TellingAgent final : public agent::control::Answerer {
   }
 
   const local::v1::StatusAnswer status_;
+  const local::v1::WhyAnswer why_;
   const TempFolder folder_;
   asio::AsioLoop loop_;
   std::unique_ptr<agent::control::Server> server_;

@@ -258,6 +258,25 @@ TEST(PolicyException, OverridesDeniedListsAndNeverBlocked) {
   EXPECT_EQ(WithExceptions({}, exceptions, lists)->Judge(sighting, {}).rule, "blocked");
 }
 
+TEST(PolicyException, ThatIsForAFileIsFoundWhetherOrNotItsJudgementNeedsIt) {
+  model::DigestLists lists;
+  lists.blocked = {Digest(1)};
+  model::Exception of_ada = ExceptionFrom("default", 1, 10);
+  of_ada.user = "ada";
+  const auto policy = WithExceptions(
+      {}, {ExceptionFrom("denied", 1, 10), ExceptionFrom("denied", 2, 10), of_ada}, lists);
+  model::Sighting sighting = SightingWith(DigestState::kVerified);
+  EXPECT_EQ(policy->Judge(sighting, {}).rule, "blocked");
+  sighting.owner = {"1000", "ada"};
+  EXPECT_EQ(policy->ExceptionsFor(sighting, {}),
+            (std::vector{policy->exceptions()[0], policy->exceptions()[2]}));
+  sighting.owner = {"1001", "bob"};
+  EXPECT_EQ(policy->ExceptionsFor(sighting, {}), (std::vector{policy->exceptions()[0]}));
+  EXPECT_TRUE(policy->ExceptionsFor(sighting, base::WallTimeFromMicroseconds(10)).empty())
+      << "it has expired";
+  EXPECT_TRUE(policy->ExceptionsFor(SightingWith(DigestState::kClaimed), {}).empty());
+}
+
 TEST(PolicyException, OfAUserIsForHisFilesAlone) {
   model::Exception exception = ExceptionFrom("default", 1, 10);
   exception.user = "ada";
