@@ -17,6 +17,7 @@
 #include "server/ctl/commands/groups.h"
 #include "server/ctl/commands/policy_files.h"
 #include "server/ctl/listing.h"
+#include "server/ctl/trust/root_files.h"
 #include "third_party/openssl/key.h"
 #include "third_party/openssl/sha256.h"
 #include "third_party/posix/files.h"
@@ -69,6 +70,7 @@ struct Target {
   std::string fleet_id;
   std::uint64_t version = 0;
   std::uint64_t floor = 0;
+  std::optional<wire::Root> root;
 };
 
 base::Result<Target> FindTarget(const Context& context, const Arguments& arguments) {
@@ -82,8 +84,10 @@ base::Result<Target> FindTarget(const Context& context, const Arguments& argumen
     WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile));
     v1::GetFleetResponse fleet;
     WM_RETURN_IF_ERROR(AdminClient(std::move(profile)).GetFleet({}, fleet));
+    WM_ASSIGN_OR_RETURN(const wire::SignedDocument root, wire::FromProto(fleet.root()));
+    WM_ASSIGN_OR_RETURN(target.root, wire::ParseRoot(root.bytes));
     target.fleet_id = fleet.fleet_id();
-    target.version = fleet.newest_policy_version() + 1;
+    target.version = fleet.next_policy_version();
     // The version that is promoted now stays a way back.
     target.floor = fleet.newest_policy_version();
   }
@@ -96,9 +100,12 @@ base::Result<Target> FindTarget(const Context& context, const Arguments& argumen
 }
 
 base::Result<v1::Publication> Bundle(const Context& context, const Arguments& arguments,
-                                     const DocumentFile& file) {
+                                     const DocumentFile& file, const openssl::PublicKey& key) {
   WM_ASSIGN_OR_RETURN(std::vector<CompiledPart> parts, CompileParts(file.reading));
   WM_ASSIGN_OR_RETURN(const Target target, FindTarget(context, arguments));
+  if (target.root.has_value()) {
+    WM_RETURN_IF_ERROR(CheckRole(*target.root, wire::kRolePolicy, key));
+  }
   WM_ASSIGN_OR_RETURN(const base::Duration valid_for,
                       arguments.Duration("valid-for", std::chrono::hours(90 * 24)));
   v1::Publication request;
@@ -120,8 +127,7 @@ base::Result<v1::Publication> Bundle(const Context& context, const Arguments& ar
   return request;
 }
 
-base::Status AddSignature(v1::Publication& request, const std::string& key_file) {
-  WM_ASSIGN_OR_RETURN(const openssl::PrivateKey key, openssl::PrivateKey::FromFile(key_file));
+base::Status AddSignature(v1::Publication& request, const openssl::PrivateKey& key) {
   WM_ASSIGN_OR_RETURN(wire::SignedDocument document, wire::FromProto(request.bundle()));
   WM_RETURN_IF_ERROR(wire::Sign(document, wire::kDomainBundle, key));
   wire::ToProto(document, *request.mutable_bundle());
@@ -132,6 +138,12 @@ base::Result<ExitCode> Sign(Context& context, const Arguments& arguments) {
   if (!arguments.Has("key") || !arguments.Has("out")) {
     return base::InvalidArgument("--key FILE and --out FILE are needed");
   }
+  WM_ASSIGN_OR_RETURN(const openssl::PrivateKey key,
+                      openssl::PrivateKey::FromFile(arguments.Value("key")));
+  if (arguments.Has("root")) {
+    WM_ASSIGN_OR_RETURN(const wire::Root root, ReadTrustedRoot(arguments.Value("root")));
+    WM_RETURN_IF_ERROR(CheckRole(root, wire::kRolePolicy, key.public_key()));
+  }
   v1::Publication request;
   if (arguments.Has("cosign")) {
     WM_ASSIGN_OR_RETURN(request, ReadBundleFile(arguments.Positional(0)));
@@ -140,13 +152,14 @@ base::Result<ExitCode> Sign(Context& context, const Arguments& arguments) {
                         ReadDocumentFile(arguments.Positional(0), context.clock.Now()));
     context.err << file.reading.diagnostics.ToText();
     if (file.reading.diagnostics.has_errors()) return ExitCode::kFailed;
-    WM_ASSIGN_OR_RETURN(request, Bundle(context, arguments, file));
+    WM_ASSIGN_OR_RETURN(request, Bundle(context, arguments, file, key.public_key()));
   }
-  WM_RETURN_IF_ERROR(AddSignature(request, arguments.Value("key")));
-  const auto form = arguments.Has("json") ? BundleForm::kJson : BundleForm::kProtobuf;
-  WM_RETURN_IF_ERROR(WriteBundleFile(arguments.Value("out"), form, request));
+  // What endpoints would refuse is neither signed nor put in the place of a bundle that is good.
   WM_ASSIGN_OR_RETURN(const wire::BundleManifest manifest,
                       wire::ParseManifest(request.bundle().manifest()));
+  WM_RETURN_IF_ERROR(AddSignature(request, key));
+  const auto form = arguments.Has("json") ? BundleForm::kJson : BundleForm::kProtobuf;
+  WM_RETURN_IF_ERROR(WriteBundleFile(arguments.Value("out"), form, request));
   context.out << "Signed version " << manifest.version << " for the fleet " << manifest.fleet_id
               << ", " << request.bundle().signatures_size() << " signature(s), good until "
               << base::FormatWallTime(manifest.expires) << ": " << arguments.Value("out") << "\n";
@@ -473,6 +486,7 @@ std::vector<Command> PolicyCommands() {
         {"version", "N", "the version (one above the newest)"},
         {"floor", "N", "the lowest version still accepted after it (the newest)"},
         {"fleet", "ID", "sign without a server, with --version and --floor"},
+        {"root", "FILE", "refuse to sign by a key that this root document does not trust"},
         {"cosign", "", "FILE is a bundle already: add this key's signature"},
         {"json", "", "as JSON, which REST takes as well"}},
        Sign},

@@ -69,7 +69,7 @@ class RandomFleet {
       AddAudit();
     }
     for (int i = 0; i < 8; ++i) AddPolicy();
-    for (const std::uint64_t version : {1, 2}) PublishExceptions(version, std::nullopt);
+    for (const std::uint64_t version : {1U, 2U}) PublishExceptions(version, std::nullopt);
     for (int i = 0; i < kEndpoints; ++i) PublishExceptions(1, IdOf(i));
     PublishExceptions(2, IdOf(0));
   }
