@@ -53,16 +53,6 @@ base::Result<wire::SignedDocument> ReadDocument(const PolicyVault& vault,
   return wire::FromProto(proto);
 }
 
-bool TakesAPolicyKeyAway(const wire::Root& before, const wire::Root& after) {
-  const auto old = before.roles.find(std::string(wire::kRolePolicy));
-  const auto now = after.roles.find(std::string(wire::kRolePolicy));
-  if (old == before.roles.end()) return false;
-  return std::ranges::any_of(old->second.key_ids, [&](const model::Sha256& id) {
-    return now == after.roles.end() ||
-           std::ranges::find(now->second.key_ids, id) == now->second.key_ids.end();
-  });
-}
-
 std::uint64_t VersionOf(const wire::SignedDocument& bundle) {
   const auto manifest = wire::ParseManifest(bundle.bytes);
   return manifest.has_value() ? manifest->version : 0;
@@ -174,8 +164,7 @@ base::Status PolicyInForce::ConsiderRoot(const wire::SignedDocument& document) {
   }
   VaultRecord record = rooms_.vault.record();
   WM_ASSIGN_OR_RETURN(record.root, rooms_.vault.Put(SerialiseDocument<v1::SignedRoot>(document)));
-  // Whoever had a key that is taken away may have raised the floor past every version to come.
-  if (TakesAPolicyKeyAway(*root_, *next)) record.floor = 0;
+  if (wire::TakesAPolicyKeyAway(*root_, *next)) record.floor = 0;
   WM_RETURN_IF_ERROR(rooms_.vault.Commit(record));
   root_ = std::move(next).value();
   const std::vector<model::Exception> before = exceptions_.all();

@@ -115,6 +115,9 @@ inline constexpr std::size_t kMaxDiagnostics = 200;
 inline constexpr std::size_t kMaxPartBytes = 64 * kMiB;
 inline constexpr std::size_t kMaxManifestBytes = 256 * kKiB;
 inline constexpr std::size_t kMaxRootBytes = 256 * kKiB;
+// How far above the newest version a policy may be published: a slip of the hand, or a stolen key,
+// must not use up all versions to come.
+inline constexpr std::uint64_t kMaxPolicyVersionStep = 1'000'000;
 // A whole bundle with its parts and its text, as an administrator publishes it in one call. Of a
 // larger one no more is read, and the call ends with RESOURCE_EXHAUSTED.
 inline constexpr std::size_t kMaxBundleBytes = 2 * kMaxPartBytes;

@@ -90,9 +90,15 @@ base::Status ReadRoles(const v1::Root& proto, Root& root) {
   return {};
 }
 
-void AppendSignature(const KeySignature& signature, v1::Signature& out) {
-  out.set_key_id(WireBytes(signature.key_id.view()));
-  out.set_signature(WireBytes(signature.signature));
+// Those of the document and no others, whatever the message held before.
+template <typename Message>
+void PutSignatures(const SignedDocument& document, Message& out) {
+  out.clear_signatures();
+  for (const KeySignature& signature : document.signatures) {
+    v1::Signature& message = *out.add_signatures();
+    message.set_key_id(WireBytes(signature.key_id.view()));
+    message.set_signature(WireBytes(signature.signature));
+  }
 }
 
 base::Result<KeySignature> ReadSignature(const std::string& key_id, const std::string& bytes) {
@@ -208,30 +214,22 @@ bool Root::Trusts(std::string_view role_name, std::string_view domain, std::stri
 
 void ToProto(const SignedDocument& document, v1::SignedRoot& out) {
   out.set_root(document.bytes);
-  for (const KeySignature& signature : document.signatures) {
-    AppendSignature(signature, *out.add_signatures());
-  }
+  PutSignatures(document, out);
 }
 
 void ToProto(const SignedDocument& document, v1::SignedBundle& out) {
   out.set_manifest(document.bytes);
-  for (const KeySignature& signature : document.signatures) {
-    AppendSignature(signature, *out.add_signatures());
-  }
+  PutSignatures(document, out);
 }
 
 void ToProto(const SignedDocument& document, v1::SignedExceptions& out) {
   out.set_exceptions(document.bytes);
-  for (const KeySignature& signature : document.signatures) {
-    AppendSignature(signature, *out.add_signatures());
-  }
+  PutSignatures(document, out);
 }
 
 void ToProto(const SignedDocument& document, v1::SignedEvidenceStatement& out) {
   out.set_statement(document.bytes);
-  for (const KeySignature& signature : document.signatures) {
-    AppendSignature(signature, *out.add_signatures());
-  }
+  PutSignatures(document, out);
 }
 
 void ToProto(const SignedDocument& document, v1::SignedAcknowledgement& out) {
@@ -329,6 +327,16 @@ base::Result<Root> VerifyNextRoot(const Root& current, const SignedDocument& doc
                                     std::to_string(current.version + 1));
   }
   return next;
+}
+
+bool TakesAPolicyKeyAway(const Root& before, const Root& after) {
+  const auto old = before.roles.find(std::string(kRolePolicy));
+  const auto now = after.roles.find(std::string(kRolePolicy));
+  if (old == before.roles.end()) return false;
+  return std::ranges::any_of(old->second.key_ids, [&](const model::Sha256& id) {
+    return now == after.roles.end() ||
+           std::ranges::find(now->second.key_ids, id) == now->second.key_ids.end();
+  });
 }
 
 std::string SerialiseManifest(const BundleManifest& manifest) {

@@ -85,6 +85,9 @@ base::Result<Root> VerifyRoot(const SignedDocument& document);
 // The next root after `current`: the same fleet, version exactly one more, signed by the root roles
 // of both. Expiry is the caller's to judge, against the latest time it has ever verified.
 base::Result<Root> VerifyNextRoot(const Root& current, const SignedDocument& document);
+// Whether a key of the role `policy` of `before` is none of that role any more. Whoever had it may
+// have raised the floor past every version to come, so the floor does not outlive it.
+bool TakesAPolicyKeyAway(const Root& before, const Root& after);
 
 enum class PartKind : std::uint8_t { kLists = 1, kRules = 2, kContent = 3 };
 struct PartReference {

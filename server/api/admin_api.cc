@@ -126,6 +126,7 @@ void AdminApi::GetFleet(const identity::Caller&, const v1::GetFleetRequest&,
         response.set_fleet_id(fleet.fleet_id);
         if (!roots.empty()) wire::ToProto(roots.back(), *response.mutable_root());
         response.set_newest_policy_version(fleet.newest_policy);
+        response.set_next_policy_version(fleet.next_policy);
         response.set_floor(fleet.floor);
         response.set_server_version(version);
         return response;

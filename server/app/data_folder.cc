@@ -70,4 +70,18 @@ base::Status InitDataFolder(const InitOptions& options, const base::Clock& clock
   return StoreFirstToken(options.data_folder, files, clock, random);
 }
 
+base::Result<std::uint64_t> AdoptRoot(const AdoptRootOptions& options, const base::Clock& clock) {
+  const std::string& folder = options.data_folder;
+  WM_ASSIGN_OR_RETURN(const identity::FleetFiles files, identity::LoadFleet(folder));
+  WM_ASSIGN_OR_RETURN(const identity::NextRoot next,
+                      identity::ReadNextRoot(options.root_file, files, clock.Now()));
+  WM_ASSIGN_OR_RETURN(const auto store, store::SqliteStore::Open(StorePath(folder)));
+  WM_ASSIGN_OR_RETURN(const auto queries, store->OpenQueries());
+  WM_ASSIGN_OR_RETURN(const store::FleetRecord fleet, queries->Fleet());
+  WM_RETURN_IF_ERROR(
+      store->AdoptFleet(fleet.fleet_id, fleet.lineage, next.root.version, next.document));
+  WM_RETURN_IF_ERROR(identity::ReplaceRoot(folder, next.document));
+  return next.root.version;
+}
+
 }  // namespace weighmaster::server::app

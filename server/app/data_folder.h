@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "policy/base/result.h"
@@ -24,5 +25,15 @@ struct InitOptions {
 // `weighmaster-server init`: makes the folder, the fleet's keys, the store and the first token.
 // ALREADY_EXISTS when a fleet is there.
 base::Status InitDataFolder(const InitOptions& options, const base::Clock& clock);
+
+struct AdoptRootOptions {
+  std::string data_folder;
+  std::string root_file;
+};
+
+// `weighmaster-server adopt-root`: puts the next root of trust into the store and in the place of
+// the one before; the version that it has. A server that runs goes by it when it is started again.
+// After a crash between the two, the same call makes it whole.
+base::Result<std::uint64_t> AdoptRoot(const AdoptRootOptions& options, const base::Clock& clock);
 
 }  // namespace weighmaster::server::app

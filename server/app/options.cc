@@ -1,7 +1,8 @@
 #include "server/app/options.h"
 
+#include <algorithm>
 #include <cstdio>
-#include <map>
+#include <string_view>
 #include <utility>
 
 #include "policy/base/bytes.h"
@@ -14,49 +15,65 @@ namespace {
 constexpr const char* kHelp =
     "Usage: weighmaster-server init --data FOLDER --address HOST:PORT\n"
     "       weighmaster-server serve --data FOLDER [--listen HOST:PORT] [--rest IP:PORT]\n"
+    "       weighmaster-server adopt-root --data FOLDER --root FILE\n"
     "\n"
-    "init   makes a fleet: its certificate authority, its root of trust, its policy key, and a "
-    "first\n"
-    "       administrator's token. --address is where agents and administrators reach it.\n"
-    "serve  runs the server until SIGTERM or SIGINT. --listen is where it listens (the address).\n"
-    "       --rest opens the REST gateway there as well.\n"
+    "init        makes a fleet: its certificate authority, its root of trust, its policy key, and\n"
+    "            a first administrator's token. --address is where agents and administrators\n"
+    "            reach it.\n"
+    "serve       runs the server until SIGTERM or SIGINT. --listen is where it listens (the\n"
+    "            address). --rest opens the REST gateway there as well.\n"
+    "adopt-root  puts the next root of trust, made by \"weighctl root\", in the place of the one\n"
+    "            before; a server that runs is to be started again.\n"
     "\n"
     "  --version  print the version\n"
     "\n"
     "The manual: weighmaster-server(8). Exit codes: 0 done, 1 failed, 2 wrong usage.\n";
 
-base::Result<Options> Parse(const std::vector<std::string>& words) {
-  const bool is_init = words[0] == "init";
-  if (!is_init && words[0] != "serve") {
-    return base::InvalidArgument("there is no command \"" + words[0] + "\"");
-  }
-  InitOptions init;
-  ServeOptions serve;
-  std::map<std::string, std::string*> known = {{"--data", &serve.data_folder}};
-  if (is_init) {
-    known = {{"--data", &init.data_folder}, {"--address", &init.address}};
-  } else {
-    known.insert({{"--listen", &serve.listen}, {"--rest", &serve.rest}});
-  }
+// An option that a command takes, and where its value goes.
+struct Known {
+  std::string_view option;
+  std::string_view value;
+  std::string* out;
+  bool needed = true;
+};
+
+base::Status ParseValues(const std::vector<std::string>& words, const std::vector<Known>& known) {
   for (std::size_t i = 1; i < words.size(); i += 2) {
-    const auto option = known.find(words[i]);
+    const auto option = std::ranges::find(known, words[i], &Known::option);
     if (option == known.end()) {
       return base::InvalidArgument("there is no option \"" + words[i] + "\" here");
     }
     if (i + 1 == words.size()) return base::InvalidArgument(words[i] + " needs a value");
-    *option->second = words[i + 1];
+    *option->out = words[i + 1];
   }
-  if ((is_init ? init.data_folder : serve.data_folder).empty()) {
-    return base::InvalidArgument("--data FOLDER is missing");
+  for (const Known& option : known) {
+    if (!option.needed || !option.out->empty()) continue;
+    return base::InvalidArgument(std::string(option.option) + " " + std::string(option.value) +
+                                 " is missing");
   }
-  if (is_init && init.address.empty()) {
-    return base::InvalidArgument("--address HOST:PORT is missing");
-  }
+  return {};
+}
+
+base::Result<Options> Parse(const std::vector<std::string>& words) {
   Options options;
-  if (is_init) {
+  if (words[0] == "init") {
+    InitOptions init;
+    WM_RETURN_IF_ERROR(ParseValues(words, {{"--data", "FOLDER", &init.data_folder},
+                                           {"--address", "HOST:PORT", &init.address}}));
     options.command = std::move(init);
-  } else {
+  } else if (words[0] == "serve") {
+    ServeOptions serve;
+    WM_RETURN_IF_ERROR(ParseValues(words, {{"--data", "FOLDER", &serve.data_folder},
+                                           {"--listen", "HOST:PORT", &serve.listen, false},
+                                           {"--rest", "IP:PORT", &serve.rest, false}}));
     options.command = std::move(serve);
+  } else if (words[0] == "adopt-root") {
+    AdoptRootOptions adopt;
+    WM_RETURN_IF_ERROR(ParseValues(
+        words, {{"--data", "FOLDER", &adopt.data_folder}, {"--root", "FILE", &adopt.root_file}}));
+    options.command = std::move(adopt);
+  } else {
+    return base::InvalidArgument("there is no command \"" + words[0] + "\"");
   }
   return options;
 }

@@ -11,7 +11,7 @@
 namespace weighmaster::server::app {
 
 struct Options {
-  std::variant<InitOptions, ServeOptions> command;
+  std::variant<InitOptions, ServeOptions, AdoptRootOptions> command;
   // Set when the program is done already: --help, --version, or wrong usage (2).
   std::optional<int> exit_code;
 };

@@ -34,6 +34,17 @@ int Init(const server::app::InitOptions& options) {
   return 0;
 }
 
+int AdoptRoot(const server::app::AdoptRootOptions& options) {
+  const posix::SystemClock clock;
+  const auto version = server::app::AdoptRoot(options, clock);
+  if (!version.has_value()) return Fail(version.error());
+  std::printf(
+      "Root %llu is the fleet's root of trust. Start the server again: endpoints follow when they\n"
+      "connect. Enrolment tokens made before name the root before; make new ones.\n",
+      static_cast<unsigned long long>(*version));
+  return 0;
+}
+
 int Serve(const server::app::ServeOptions& options) {
   posix::RaiseFileLimit();  // a connection is a file
   asio::AsioLoop loop;
@@ -54,6 +65,9 @@ int main(int argc, char** argv) {
   if (options.exit_code.has_value()) return *options.exit_code;
   if (const auto* const init = std::get_if<server::app::InitOptions>(&options.command)) {
     return Init(*init);
+  }
+  if (const auto* const adopt = std::get_if<server::app::AdoptRootOptions>(&options.command)) {
+    return AdoptRoot(*adopt);
   }
   return Serve(std::get<server::app::ServeOptions>(options.command));
 }

@@ -10,15 +10,6 @@
 namespace weighmaster::server::ctl {
 namespace {
 
-base::Result<std::uint64_t> ParseNumber(std::string_view text) {
-  std::uint64_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || end != text.data() + text.size() || text.empty()) {
-    return base::InvalidArgument("\"" + std::string(text) + "\" is no whole number");
-  }
-  return number;
-}
-
 const Arguments::Option* FindOption(const std::vector<Arguments::Option>& options,
                                     std::string_view word) {
   const auto found = std::ranges::find_if(
@@ -31,6 +22,15 @@ bool IsDurationAt(const std::vector<std::string>& words, std::size_t index) {
 }
 
 }  // namespace
+
+base::Result<std::uint64_t> ParseNumber(std::string_view text) {
+  std::uint64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size() || text.empty()) {
+    return base::InvalidArgument("\"" + std::string(text) + "\" is no whole number");
+  }
+  return number;
+}
 
 base::Result<Arguments> Arguments::Parse(const std::vector<std::string>& words,
                                          const std::vector<Option>& options,

@@ -46,6 +46,9 @@ class Arguments {
   std::vector<std::string> positionals_;
 };
 
+// A whole number and nothing else.
+base::Result<std::uint64_t> ParseNumber(std::string_view text);
+
 // What a command works with.
 struct Context {
   std::ostream& out;

@@ -23,8 +23,9 @@ using openssl::PrivateKey;
 constexpr std::chrono::hours kFleetLifetime{10 * 365 * 24};
 // A server whose clock is a little behind must not find its own certificates in the future.
 constexpr std::chrono::hours kClockSlack{24};
+constexpr std::string_view kRootFile = "/root.signed";
 // With it a fleet is whole.
-constexpr std::string_view kLastFile = "/root.signed";
+constexpr std::string_view kLastFile = kRootFile;
 constexpr std::size_t kMaxPemBytes = 64 * base::limits::kKiB;
 
 bool IsWhole(const std::string& folder) {
@@ -88,6 +89,26 @@ Result<std::string> MakeTlsCertificate(const NewKeys& keys, const std::string& c
   return openssl::IssueCertificate(keys.ca, ca_pem, keys.tls.public_key(), request);
 }
 
+Result<wire::SignedDocument> ReadSignedRoot(const std::string& path) {
+  WM_ASSIGN_OR_RETURN(const std::string bytes, posix::ReadFile(path, base::limits::kMaxRootBytes));
+  v1::SignedRoot message;
+  if (!message.ParseFromString(bytes)) {
+    return base::FailedPrecondition(path + " is no signed root document");
+  }
+  return wire::FromProto(message);
+}
+
+Status CheckServerKey(const wire::Root& root, const PrivateKey& key) {
+  const auto role = root.roles.find(std::string(wire::kRoleServer));
+  if (role != root.roles.end() && std::ranges::find(role->second.key_ids, key.public_key().id()) !=
+                                      role->second.key_ids.end()) {
+    return {};
+  }
+  return base::FailedPrecondition(
+      "ack.key is no key of the root document's role \"server\"; endpoints would believe none of "
+      "its acknowledgements");
+}
+
 }  // namespace
 
 Status CreateFleet(const std::string& folder, const NewFleet& fleet, base::Random& random) {
@@ -139,22 +160,11 @@ Result<FleetFiles> LoadFleet(const std::string& folder) {
   WM_ASSIGN_OR_RETURN(PrivateKey ack_key, PrivateKey::FromFile(folder + "/ack.key"));
   WM_ASSIGN_OR_RETURN(std::string ca_pem, posix::ReadFile(folder + "/ca.pem", kMaxPemBytes));
   WM_ASSIGN_OR_RETURN(std::string tls_pem, posix::ReadFile(folder + "/tls.pem", kMaxPemBytes));
-  WM_ASSIGN_OR_RETURN(const std::string root_bytes,
-                      posix::ReadFile(folder + "/root.signed", base::limits::kMaxRootBytes));
-  v1::SignedRoot message;
-  if (!message.ParseFromString(root_bytes)) {
-    return base::FailedPrecondition(folder + "/root.signed is no signed root document");
-  }
-  WM_ASSIGN_OR_RETURN(wire::SignedDocument signed_root, wire::FromProto(message));
+  WM_ASSIGN_OR_RETURN(wire::SignedDocument signed_root,
+                      ReadSignedRoot(folder + std::string(kRootFile)));
   WM_ASSIGN_OR_RETURN(wire::Root root, wire::VerifyRoot(signed_root));
-  const auto role = root.roles.find(std::string(wire::kRoleServer));
-  if (role == root.roles.end() ||
-      std::ranges::find(role->second.key_ids, ack_key.public_key().id()) ==
-          role->second.key_ids.end()) {
-    return base::FailedPrecondition(
-        folder +
-        "/ack.key is no key of the root document's role \"server\"; endpoints would "
-        "believe none of its acknowledgements");
+  if (Status known = CheckServerKey(root, ack_key); !known.has_value()) {
+    return std::move(known).error().While("loading the fleet in " + folder);
   }
   WM_ASSIGN_OR_RETURN(const openssl::Certificate tls, openssl::ParseCertificate(tls_pem));
   if (!openssl::IsIssuedBy(tls, ca_pem) || !tls.key.has_value() ||
@@ -163,6 +173,25 @@ Result<FleetFiles> LoadFleet(const std::string& folder) {
   }
   return FleetFiles{std::move(ca_key),  std::move(ca_pem),      tls_key.ToPem(), std::move(tls_pem),
                     std::move(ack_key), std::move(signed_root), std::move(root)};
+}
+
+Result<NextRoot> ReadNextRoot(const std::string& path, const FleetFiles& files,
+                              base::WallTime now) {
+  NextRoot next;
+  WM_ASSIGN_OR_RETURN(next.document, ReadSignedRoot(path));
+  WM_ASSIGN_OR_RETURN(next.root, wire::VerifyNextRoot(files.root, next.document));
+  WM_RETURN_IF_ERROR(CheckServerKey(next.root, files.ack_key));
+  if (now >= next.root.expires) {
+    return base::FailedPrecondition("the new root document expired at " +
+                                    base::FormatWallTime(next.root.expires));
+  }
+  return next;
+}
+
+Status ReplaceRoot(const std::string& folder, const wire::SignedDocument& root) {
+  v1::SignedRoot message;
+  wire::ToProto(root, message);
+  return posix::ReplaceFile(folder + std::string(kRootFile), message.SerializeAsString(), 0600);
 }
 
 }  // namespace weighmaster::server::identity

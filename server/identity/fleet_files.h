@@ -16,7 +16,7 @@ namespace weighmaster::server::identity {
 //   ca.key  ca.pem             signs the TLS certificates of server and endpoints
 //   tls.key tls.pem            the server's TLS identity
 //   ack.key                    the root's role "server": acknowledgements
-//   root.signed                the root document
+//   root.signed                the root document; ReplaceRoot puts the next one there
 //   offline-keys/root.key      signs the next root document
 //   offline-keys/policy.key    signs policy; weighctl needs it, the server never does
 //   offline-keys/exceptions.key  signs exceptions, likewise
@@ -46,5 +46,17 @@ base::Status CreateFleet(const std::string& folder, const NewFleet& fleet, base:
 
 // For serving. FAILED_PRECONDITION names the file that is missing, readable by others or not fit.
 base::Result<FleetFiles> LoadFleet(const std::string& folder);
+
+// A root document that is to follow the fleet's own, from a file that `weighctl root sign` has
+// signed. FAILED_PRECONDITION or UNAUTHENTICATED: endpoints would not follow it, it has expired, or
+// this server's own key is none of its role "server".
+struct NextRoot {
+  wire::SignedDocument document;
+  wire::Root root;
+};
+base::Result<NextRoot> ReadNextRoot(const std::string& path, const FleetFiles& files,
+                                    base::WallTime now);
+// Puts it in the place of root.signed, whole or not at all.
+base::Status ReplaceRoot(const std::string& folder, const wire::SignedDocument& root);
 
 }  // namespace weighmaster::server::identity

@@ -95,7 +95,9 @@ class Store {
   // At each start. The first time it makes this the store of the fleet, with this lineage; later it
   // only checks: FAILED_PRECONDITION when the store is another fleet's. `root` is stored when it is
   // newer than those that are there; it must then be the next one, signed by the keys of the newest
-  // (wire::VerifyNextRoot), or nothing is stored.
+  // (wire::VerifyNextRoot), or nothing is stored. One that takes a key of the role `policy` away
+  // makes the newest policy that it still trusts, and that one's floor, those of the fleet.
+  // FAILED_PRECONDITION: another root of this version is there.
   virtual base::Status AdoptFleet(const std::string& fleet_id, const model::Id& lineage,
                                   std::uint64_t root_version, const wire::SignedDocument& root) = 0;
 
@@ -132,8 +134,9 @@ class Store {
   // Endpoints that are not there are passed over.
   virtual base::Status RecordContacts(std::span<const Contact> contacts) = 0;
 
-  // FAILED_PRECONDITION: the version is not above the newest, the floor would sink, or a part is
-  // missing. The same bundle again is fine. That it is signed is the caller's to know.
+  // FAILED_PRECONDITION: the version is not above the newest, is more than
+  // limits::kMaxPolicyVersionStep above it, or was published before; the floor would sink, or a
+  // part is missing. The same bundle again is fine. That it is signed is the caller's to know.
   virtual base::Status Publish(const NewBundle& bundle) = 0;
   // ABORTED: the version is not the one after the newest of its scope, since somebody else has
   // published one meanwhile. NOT_FOUND: there is no such endpoint. The same set again is fine.

@@ -40,6 +40,7 @@ struct FleetRecord {
   std::string fleet_id;
   model::Id lineage;  // renewed when the store is restored from a backup
   std::uint64_t newest_policy = 0;
+  std::uint64_t next_policy = 1;  // the least version above it that was never published
   std::uint64_t floor = 0;
 };
 

@@ -41,6 +41,10 @@ class PolicyWalk(fleet.EndToEnd):
         with open(self.document, "w", encoding="utf-8") as out:
             out.write(text.replace(old, new, 1))
 
+    def in_force(self, version):
+        fleet.wait_for(lambda: signed_events.applied_versions(self.fleet.data)[-1:] == [version],
+                       f"the endpoint's signed word that version {version} is in force")
+
     def sign_and_publish(self, version, floor, form=()):
         bundle = self.path("bundle")
         done = fleet.run(["weighctl", "policy", "sign", self.document, "--out", bundle, "--fleet", self.fleet_id,
@@ -53,8 +57,7 @@ class PolicyWalk(fleet.EndToEnd):
                 self.assertEqual(200, self.fleet.rest("/v1/policies", "POST", json.load(file))[0])
         else:
             self.fleet.ask("policy", "publish", bundle)
-        fleet.wait_for(lambda: signed_events.applied_versions(self.fleet.data)[-1:] == [version],
-                       f"the endpoint's signed word that version {version} is in force")
+        self.in_force(version)
 
     def simulate(self, document):
         return json.loads(self.fleet.ask("policy", "simulate", document, "--json"))
@@ -157,7 +160,14 @@ class PolicyWalk(fleet.EndToEnd):
         shutil.copy(before, self.document)
         self.sign_and_publish(3, floor=2, form=["--json"])
         self.wait_for_verdict("novelist-nc.gguf", "allow")
-        self.assertEqual([1, 2, 3], signed_events.applied_versions(self.fleet.data))
+
+        # And forward again, by what the server holds of version 2 and nobody else needs to have kept.
+        self.fleet.ask("policy", "sign", "--again", "2", "--out", self.path("again"),
+                       "--key", os.path.join(self.offline, "keys", "policy.key"))
+        self.fleet.ask("policy", "publish", self.path("again"))
+        self.in_force(4)
+        self.wait_for_verdict("novelist-nc.gguf", "warn")
+        self.assertEqual([1, 2, 3, 4], signed_events.applied_versions(self.fleet.data))
 
 
 if __name__ == "__main__":

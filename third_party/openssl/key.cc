@@ -103,6 +103,21 @@ base::Result<PublicKey> PublicKey::FromSpki(base::ByteView der) {
   return PublicKey(std::move(spki), std::move(handle));
 }
 
+base::Result<PublicKey> PublicKey::FromPem(std::string_view pem) {
+  const BioPtr bio = ReaderOf(pem);
+  const KeyPtr key(PEM_read_bio_PUBKEY(bio.get(), nullptr, RefusePassword, nullptr));
+  if (key == nullptr) {
+    return LibraryError(base::ErrorCode::kInvalidArgument, "the text is no public key in PEM");
+  }
+  return PublicPartOf(*key);
+}
+
+std::string PublicKey::ToPem() const {
+  const BioPtr bio(BIO_new(BIO_s_mem()));
+  WM_CHECK(bio != nullptr && PEM_write_bio_PUBKEY(bio.get(), handle_->key.get()) == 1);
+  return TextOf(*bio);
+}
+
 bool PublicKey::Verify(const model::Sha256& digest, const Signature& signature) const {
   const base::Bytes der = ToDer(signature);
   const KeyContextPtr context(EVP_PKEY_CTX_new_from_pkey(nullptr, handle_->key.get(), nullptr));

@@ -22,6 +22,9 @@ class PublicKey {
  public:
   // Refuses other curves, other encodings of the point, and trailing bytes.
   static base::Result<PublicKey> FromSpki(base::ByteView der);
+  // "-----BEGIN PUBLIC KEY-----" (RFC 7468).
+  static base::Result<PublicKey> FromPem(std::string_view pem);
+  std::string ToPem() const;
 
   const base::Bytes& spki() const { return spki_; }
   const model::Sha256& id() const { return id_; }

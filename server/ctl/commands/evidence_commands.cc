@@ -11,6 +11,7 @@
 #include "server/ctl/commands/groups.h"
 #include "server/ctl/commands/message_json.h"
 #include "server/ctl/listing.h"
+#include "server/ctl/trust/root_files.h"
 #include "third_party/openssl/sha256.h"
 #include "third_party/posix/files.h"
 #include "weighmaster/v1/admin.pb.h"
@@ -200,14 +201,7 @@ base::Result<std::optional<model::Sha256>> ReadPin(const Arguments& arguments) {
     return std::optional(pin);
   }
   if (!arguments.Has("root")) return std::optional<model::Sha256>();
-  const std::string path = arguments.Value("root");
-  WM_ASSIGN_OR_RETURN(const std::string bytes,
-                      posix::ReadFile(path, base::limits::kMaxEvidenceRecordBytes));
-  v1::SignedRoot message;
-  if (!message.ParseFromString(bytes)) {
-    return base::InvalidArgument(path + " is no signed root document");
-  }
-  WM_ASSIGN_OR_RETURN(const wire::SignedDocument document, wire::FromProto(message));
+  WM_ASSIGN_OR_RETURN(const wire::SignedDocument document, ReadRootFile(arguments.Value("root")));
   WM_RETURN_IF_ERROR(wire::VerifyRoot(document));
   return std::optional(openssl::Sha256Of(base::AsBytes(document.bytes)));
 }

@@ -8,6 +8,7 @@
 #include "proto/wire/exceptions.h"
 #include "server/ctl/commands/groups.h"
 #include "server/ctl/listing.h"
+#include "server/ctl/trust/root_files.h"
 #include "third_party/openssl/key.h"
 #include "third_party/openssl/random.h"
 #include "third_party/posix/files.h"
@@ -38,14 +39,7 @@ struct NextSet {
 base::Status CheckCarriedOver(const wire::SignedDocument& document, const openssl::PrivateKey& key,
                               const std::string& root_path) {
   if (!root_path.empty()) {
-    WM_ASSIGN_OR_RETURN(const std::string bytes,
-                        posix::ReadFile(root_path, base::limits::kMaxRootBytes));
-    v1::SignedRoot message;
-    if (!message.ParseFromString(bytes)) {
-      return base::InvalidArgument(root_path + " is no signed root document");
-    }
-    WM_ASSIGN_OR_RETURN(const wire::SignedDocument signed_root, wire::FromProto(message));
-    WM_ASSIGN_OR_RETURN(const wire::Root root, wire::VerifyRoot(signed_root));
+    WM_ASSIGN_OR_RETURN(const wire::Root root, ReadTrustedRoot(root_path));
     WM_RETURN_IF_ERROR(wire::VerifyExceptions(document, root));
     return {};
   }

@@ -17,6 +17,7 @@
 #include "server/ctl/commands/groups.h"
 #include "server/ctl/commands/policy_files.h"
 #include "server/ctl/listing.h"
+#include "server/ctl/trust/root_files.h"
 #include "third_party/openssl/key.h"
 #include "third_party/openssl/sha256.h"
 #include "third_party/posix/files.h"
@@ -69,6 +70,7 @@ struct Target {
   std::string fleet_id;
   std::uint64_t version = 0;
   std::uint64_t floor = 0;
+  std::optional<wire::Root> root;
 };
 
 base::Result<Target> FindTarget(const Context& context, const Arguments& arguments) {
@@ -82,9 +84,10 @@ base::Result<Target> FindTarget(const Context& context, const Arguments& argumen
     WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile));
     v1::GetFleetResponse fleet;
     WM_RETURN_IF_ERROR(AdminClient(std::move(profile)).GetFleet({}, fleet));
+    WM_ASSIGN_OR_RETURN(const wire::SignedDocument root, wire::FromProto(fleet.root()));
+    WM_ASSIGN_OR_RETURN(target.root, wire::ParseRoot(root.bytes));
     target.fleet_id = fleet.fleet_id();
-    target.version = fleet.newest_policy_version() + 1;
-    // The version that is promoted now stays a way back.
+    target.version = fleet.next_policy_version();
     target.floor = fleet.newest_policy_version();
   }
   WM_ASSIGN_OR_RETURN(target.version, arguments.Number("version", target.version));
@@ -95,13 +98,11 @@ base::Result<Target> FindTarget(const Context& context, const Arguments& argumen
   return target;
 }
 
-base::Result<v1::Publication> Bundle(const Context& context, const Arguments& arguments,
-                                     const DocumentFile& file) {
-  WM_ASSIGN_OR_RETURN(std::vector<CompiledPart> parts, CompileParts(file.reading));
-  WM_ASSIGN_OR_RETURN(const Target target, FindTarget(context, arguments));
+// What the new bundle says whatever is in it: for whom, since when, until when.
+base::Result<wire::BundleManifest> NewManifest(const Context& context, const Arguments& arguments,
+                                               const Target& target) {
   WM_ASSIGN_OR_RETURN(const base::Duration valid_for,
                       arguments.Duration("valid-for", std::chrono::hours(90 * 24)));
-  v1::Publication request;
   wire::BundleManifest manifest;
   manifest.fleet_id = target.fleet_id;
   manifest.line = arguments.Value("line", "default");
@@ -109,8 +110,15 @@ base::Result<v1::Publication> Bundle(const Context& context, const Arguments& ar
   manifest.floor = target.floor;
   manifest.issued = context.clock.Now();
   manifest.expires = manifest.issued + valid_for;
+  return manifest;
+}
+
+base::Result<v1::Publication> BundleOf(const DocumentFile& file, const std::string& path,
+                                       wire::BundleManifest manifest) {
+  WM_ASSIGN_OR_RETURN(std::vector<CompiledPart> parts, CompileParts(file.reading));
+  v1::Publication request;
   manifest.document = openssl::Sha256Of(base::AsBytes(file.text));
-  manifest.document_name = std::filesystem::path(arguments.Positional(0)).filename().string();
+  manifest.document_name = std::filesystem::path(path).filename().string();
   for (CompiledPart& part : parts) {
     manifest.parts.push_back(part.reference);
     PutPart(std::move(part), *request.add_parts());
@@ -120,8 +128,49 @@ base::Result<v1::Publication> Bundle(const Context& context, const Arguments& ar
   return request;
 }
 
-base::Status AddSignature(v1::Publication& request, const std::string& key_file) {
-  WM_ASSIGN_OR_RETURN(const openssl::PrivateKey key, openssl::PrivateKey::FromFile(key_file));
+// A published policy once more, under a version of its own: the way back.
+base::Result<v1::Publication> BundleAgain(const Context& context, const Arguments& arguments,
+                                          const wire::Root& root, wire::BundleManifest manifest) {
+  WM_ASSIGN_OR_RETURN(const std::uint64_t version, arguments.Number("again", 0));
+  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile));
+  AdminClient client(std::move(profile));
+  WM_ASSIGN_OR_RETURN(v1::Publication publication, FetchPublication(client, version, root));
+  WM_ASSIGN_OR_RETURN(wire::BundleManifest before,
+                      wire::ParseManifest(publication.bundle().manifest()));
+  manifest.document = before.document;
+  manifest.document_name = std::move(before.document_name);
+  manifest.parts = std::move(before.parts);
+  publication.mutable_bundle()->set_manifest(wire::SerialiseManifest(manifest));
+  return publication;
+}
+
+// Nothing, and its errors are printed, when the document has any.
+base::Result<std::optional<v1::Publication>> NewBundle(Context& context, const Arguments& arguments,
+                                                       const openssl::PublicKey& key) {
+  const std::string& path = arguments.Positional(0);
+  if (path.empty() != arguments.Has("again")) {
+    return base::InvalidArgument("a document is signed, or a published policy with --again N");
+  }
+  DocumentFile file;
+  if (!path.empty()) {
+    WM_ASSIGN_OR_RETURN(file, ReadDocumentFile(path, context.clock.Now()));
+    context.err << file.reading.diagnostics.ToText();
+    if (file.reading.diagnostics.has_errors()) return std::optional<v1::Publication>();
+  }
+  WM_ASSIGN_OR_RETURN(const Target target, FindTarget(context, arguments));
+  if (target.root.has_value()) {
+    WM_RETURN_IF_ERROR(CheckRole(*target.root, wire::kRolePolicy, key));
+  } else if (path.empty()) {
+    return base::InvalidArgument("--again takes the policy from the server, so not with --fleet");
+  }
+  WM_ASSIGN_OR_RETURN(wire::BundleManifest manifest, NewManifest(context, arguments, target));
+  auto bundle = path.empty() ? BundleAgain(context, arguments, *target.root, std::move(manifest))
+                             : BundleOf(file, path, std::move(manifest));
+  if (!bundle.has_value()) return std::move(bundle).error();
+  return std::optional(*std::move(bundle));
+}
+
+base::Status AddSignature(v1::Publication& request, const openssl::PrivateKey& key) {
   WM_ASSIGN_OR_RETURN(wire::SignedDocument document, wire::FromProto(request.bundle()));
   WM_RETURN_IF_ERROR(wire::Sign(document, wire::kDomainBundle, key));
   wire::ToProto(document, *request.mutable_bundle());
@@ -132,21 +181,30 @@ base::Result<ExitCode> Sign(Context& context, const Arguments& arguments) {
   if (!arguments.Has("key") || !arguments.Has("out")) {
     return base::InvalidArgument("--key FILE and --out FILE are needed");
   }
+  WM_ASSIGN_OR_RETURN(const openssl::PrivateKey key,
+                      openssl::PrivateKey::FromFile(arguments.Value("key")));
+  if (arguments.Has("root")) {
+    WM_ASSIGN_OR_RETURN(const wire::Root root, ReadTrustedRoot(arguments.Value("root")));
+    WM_RETURN_IF_ERROR(CheckRole(root, wire::kRolePolicy, key.public_key()));
+  }
   v1::Publication request;
   if (arguments.Has("cosign")) {
+    if (arguments.Positional(0).empty()) {
+      return base::InvalidArgument("--cosign adds a signature to a bundle; name its file");
+    }
     WM_ASSIGN_OR_RETURN(request, ReadBundleFile(arguments.Positional(0)));
   } else {
-    WM_ASSIGN_OR_RETURN(const DocumentFile file,
-                        ReadDocumentFile(arguments.Positional(0), context.clock.Now()));
-    context.err << file.reading.diagnostics.ToText();
-    if (file.reading.diagnostics.has_errors()) return ExitCode::kFailed;
-    WM_ASSIGN_OR_RETURN(request, Bundle(context, arguments, file));
+    WM_ASSIGN_OR_RETURN(std::optional<v1::Publication> bundle,
+                        NewBundle(context, arguments, key.public_key()));
+    if (!bundle.has_value()) return ExitCode::kFailed;
+    request = *std::move(bundle);
   }
-  WM_RETURN_IF_ERROR(AddSignature(request, arguments.Value("key")));
-  const auto form = arguments.Has("json") ? BundleForm::kJson : BundleForm::kProtobuf;
-  WM_RETURN_IF_ERROR(WriteBundleFile(arguments.Value("out"), form, request));
+  // What endpoints would refuse is neither signed nor put in the place of a bundle that is good.
   WM_ASSIGN_OR_RETURN(const wire::BundleManifest manifest,
                       wire::ParseManifest(request.bundle().manifest()));
+  WM_RETURN_IF_ERROR(AddSignature(request, key));
+  const auto form = arguments.Has("json") ? BundleForm::kJson : BundleForm::kProtobuf;
+  WM_RETURN_IF_ERROR(WriteBundleFile(arguments.Value("out"), form, request));
   context.out << "Signed version " << manifest.version << " for the fleet " << manifest.fleet_id
               << ", " << request.bundle().signatures_size() << " signature(s), good until "
               << base::FormatWallTime(manifest.expires) << ": " << arguments.Value("out") << "\n";
@@ -465,7 +523,7 @@ std::vector<Command> PolicyCommands() {
        Suggest},
       {"policy sign",
        "compiles a policy document into a bundle and signs it",
-       {"FILE"},
+       {"[FILE]"},
        {{"key", "FILE", "a private key of the role \"policy\", PEM"},
         {"out", "FILE", "where the bundle goes"},
         {"valid-for", "TIME", "when it goes stale: 36h, 90d (90d)"},
@@ -473,6 +531,8 @@ std::vector<Command> PolicyCommands() {
         {"version", "N", "the version (one above the newest)"},
         {"floor", "N", "the lowest version still accepted after it (the newest)"},
         {"fleet", "ID", "sign without a server, with --version and --floor"},
+        {"root", "FILE", "refuse to sign by a key that this root document does not trust"},
+        {"again", "N", "no FILE: a published policy under a new version (0: the newest)"},
         {"cosign", "", "FILE is a bundle already: add this key's signature"},
         {"json", "", "as JSON, which REST takes as well"}},
        Sign},

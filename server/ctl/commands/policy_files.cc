@@ -112,6 +112,32 @@ base::Result<lang::Document> FetchPublished(AdminClient& client, std::uint64_t v
   return lang::Decompile(rules, view);
 }
 
+base::Result<v1::Publication> FetchPublication(AdminClient& client, std::uint64_t version,
+                                               const wire::Root& root) {
+  v1::GetPolicyRequest request;
+  request.set_version(version);
+  v1::GetPolicyResponse response;
+  WM_RETURN_IF_ERROR(client.GetPolicy(request, response));
+  WM_ASSIGN_OR_RETURN(const wire::SignedDocument document, wire::FromProto(response.bundle()));
+  if (!root.Trusts(wire::kRolePolicy, wire::kDomainBundle, document.bytes, document.signatures)) {
+    return base::Unauthenticated("version " + std::to_string(response.version()) +
+                                 " was signed by no key that root " + std::to_string(root.version) +
+                                 " trusts; read what it says (\"policy show\") and sign that");
+  }
+  WM_ASSIGN_OR_RETURN(const wire::BundleManifest manifest, wire::ParseManifest(document.bytes));
+  if (openssl::Sha256Of(base::AsBytes(response.document())) != manifest.document) {
+    return base::DataLoss("the server's document is not the one that was signed");
+  }
+  v1::Publication publication;
+  publication.mutable_bundle()->set_manifest(document.bytes);
+  publication.set_document(response.document());
+  for (const wire::PartReference& part : manifest.parts) {
+    WM_ASSIGN_OR_RETURN(std::string content, FetchPart(client, part));
+    PutPart({.reference = part, .content = std::move(content)}, *publication.add_parts());
+  }
+  return publication;
+}
+
 base::Result<std::vector<CompiledPart>> CompileParts(const lang::Reading& reading) {
   WM_ASSIGN_OR_RETURN(const lang::CompiledPolicy compiled, lang::Compile(reading));
   const base::Bytes lists = model::EncodeDigestLists(compiled.lists);

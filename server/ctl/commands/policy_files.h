@@ -37,6 +37,11 @@ base::Status WriteBundleFile(const std::string& path, BundleForm form,
 // held against the digests of its manifest.
 base::Result<lang::Document> FetchPublished(AdminClient& client, std::uint64_t version);
 
+// The same with its parts and text as they were published, for another signature. UNAUTHENTICATED
+// when the role `policy` of `root` did not sign it.
+base::Result<v1::Publication> FetchPublication(AdminClient& client, std::uint64_t version,
+                                               const wire::Root& root);
+
 struct CompiledPart {
   wire::PartReference reference;
   std::string content;

@@ -9,6 +9,7 @@
 #include "server/ctl/commands/groups.h"
 #include "server/ctl/program/completion.h"
 #include "server/ctl/program/context_commands.h"
+#include "server/ctl/trust/root_commands.h"
 
 namespace weighmaster::server::ctl {
 namespace {
@@ -25,6 +26,7 @@ std::vector<Command> AllCommands() {
            FindingsCommands(),
            PolicyCommands(),
            ExceptionsCommands(),
+           RootCommands(),
            AdminCommands(),
            AuditCommands(),
            EvidenceCommands(),

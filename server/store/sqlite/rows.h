@@ -47,6 +47,16 @@ inline std::string_view Chars(const sqlite::Statement& row, int column) {
   return base::AsText(row.Blob(column));
 }
 
+template <typename Message>
+base::Result<Message> ParseColumn(const sqlite::Statement& row, int column, std::string_view what) {
+  Message message;
+  const base::ByteView bytes = row.Blob(column);
+  if (!message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+    return base::DataLoss("the store holds a " + std::string(what) + " that cannot be read");
+  }
+  return message;
+}
+
 template <typename T>
 base::Result<T> Stored(base::Result<T> parsed, std::string_view what) {
   if (parsed.has_value()) return parsed;

@@ -24,16 +24,6 @@ using base::Result;
 using base::Status;
 using sqlite::Statement;
 
-template <typename Message>
-Result<Message> ParseColumn(const Statement& row, int column, std::string_view what) {
-  Message message;
-  const base::ByteView bytes = row.Blob(column);
-  if (!message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
-    return base::DataLoss("the store holds a " + std::string(what) + " that cannot be read");
-  }
-  return message;
-}
-
 constexpr std::string_view kSightingRow =
     "SELECT e.endpoint_id, e.hostname, s.path, s.path_encoding, s.sighting, s.first_seen_us, "
     "s.last_change_us, s.gone_us, " WM_VERDICT_AT(
@@ -263,7 +253,17 @@ Result<FleetRecord> SqliteQueries::Fleet() {
   WM_ASSIGN_OR_RETURN(fleet.lineage, Stored(model::IdFromBytes(find.Blob(1)), "lineage id"));
   fleet.newest_policy = Number(find, 2);
   fleet.floor = Number(find, 3);
-  return fleet;
+  // After a root that took a key away, versions above the newest may be used up.
+  WM_ASSIGN_OR_RETURN(
+      Statement used,
+      database_.Prepare("SELECT version FROM bundles WHERE version > ? ORDER BY version"));
+  used.Bind(find.Int(2));
+  fleet.next_policy = fleet.newest_policy + 1;
+  while (true) {
+    WM_ASSIGN_OR_RETURN(const bool more, used.Step());
+    if (!more || Number(used, 0) != fleet.next_policy) return fleet;
+    ++fleet.next_policy;
+  }
 }
 
 Result<std::vector<wire::SignedDocument>> SqliteQueries::Roots() {

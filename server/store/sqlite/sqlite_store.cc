@@ -97,31 +97,74 @@ Status SqliteStore::AdoptFleet(const std::string& fleet_id, const model::Id& lin
 
 // Endpoints follow roots step by step; a step that they would refuse must not be stored for ever.
 Status SqliteStore::AdoptRoot(std::uint64_t version, const wire::SignedDocument& root) {
-  {
-    WM_ASSIGN_OR_RETURN(
-        Statement find,
-        database_->Prepare("SELECT version, signed_root FROM roots ORDER BY version DESC LIMIT 1"));
-    WM_ASSIGN_OR_RETURN(const bool found, find.Step());
-    if (found && version <= Number(find, 0)) return {};
-    if (found) {
-      v1::SignedRoot stored;
-      const base::ByteView column = find.Blob(1);
-      if (!stored.ParseFromArray(column.data(), static_cast<int>(column.size()))) {
-        return base::DataLoss("the store holds a root document that cannot be read");
-      }
-      WM_ASSIGN_OR_RETURN(const auto document, Stored(wire::FromProto(stored), "root document"));
-      WM_ASSIGN_OR_RETURN(const wire::Root newest,
-                          Stored(wire::ParseRoot(document.bytes), "root document"));
-      auto next = wire::VerifyNextRoot(newest, root);
-      if (!next.has_value()) return std::move(next.error()).While("adopting a new root document");
+  WM_ASSIGN_OR_RETURN(const std::optional<wire::Root> newest, NewestRoot());
+  if (newest.has_value() && version <= newest->version) return CheckStoredRoot(version, root);
+  std::optional<wire::Root> next;
+  if (newest.has_value()) {
+    auto verified = wire::VerifyNextRoot(*newest, root);
+    if (!verified.has_value()) {
+      return std::move(verified.error()).While("adopting a new root document");
     }
+    next = *std::move(verified);
   }
   v1::SignedRoot message;
   wire::ToProto(root, message);
   const std::string bytes = message.SerializeAsString();
   WM_ASSIGN_OR_RETURN(Statement add,
                       database_->Prepare("INSERT INTO roots (version, signed_root) VALUES (?, ?)"));
-  return add.Bind(Column(version)).Bind(base::AsBytes(bytes)).Run();
+  WM_RETURN_IF_ERROR(add.Bind(Column(version)).Bind(base::AsBytes(bytes)).Run());
+  if (next.has_value() && wire::TakesAPolicyKeyAway(*newest, *next)) return GoBackToTrusted(*next);
+  return {};
+}
+
+Result<std::optional<wire::Root>> SqliteStore::NewestRoot() {
+  WM_ASSIGN_OR_RETURN(
+      Statement find,
+      database_->Prepare("SELECT signed_root FROM roots ORDER BY version DESC LIMIT 1"));
+  WM_ASSIGN_OR_RETURN(const bool found, find.Step());
+  if (!found) return std::optional<wire::Root>();
+  WM_ASSIGN_OR_RETURN(const auto message, ParseColumn<v1::SignedRoot>(find, 0, "root document"));
+  WM_ASSIGN_OR_RETURN(const auto document, Stored(wire::FromProto(message), "root document"));
+  WM_ASSIGN_OR_RETURN(wire::Root root, Stored(wire::ParseRoot(document.bytes), "root document"));
+  return std::optional(std::move(root));
+}
+
+Status SqliteStore::CheckStoredRoot(std::uint64_t version, const wire::SignedDocument& root) {
+  WM_ASSIGN_OR_RETURN(Statement find,
+                      database_->Prepare("SELECT signed_root FROM roots WHERE version = ?"));
+  WM_ASSIGN_OR_RETURN(const bool found, find.Bind(Column(version)).Step());
+  if (!found) return {};
+  WM_ASSIGN_OR_RETURN(const auto stored, ParseColumn<v1::SignedRoot>(find, 0, "root document"));
+  if (stored.root() == root.bytes) return {};
+  return base::FailedPrecondition("another root document of version " + std::to_string(version) +
+                                  " was adopted before, and endpoints may follow it already");
+}
+
+// Whoever had a key that was taken away may have published a version that nothing can be above.
+Status SqliteStore::GoBackToTrusted(const wire::Root& root) {
+  std::uint64_t version = 0;
+  std::uint64_t floor = 0;
+  {
+    WM_ASSIGN_OR_RETURN(
+        Statement bundles,
+        database_->Prepare(
+            "SELECT version, floor, signed_bundle FROM bundles ORDER BY version DESC"));
+    while (version == 0) {
+      WM_ASSIGN_OR_RETURN(const bool more, bundles.Step());
+      if (!more) break;
+      WM_ASSIGN_OR_RETURN(const auto message, ParseColumn<v1::SignedBundle>(bundles, 2, "policy"));
+      WM_ASSIGN_OR_RETURN(const auto document, Stored(wire::FromProto(message), "policy"));
+      if (!root.Trusts(wire::kRolePolicy, wire::kDomainBundle, document.bytes,
+                       document.signatures)) {
+        continue;
+      }
+      version = Number(bundles, 0);
+      floor = Number(bundles, 1);
+    }
+  }
+  WM_ASSIGN_OR_RETURN(Statement put,
+                      database_->Prepare("UPDATE fleet SET newest_policy = ?, floor = ?"));
+  return put.Bind(Column(version)).Bind(Column(floor)).Run();
 }
 
 Status SqliteStore::AddToken(const EnrolmentTokenRecord& token) {
@@ -460,6 +503,17 @@ Status SqliteStore::Publish(const NewBundle& bundle) {
       return base::FailedPrecondition(
           "policy " + std::to_string(bundle.manifest.version) + " is not above the newest, " +
           std::to_string(Number(find, 0)) + "; give it a higher version and sign it again");
+    }
+    if (bundle.manifest.version - Number(find, 0) > base::limits::kMaxPolicyVersionStep) {
+      return base::FailedPrecondition(
+          "policy " + std::to_string(bundle.manifest.version) + " is more than " +
+          std::to_string(base::limits::kMaxPolicyVersionStep) + " above the newest, " +
+          std::to_string(Number(find, 0)) + "; sign it again with the next version");
+    }
+    if (!find.IsNull(2)) {
+      return base::FailedPrecondition(
+          "another policy " + std::to_string(bundle.manifest.version) +
+          " was published before; sign this one again with a higher version");
     }
     if (bundle.manifest.floor < Number(find, 1)) {
       return base::FailedPrecondition("the floor would sink from " +

@@ -54,6 +54,9 @@ class SqliteStore final : public Store {
     bool revoked = false;
   };
   base::Status AdoptRoot(std::uint64_t version, const wire::SignedDocument& root);
+  base::Result<std::optional<wire::Root>> NewestRoot();
+  base::Status CheckStoredRoot(std::uint64_t version, const wire::SignedDocument& root);
+  base::Status GoBackToTrusted(const wire::Root& root);
   base::Result<std::optional<KnownKey>> FindKey(const model::Sha256& key_id);
   // The token's small number, when it may be used now or was used for this key before.
   base::Result<std::int64_t> SpendToken(const model::Sha256& token, base::WallTime now,

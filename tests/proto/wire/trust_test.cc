@@ -143,6 +143,15 @@ TEST(Root, NextOneIsOfTheSameFleetAndOneVersionOn) {
   EXPECT_FALSE(VerifyNextRoot(current, SignRoot(foreign, {1})));
 }
 
+TEST(SignedDocuments, ArePutIntoAMessageWithTheirOwnSignaturesAlone) {
+  SignedDocument document = tests::SignBundle(Manifest());
+  v1::SignedBundle message;
+  ToProto(document, message);
+  ASSERT_TRUE(Sign(document, kDomainBundle, TestKey(4)));
+  ToProto(document, message);
+  EXPECT_EQ(message.signatures_size(), 2);
+}
+
 TEST(Sign, ReplacesAnOlderSignatureOfTheSameKey) {
   SignedDocument document = SignRoot(MakeRoot({1, 4}, 2), {1, 4});
   ASSERT_TRUE(Sign(document, kDomainRoot, TestKey(1)));

@@ -171,6 +171,69 @@ TEST_P(StoreConformance, TakesOnlyTheRootThatEndpointsWouldFollow) {
   EXPECT_EQ(queries_->Roots()->size(), 2U);
 }
 
+TEST_P(StoreConformance, RefusesASecondRootOfOneVersion) {
+  const std::string fleet = tests::MakeTestFleet().root.fleet_id;
+  const auto adopt = [&](const std::vector<int>& root_keys) {
+    const wire::Root root = tests::MakeRoot(root_keys, 1, 2);
+    return store_->AdoptFleet(fleet, tests::TestId(2), 2, tests::SignRoot(root, {1, 4}));
+  };
+  ASSERT_TRUE(adopt({4}).has_value());
+  EXPECT_EQ(adopt({1, 4}).error().code(), base::ErrorCode::kFailedPrecondition);
+}
+
+// The fast-forward attack, as the server is to survive it: whoever had the policy key published a
+// version that is all but the last, with a floor as high.
+TEST_P(StoreConformance, GoesBackToTheNewestPolicyThatANewRootStillTrusts) {
+  const std::string fleet = tests::MakeTestFleet().root.fleet_id;
+  const auto sign_by = [](NewBundle bundle, int key) {
+    bundle.document.signatures.clear();
+    EXPECT_TRUE(wire::Sign(bundle.document, wire::kDomainBundle, tests::TestKey(key)).has_value());
+    return bundle;
+  };
+  wire::Root root = tests::MakeRoot({1}, 1, 2);
+  root.keys.emplace(tests::TestKey(6).public_key().id(), tests::TestKey(6).public_key());
+  root.roles[std::string(wire::kRolePolicy)].key_ids.push_back(tests::TestKey(6).public_key().id());
+  ASSERT_TRUE(
+      store_->AdoptFleet(fleet, tests::TestId(2), 2, tests::SignRoot(root, {1})).has_value());
+  ASSERT_TRUE(store_->Publish(sign_by(Bundle(3, 1, "honest"), 6)).has_value());
+  ASSERT_TRUE(store_->Publish(Bundle(4, 4, "stolen")).has_value());
+  ASSERT_TRUE(store_->Publish(Bundle(900'000, 900'000, "stolen")).has_value());
+
+  root.version = 3;
+  root.keys.erase(tests::TestKey(2).public_key().id());
+  root.roles[std::string(wire::kRolePolicy)].key_ids = {tests::TestKey(6).public_key().id()};
+  ASSERT_TRUE(
+      store_->AdoptFleet(fleet, tests::TestId(2), 3, tests::SignRoot(root, {1})).has_value());
+  EXPECT_EQ(queries_->Fleet()->newest_policy, 3U);
+  EXPECT_EQ(queries_->Fleet()->floor, 1U);
+  EXPECT_EQ(queries_->Fleet()->next_policy, 5U) << "4 is used up";
+  EXPECT_EQ(queries_->FindBundle(0)->version, 3U);
+  EXPECT_EQ(store_->Publish(sign_by(Bundle(4, 1, "honest"), 6)).error().code(),
+            base::ErrorCode::kFailedPrecondition);
+  EXPECT_TRUE(store_->Publish(sign_by(Bundle(5, 3, "honest"), 6)).has_value());
+  EXPECT_EQ(queries_->FindBundle(0)->version, 5U);
+}
+
+TEST_P(StoreConformance, KeepsThePolicyWhenARootTakesNoPolicyKeyAway) {
+  ASSERT_TRUE(store_->Publish(Bundle(2, 1, "part")).has_value());
+  ASSERT_TRUE(store_
+                  ->AdoptFleet(tests::MakeTestFleet().root.fleet_id, tests::TestId(2), 2,
+                               tests::SignRoot(tests::MakeRoot({4}, 1, 2), {1, 4}))
+                  .has_value());
+  EXPECT_EQ(queries_->Fleet()->newest_policy, 2U);
+  EXPECT_EQ(queries_->Fleet()->floor, 1U);
+}
+
+TEST_P(StoreConformance, RefusesAPolicyFarAboveTheNewest) {
+  ASSERT_TRUE(store_->Publish(Bundle(2, 1, "part")).has_value());
+  const std::uint64_t most = 2 + base::limits::kMaxPolicyVersionStep;
+  EXPECT_EQ(store_->Publish(Bundle(most + 1, 1, "part")).error().code(),
+            base::ErrorCode::kFailedPrecondition);
+  EXPECT_EQ(store_->Publish(Bundle(INT64_MAX, 1, "part")).error().code(),
+            base::ErrorCode::kFailedPrecondition);
+  EXPECT_TRUE(store_->Publish(Bundle(most, 1, "part")).has_value());
+}
+
 TEST_P(StoreConformance, ForgetsTheCoverageOfARootThatWasRemoved) {
   const model::Id endpoint = Enrol(1);
   tests::EndpointScript script(tests::TestKey(11), tests::TestId(0xc1));

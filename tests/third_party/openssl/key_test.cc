@@ -186,5 +186,19 @@ TEST_F(KeyFile, IsRefusedWhenItIsNoRegularFile) {
   EXPECT_EQ(PrivateKey::FromFile(Path("absent")).error().code(), base::ErrorCode::kNotFound);
 }
 
+TEST(PublicKeyPem, ComesBackAsTheSameKey) {
+  const PublicKey& key = TestKey(1).public_key();
+  const auto back = PublicKey::FromPem(key.ToPem());
+  ASSERT_TRUE(back);
+  EXPECT_EQ(back->id(), key.id());
+}
+
+TEST(PublicKeyPem, IsRefusedWhenItIsNone) {
+  for (const std::string& text :
+       {std::string(), std::string("-----BEGIN PUBLIC KEY-----\n"), TestKey(1).ToPem()}) {
+    EXPECT_EQ(PublicKey::FromPem(text).error().code(), base::ErrorCode::kInvalidArgument);
+  }
+}
+
 }  // namespace
 }  // namespace weighmaster::openssl
