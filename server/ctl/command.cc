@@ -71,6 +71,11 @@ base::Result<Arguments> Arguments::Parse(const std::vector<std::string>& words,
     return base::InvalidArgument("\"" + parsed.positionals_[positionals.size()] +
                                  "\" is one argument too many");
   }
+  for (const Option& option : options) {
+    if (!option.needed || parsed.Has(option.name)) continue;
+    return base::InvalidArgument("--" + std::string(option.name) + " " + std::string(option.value) +
+                                 " is missing: " + std::string(option.help));
+  }
   return parsed;
 }
 

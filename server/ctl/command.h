@@ -24,10 +24,11 @@ class Arguments {
     std::string_view value;  // what --help calls its value; "" makes it a flag, "[TIME]" a flag
                              // after which a length of time may stand
     std::string_view help;
+    bool needed = false;  // the command makes no sense without it
   };
 
   // INVALID_ARGUMENT names the option that is unknown, repeated or without its value, and what
-  // positional argument is missing or too many. One in brackets may be missing.
+  // option or positional argument is missing or too many. One in brackets may be missing.
   static base::Result<Arguments> Parse(const std::vector<std::string>& words,
                                        const std::vector<Option>& options,
                                        const std::vector<std::string_view>& positionals);

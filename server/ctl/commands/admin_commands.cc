@@ -29,7 +29,6 @@ std::string RoleCell(v1::AdminRole role) { return EnumWord(v1::AdminRole_Name(ro
 
 base::Result<ExitCode> Create(Context& context, const Arguments& arguments) {
   v1::CreateAdminTokenRequest request;
-  if (!arguments.Has("name")) return base::InvalidArgument("--name is missing");
   request.set_name(arguments.Value("name"));
   WM_ASSIGN_OR_RETURN(const v1::AdminRole role, ParseRole(arguments.Value("role")));
   request.set_role(role);
@@ -138,8 +137,8 @@ std::vector<Command> AdminCommands() {
       {"admin-tokens create",
        "makes an administrator's token and prints it once",
        {},
-       {{"name", "NAME", "whose it is, or what for"},
-        {"role", "ROLE", "viewer, responder, policy_author or admin"},
+       {{"name", "NAME", "whose it is, or what for", true},
+        {"role", "ROLE", "viewer, responder, policy_author or admin", true},
         {"scope", "LABELS", "must be empty today"},
         {"valid-for", "TIME", "how long it is good for: 36h, 90d (90d)"},
         {"json", "", "as one JSON object"}},

@@ -41,10 +41,6 @@ base::Status ReadBound(const Arguments& arguments, std::string_view option, std:
 
 base::Result<v1::GetEvidenceRequest> ReadRequest(const Arguments& arguments) {
   v1::GetEvidenceRequest request;
-  if (!arguments.Has("endpoint") || !arguments.Has("out")) {
-    return base::InvalidArgument(
-        "say whose evidence, and into which file: --endpoint ID --out FILE");
-  }
   request.set_endpoint_id(arguments.Value("endpoint"));
   std::uint64_t number = 0;
   std::int64_t time_us = 0;
@@ -293,10 +289,11 @@ std::vector<Command> EvidenceCommands() {
       {"evidence export",
        "writes a file that proves what an endpoint said",
        {},
-       {{"endpoint", "ID", "whose"},
+       {{"endpoint", "ID", "whose", true},
         {"from", "N|TIME", "only from this batch of each chain on, or received since"},
         {"to", "N|TIME", "only up to this batch of each chain, or received until"},
-        {"out", "FILE", "where to; a file of this name is replaced once the new one is whole"}},
+        {"out", "FILE", "where to; a file of this name is replaced once the new one is whole",
+         true}},
        RunExport},
       {"evidence verify",
        "checks such a file, with no server",

@@ -135,13 +135,6 @@ base::Result<std::string> ReadScope(const Arguments& arguments) {
   return base::InvalidArgument("say who may: --endpoint ID, or --user NAME on every endpoint");
 }
 
-base::Result<openssl::PrivateKey> ReadKey(const Arguments& arguments) {
-  if (!arguments.Has("key")) {
-    return base::InvalidArgument("--key FILE is missing: a private key of the role \"exceptions\"");
-  }
-  return openssl::PrivateKey::FromFile(arguments.Value("key"));
-}
-
 // FAILED_PRECONDITION where the newest policy has nothing that the exception could override: it
 // would change nothing, and look as if it did. Rules are read without the document's list files,
 // which they don't need. What the server says is enough for a warning; endpoints judge by what was
@@ -172,7 +165,8 @@ base::Status CheckOverrides(AdminClient& client, const std::string& overrides, b
 base::Result<ExitCode> Grant(Context& context, const Arguments& arguments) {
   WM_ASSIGN_OR_RETURN(const std::string scope, ReadScope(arguments));
   WM_ASSIGN_OR_RETURN(model::Exception exception, ReadException(arguments, context.clock.Now()));
-  WM_ASSIGN_OR_RETURN(const openssl::PrivateKey key, ReadKey(arguments));
+  WM_ASSIGN_OR_RETURN(const openssl::PrivateKey key,
+                      openssl::PrivateKey::FromFile(arguments.Value("key")));
   WM_ASSIGN_OR_RETURN(NextSet next, ReadNext(context, scope, key, arguments.Value("root")));
   AdminClient client(next.profile);
   const base::Status known = CheckOverrides(client, exception.overrides, context.clock.Now());
@@ -196,7 +190,8 @@ base::Result<ExitCode> Grant(Context& context, const Arguments& arguments) {
 base::Result<ExitCode> Revoke(Context& context, const Arguments& arguments) {
   const std::string scope = arguments.Value("endpoint", kFleetScope);
   WM_ASSIGN_OR_RETURN(const model::Id id, model::ParseId(arguments.Positional(0)));
-  WM_ASSIGN_OR_RETURN(const openssl::PrivateKey key, ReadKey(arguments));
+  WM_ASSIGN_OR_RETURN(const openssl::PrivateKey key,
+                      openssl::PrivateKey::FromFile(arguments.Value("key")));
   WM_ASSIGN_OR_RETURN(NextSet next, ReadNext(context, scope, key, arguments.Value("root")));
   const auto taken = std::erase_if(
       next.set.exceptions, [&](const model::Exception& exception) { return exception.id == id; });
@@ -285,11 +280,11 @@ std::vector<Command> ExceptionsCommands() {
         {"user", "NAME", "only files of this user; without --endpoint, on every endpoint"},
         {"sha256", "DIGEST", "the file"},
         {"weights", "DIGEST", "every packing of these weights, instead of --sha256"},
-        {"overrides", "RULE", "the rule, denied or default"},
+        {"overrides", "RULE", "the rule, denied or default", true},
         {"force", "", "also when the newest policy has no such rule"},
         {"for", "TIME", "how long, at most 30d (24h)"},
-        {"reason", "TEXT", "why; the person at the endpoint reads it"},
-        {"key", "FILE", "a private key of the role \"exceptions\", PEM"},
+        {"reason", "TEXT", "why; the person at the endpoint reads it", true},
+        {"key", "FILE", "a private key of the role \"exceptions\", PEM", true},
         {"root", "FILE", "the root that vouches for exceptions which another key signed"}},
        Grant},
       {"exceptions list",
@@ -303,7 +298,7 @@ std::vector<Command> ExceptionsCommands() {
        "takes an exception back",
        {"EXCEPTION"},
        {{"endpoint", "ID", "whose it is (the fleet's)"},
-        {"key", "FILE", "a private key of the role \"exceptions\", PEM"},
+        {"key", "FILE", "a private key of the role \"exceptions\", PEM", true},
         {"root", "FILE", "the root that vouches for exceptions which another key signed"}},
        Revoke},
   };

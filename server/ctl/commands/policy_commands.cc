@@ -178,9 +178,6 @@ base::Status AddSignature(v1::Publication& request, const openssl::PrivateKey& k
 }
 
 base::Result<ExitCode> Sign(Context& context, const Arguments& arguments) {
-  if (!arguments.Has("key") || !arguments.Has("out")) {
-    return base::InvalidArgument("--key FILE and --out FILE are needed");
-  }
   WM_ASSIGN_OR_RETURN(const openssl::PrivateKey key,
                       openssl::PrivateKey::FromFile(arguments.Value("key")));
   if (arguments.Has("root")) {
@@ -279,9 +276,6 @@ base::Status AddInventory(Context& context, lang::Suggestion& suggestion) {
 }
 
 base::Result<ExitCode> Suggest(Context& context, const Arguments& arguments) {
-  if (!arguments.Has("from-inventory")) {
-    return base::InvalidArgument("say what from: --from-inventory");
-  }
   const std::filesystem::path out(arguments.Value("out", "policy.yaml"));
   const std::string list = out.stem().string() + "-approved.txt";
   const std::string list_path = (out.parent_path() / list).string();
@@ -517,15 +511,15 @@ std::vector<Command> PolicyCommands() {
       {"policy suggest",
        "writes a first policy document from what is there",
        {},
-       {{"from-inventory", "", "from the models that the server knows"},
+       {{"from-inventory", "", "from the models that the server knows", true},
         {"out", "FILE", "the document; its list goes beside it (policy.yaml)"},
         {"name", "NAME", "the policy's name (suggested)"}},
        Suggest},
       {"policy sign",
        "compiles a policy document into a bundle and signs it",
        {"[FILE]"},
-       {{"key", "FILE", "a private key of the role \"policy\", PEM"},
-        {"out", "FILE", "where the bundle goes"},
+       {{"key", "FILE", "a private key of the role \"policy\", PEM", true},
+        {"out", "FILE", "where the bundle goes", true},
         {"valid-for", "TIME", "when it goes stale: 36h, 90d (90d)"},
         {"line", "NAME", "the policy line (default)"},
         {"version", "N", "the version (one above the newest)"},

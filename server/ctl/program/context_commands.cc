@@ -25,11 +25,6 @@ std::string WithoutBlanks(std::string text) {
 base::Result<Profile> ReadLogin(const Arguments& arguments) {
   Profile profile;
   profile.address = arguments.Value("server");
-  if (profile.address.empty()) return base::InvalidArgument("--server HOST:PORT is missing");
-  if (!arguments.Has("ca-file") || !arguments.Has("token-file")) {
-    return base::InvalidArgument(
-        "--ca-file and --token-file are needed; \"weighmaster-server init\" wrote both");
-  }
   WM_ASSIGN_OR_RETURN(profile.ca_pem,
                       posix::ReadFile(arguments.Value("ca-file"), base::limits::kMaxCaFileBytes));
   WM_ASSIGN_OR_RETURN(std::string token,
@@ -114,9 +109,9 @@ base::Result<ExitCode> Remove(Context& context, const Arguments& arguments) {
 }
 
 std::vector<Arguments::Option> LoginOptions() {
-  return {{"server", "HOST:PORT", "the server's address, as in its certificate"},
-          {"ca-file", "FILE", "the CA that \"weighmaster-server init\" wrote (ca.pem)"},
-          {"token-file", "FILE", "the administrator's token; - is standard input"}};
+  return {{"server", "HOST:PORT", "the server's address, as in its certificate", true},
+          {"ca-file", "FILE", "the CA that \"weighmaster-server init\" wrote (ca.pem)", true},
+          {"token-file", "FILE", "the administrator's token; - is standard input", true}};
 }
 
 }  // namespace

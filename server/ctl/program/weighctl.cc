@@ -46,15 +46,14 @@ std::string Synopsis(const Command& command) {
     line += " " + std::string(positional);
   }
   for (const Arguments::Option& option : command.options) {
-    line += " [--" + std::string(option.name);
-    line += option.value.empty() ? "]" : " " + std::string(option.value) + "]";
+    std::string words = "--" + std::string(option.name);
+    if (!option.value.empty()) words += " " + std::string(option.value);
+    line += option.needed ? " " + words : " [" + words + "]";
   }
   return line;
 }
 
-void PrintHelp(std::ostream& out, const std::vector<Command>& commands) {
-  out << "Usage: weighctl COMMAND [ARGUMENT…]\n\n"
-         "Asks and steers a Weighmaster server.\n\nCommands:\n";
+void PrintCommands(std::ostream& out, const std::vector<Command>& commands) {
   std::size_t width = 0;
   for (const Command& command : commands) width = std::max(width, command.name.size());
   for (const Command& command : commands) {
@@ -62,6 +61,12 @@ void PrintHelp(std::ostream& out, const std::vector<Command>& commands) {
     name.resize(width, ' ');
     out << "  " << name << "  " << command.summary << "\n";
   }
+}
+
+void PrintHelp(std::ostream& out, const std::vector<Command>& commands) {
+  out << "Usage: weighctl COMMAND [ARGUMENT…]\n\n"
+         "Asks and steers a Weighmaster server.\n\nCommands:\n";
+  PrintCommands(out, commands);
   out << "\nLists take --filter, --order, --limit, --json, --csv and --watch; every command takes\n"
          "--context.\n\"weighctl COMMAND --help\" says more of one. The manual: weighctl(1).\n"
          "Exit codes: 0 done, 1 failed, 2 wrong usage.\n";
@@ -136,6 +141,29 @@ ExitCode Run(const Command& command, const std::vector<std::string>& words, Cont
   return ExitCode::kFailed;
 }
 
+// "policy" alone, or "policy lnt": whoever has the group right is shown what is in it.
+ExitCode NoSuchCommand(const std::vector<std::string>& words, std::vector<Command> commands,
+                       const Surroundings& around) {
+  const bool is_help = words.size() == 2 && words[1] == "--help";
+  std::erase_if(commands, [&](const Command& command) {
+    const std::vector<std::string> name = NameWords(command);
+    return name.size() < 2 || name[0] != words[0];
+  });
+  if (is_help && !commands.empty()) {
+    PrintCommands(around.out, commands);
+    return ExitCode::kOk;
+  }
+  const std::string name = words[0] + (words.size() > 1 ? " " + words[1] : std::string());
+  if (commands.empty()) {
+    return Usage(around.err,
+                 "there is no command \"" + name + "\"; \"weighctl --help\" lists them");
+  }
+  Usage(around.err, words.size() > 1 ? "there is no command \"" + name + "\", but there are"
+                                     : "\"" + name + "\" is the beginning of");
+  PrintCommands(around.err, commands);
+  return ExitCode::kUsage;
+}
+
 }  // namespace
 
 ExitCode RunWeighctl(const std::vector<std::string>& words, const Surroundings& around) {
@@ -156,11 +184,7 @@ ExitCode RunWeighctl(const std::vector<std::string>& words, const Surroundings& 
   }
   const auto command = std::ranges::find_if(
       commands, [&](const Command& candidate) { return StartsWith(words, NameWords(candidate)); });
-  if (command == commands.end()) {
-    return Usage(err, "there is no command \"" + words[0] +
-                          (words.size() > 1 ? " " + words[1] : std::string()) +
-                          "\"; \"weighctl --help\" lists them");
-  }
+  if (command == commands.end()) return NoSuchCommand(words, commands, around);
   const std::vector<std::string> rest(
       words.begin() + static_cast<std::ptrdiff_t>(NameWords(*command).size()), words.end());
   if (std::ranges::find(rest, "--help") != rest.end()) {

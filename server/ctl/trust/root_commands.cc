@@ -120,7 +120,6 @@ std::string Serialised(const wire::SignedDocument& document) {
 }
 
 base::Result<ExitCode> Next(Context& context, const Arguments& arguments) {
-  if (!arguments.Has("out")) return base::InvalidArgument("--out FILE is missing");
   WM_ASSIGN_OR_RETURN(wire::Root root, ReadTrustedRoot(arguments.Positional(0)));
   WM_ASSIGN_OR_RETURN(const base::Duration valid_for,
                       arguments.Duration("valid-for", kRootLifetime));
@@ -160,9 +159,6 @@ std::string SignersLine(const wire::Root& root, const wire::SignedDocument& docu
 }
 
 base::Result<ExitCode> Sign(Context& context, const Arguments& arguments) {
-  if (!arguments.Has("key") || !arguments.Has("root")) {
-    return base::InvalidArgument("--root FILE, the root before it, and --key FILE are needed");
-  }
   const std::string& path = arguments.Positional(0);
   WM_ASSIGN_OR_RETURN(const wire::Root before, ReadTrustedRoot(arguments.Value("root")));
   WM_ASSIGN_OR_RETURN(wire::SignedDocument document, ReadRootFile(path));
@@ -264,7 +260,7 @@ std::vector<Command> RootCommands() {
       {"root next",
        "writes the root document that is to follow one, for root keys to sign",
        {"ROOT"},
-       {{"out", "FILE", "where it goes"},
+       {{"out", "FILE", "where it goes", true},
         {"add", "ROLE=FILE,…", "the public key of a file gets a role"},
         {"remove", "ROLE=ID,…", "a key loses a role"},
         {"threshold", "ROLE=N,…", "so many keys of a role have to sign"},
@@ -273,8 +269,8 @@ std::vector<Command> RootCommands() {
       {"root sign",
        "signs the next root document with a root key of it or of the one before",
        {"FILE"},
-       {{"root", "FILE", "the root document before it"},
-        {"key", "FILE", "a private key of the role \"root\", PEM"}},
+       {{"root", "FILE", "the root document before it", true},
+        {"key", "FILE", "a private key of the role \"root\", PEM", true}},
        Sign},
       {"key new", "makes a key pair: FILE, which is a secret, and FILE.pub", {"FILE"}, {}, NewKey},
       {"key show", "prints the id of a key", {"FILE"}, {}, ShowKey},

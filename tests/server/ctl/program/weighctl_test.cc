@@ -47,10 +47,40 @@ TEST(Weighctl, ListsItsCommandsOnHelp) {
 }
 
 TEST(Weighctl, SaysWhichCommandItDoesNotHave) {
-  const Outcome run = Weighctl({"tokens", "mint"});
+  const Outcome run = Weighctl({"frobnicate", "it"});
   EXPECT_EQ(run.code, ExitCode::kUsage);
   EXPECT_EQ(run.err,
-            "weighctl: there is no command \"tokens mint\"; \"weighctl --help\" lists them\n");
+            "weighctl: there is no command \"frobnicate it\"; \"weighctl --help\" lists them\n");
+}
+
+TEST(Weighctl, ShowsAGroupToWhoeverHasOnlyItsNameRight) {
+  const Outcome mistyped = Weighctl({"policy", "lnt"});
+  EXPECT_EQ(mistyped.code, ExitCode::kUsage);
+  EXPECT_EQ(mistyped.err.find("weighctl: there is no command \"policy lnt\", but there are\n"), 0U);
+  EXPECT_NE(mistyped.err.find("  policy lint "), std::string::npos);
+  EXPECT_EQ(mistyped.err.find("  tokens create"), std::string::npos);
+
+  const Outcome alone = Weighctl({"policy"});
+  EXPECT_EQ(alone.code, ExitCode::kUsage);
+  EXPECT_NE(alone.err.find("  policy lint "), std::string::npos);
+
+  const Outcome asked = Weighctl({"policy", "--help"});
+  EXPECT_EQ(asked.code, ExitCode::kOk);
+  EXPECT_NE(asked.out.find("  policy lint "), std::string::npos);
+}
+
+TEST(Weighctl, CallsAMissingOptionWrongUsage) {
+  for (const std::vector<std::string>& words :
+       {std::vector<std::string>{"policy", "sign", "p.yaml", "--out", "b"},
+        {"policy", "suggest"},
+        {"login", "--server", "a:1"},
+        {"root", "next", "root.1"},
+        {"exceptions", "revoke", "1"},
+        {"evidence", "export", "--endpoint", "e"}}) {
+    const Outcome run = Weighctl(words);
+    EXPECT_EQ(run.code, ExitCode::kUsage) << words[0];
+    EXPECT_NE(run.err.find(" is missing: "), std::string::npos) << run.err;
+  }
 }
 
 TEST(Weighctl, AsksToLogInFirst) {
@@ -177,8 +207,12 @@ TEST_F(WeighctlContext, OfTheOptionGoesBeforeTheEnvironmentAndThatBeforeTheOneIn
 }
 
 TEST_F(WeighctlContext, AddIsRefusedForANameThatIsTakenOrCanBeNone) {
-  EXPECT_NE(Weighctl({"context", "add", "one"}).err.find("already"), std::string::npos);
-  EXPECT_NE(Weighctl({"context", "add", "a b"}).err.find("can't be"), std::string::npos);
+  const auto add = [](const std::string& name) {
+    return Weighctl(
+        {"context", "add", name, "--server", "a:1", "--ca-file", "ca", "--token-file", "token"});
+  };
+  EXPECT_NE(add("one").err.find("already"), std::string::npos);
+  EXPECT_NE(add("a b").err.find("can't be"), std::string::npos);
 }
 
 TEST(Weighctl, VerifiesEvidenceWithNoServerAndNoProfile) {
@@ -200,7 +234,7 @@ TEST(Weighctl, VerifiesEvidenceWithNoServerAndNoProfile) {
 
 TEST(Weighctl, SaysWhatAnExportOfEvidenceNeeds) {
   const Outcome run = Weighctl({"evidence", "export", "--endpoint", std::string(32, 'a')});
-  EXPECT_EQ(run.code, ExitCode::kFailed);
+  EXPECT_EQ(run.code, ExitCode::kUsage);
   EXPECT_NE(run.err.find("--out FILE"), std::string::npos) << run.err;
   const Outcome from = Weighctl({"evidence", "export", "--endpoint", std::string(32, 'a'), "--out",
                                  "/nonexistent/file", "--from", "0"});
