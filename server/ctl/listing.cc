@@ -67,7 +67,7 @@ std::string TotalLine(std::uint64_t shown, std::uint64_t total, bool total_is_le
 
 std::string CoverageLine(const v1::FleetCoverage& coverage) {
   const auto count = [](std::uint64_t number) { return std::to_string(number); };
-  if (coverage.endpoints() == 0) return "No endpoint is enrolled.";
+  if (coverage.endpoints() == 0) return "No endpoint is enrolled that is not revoked.";
   std::string line = "Of " + count(coverage.endpoints()) + " endpoints " +
                      count(coverage.endpoints_looked()) + " were looked at whole";
   if (coverage.endpoints_partly() > 0) {

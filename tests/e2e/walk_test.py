@@ -167,6 +167,8 @@ class Walk(fleet.EndToEnd):
         fleet.wait_for(lambda: "was revoked" in self.agent.server_line, "the refusal")
         self.assertTrue(self.agent.server_line.startswith("not connected to"))
         self.assertIn(" revoked ", self.fleet.endpoint_line())
+        self.assertIn("0 model files. No endpoint is enrolled that is not revoked.", self.fleet.ask("inventory"))
+        self.assertIn("0 denied, 0 warned of, 0 allowed", self.fleet.ask("verdicts"))
 
         # It goes on looking and judging, by the policy that it has.
         fleet.write_file(self.model("later.gguf"), fleet.gguf("Later"))

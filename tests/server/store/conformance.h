@@ -519,6 +519,57 @@ TEST_P(StoreConformance, ContinuesASightingWhoseDigestBecomesKnownAndEndsItWhenI
   EXPECT_EQ(Sightings(all).size(), 2U);
 }
 
+TEST_P(StoreConformance, WhatARevokedEndpointHadIsNoPartOfWhatIsThereNow) {
+  const base::WallTime revoked = tests::kTestEpoch + std::chrono::hours(1);
+  const model::Id lost = Enrol(1);
+  const model::Id kept = Enrol(2);
+  tests::EndpointScript script(tests::TestKey(11), tests::TestId(0xc1));
+  tests::EndpointScript other(tests::TestKey(12), tests::TestId(0xc2));
+  for (const auto& [endpoint, told] : {std::pair(lost, &script), std::pair(kept, &other)}) {
+    CommitOne(endpoint, told->Start());
+    CommitOne(endpoint, told->Seal({model::SightingAppeared{tests::TestSighting("/m/a", 1)}}));
+    CommitOne(endpoint,
+              told->Seal({model::SightingJudged{
+                  {"/m/a"}, tests::TestDigest(1), tests::TestVerdict(model::Outcome::kDeny)}}));
+  }
+  // By a clock that goes before.
+  script.set_wall(revoked + std::chrono::hours(1));
+  CommitOne(lost, script.Seal({model::SightingAppeared{tests::TestSighting("/m/later", 2)}}));
+
+  ASSERT_TRUE(store_->Revoke(lost, "lost", revoked).has_value());
+  ASSERT_TRUE(store_->Revoke(lost, "again", revoked + std::chrono::hours(2)).has_value());
+  EXPECT_EQ(CommitOne(lost, script.Seal({model::SightingAppeared{tests::TestSighting("/m/b", 1)}})),
+            Kind::kQuarantined);
+  Reopen();
+  ASSERT_EQ(Sightings().size(), 1U);
+  EXPECT_EQ(Sightings()[0].endpoint, kept);
+  SightingQuery where;
+  where.sha256 = tests::TestDigest(1);
+  EXPECT_EQ(queries_->ListSightings(where)->endpoints, 1U);
+  EXPECT_EQ(queries_->CountVerdicts(std::nullopt)->deny, 1U);
+  EXPECT_EQ(queries_->CountVerdicts(lost)->deny, 0U);
+  EXPECT_EQ(queries_->Statistics()->verdicts.deny, 1U);
+  const auto artifacts = queries_->ListArtifacts({});
+  ASSERT_EQ(artifacts->rows.size(), 2U);
+  EXPECT_EQ(artifacts->rows[0].places, 1U);
+  EXPECT_EQ(artifacts->rows[1].places, 0U);
+  EXPECT_EQ(Endpoint(lost).sightings, 0U);
+
+  // What it told stays, and so does what was there before.
+  EXPECT_EQ(queries_->ListEvents(lost, {})->total, 4U);
+  where.as_of = revoked - base::Duration(1);
+  EXPECT_EQ(queries_->ListSightings(where)->endpoints, 2U);
+  where.as_of = revoked;
+  EXPECT_EQ(queries_->ListSightings(where)->endpoints, 1U);
+  SightingQuery gone;
+  gone.endpoint = lost;
+  gone.include_gone = true;
+  ASSERT_EQ(Sightings(gone).size(), 2U);
+  EXPECT_EQ(Sightings(gone)[0].gone, revoked);
+  EXPECT_EQ(Sightings(gone)[0].verdict->outcome, model::Outcome::kDeny);
+  EXPECT_EQ(Sightings(gone)[1].gone, Sightings(gone)[1].first_seen);
+}
+
 TEST_P(StoreConformance, JoinsAVerdictThatCameBeforeItsSighting) {
   const model::Id endpoint = Enrol(1);
   tests::EndpointScript script(tests::TestKey(11), tests::TestId(0xc1));
