@@ -250,6 +250,8 @@ struct ChangePage {
 };
 
 // How much of the fleet an answer speaks for. The four add up: endpoints is the sum of the others.
+// Of a moment in the past it counts the endpoints that were enrolled and not revoked then, and of a
+// root whose coverage changed since nothing is known.
 struct FleetCoverage {
   std::uint64_t endpoints = 0;  // enrolled and not revoked
   std::uint64_t looked = 0;     // every root was looked at whole

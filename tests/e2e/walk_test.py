@@ -169,6 +169,8 @@ class Walk(fleet.EndToEnd):
         self.assertIn(" revoked ", self.fleet.endpoint_line())
         self.assertIn("0 model files. No endpoint is enrolled that is not revoked.", self.fleet.ask("inventory"))
         self.assertIn("0 denied, 0 warned of, 0 allowed", self.fleet.ask("verdicts"))
+        self.assertIn("0 model files. No endpoint was enrolled then that was not revoked.",
+                      self.fleet.ask("inventory", "--as-of", "2020-01-01"))
 
         # It goes on looking and judging, by the policy that it has.
         fleet.write_file(self.model("later.gguf"), fleet.gguf("Later"))

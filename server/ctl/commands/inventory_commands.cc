@@ -174,7 +174,8 @@ base::Result<ExitCode> PrintSightings(Context& context, const Arguments& argumen
   };
   WM_ASSIGN_OR_RETURN(const Response last,
                       ForEachPage(client, arguments, std::move(request), list, tell));
-  sheet.End(sentence(last, sheet.added()) + " " + CoverageLine(last.coverage()));
+  sheet.End(sentence(last, sheet.added()) + " " +
+            (moment == 0 ? CoverageLine(last.coverage()) : PastCoverageLine(last.coverage())));
   return ExitCode::kOk;
 }
 

@@ -66,6 +66,7 @@ class SqliteQueries final : public Queries {
   // NOT_FOUND when there is no such endpoint.
   base::Result<std::int64_t> EndpointNumber(const model::Id& endpoint);
   base::Result<FleetCoverage> CoverageNow();
+  base::Result<FleetCoverage> CoverageAt(base::WallTime moment);
   base::Result<VerdictCounts> VerdictsNow(const std::optional<model::Id>& endpoint);
   base::Status CompleteEndpoint(std::int64_t endpoint, EndpointRow& row);
 

@@ -704,6 +704,41 @@ TEST_P(StoreConformance, CoverageCountsEveryEndpointThatIsNotRevoked) {
   EXPECT_EQ(counted->none, 2U);
 }
 
+TEST_P(StoreConformance, CoverageOfAPastMomentCountsWhatIsStillKnownOfIt) {
+  const auto looked = [](const std::string& root) {
+    model::Coverage coverage;
+    coverage.sensor = "artifacts";
+    coverage.root.bytes = root;
+    coverage.state = model::CoverageState::kLooked;
+    return model::CoverageChanged{coverage};
+  };
+  const auto at = [&](std::chrono::seconds after) {
+    SightingQuery query;
+    query.as_of = tests::kTestEpoch + after;
+    const FleetCoverage counted = queries_->ListSightings(query)->coverage;
+    return std::vector{counted.endpoints, counted.looked, counted.partly, counted.none};
+  };
+  using Counts = std::vector<std::uint64_t>;
+  const model::Id endpoint = Enrol(1);
+  tests::EndpointScript script(tests::TestKey(11), tests::TestId(0xc1));
+  script.set_wall(tests::kTestEpoch + std::chrono::seconds(10));
+  CommitOne(endpoint, script.Start());
+  CommitOne(endpoint, script.Seal({looked("/"), looked("/home")}));
+  EXPECT_EQ(at(std::chrono::seconds(-1)), Counts({0, 0, 0, 0})) << "it was not enrolled yet";
+  EXPECT_EQ(at(std::chrono::seconds(9)), Counts({1, 0, 0, 1}));
+  EXPECT_EQ(at(std::chrono::seconds(10)), Counts({1, 1, 0, 0}));
+
+  script.set_wall(tests::kTestEpoch + std::chrono::seconds(20));
+  CommitOne(endpoint, script.Seal({looked("/home")}));
+  EXPECT_EQ(at(std::chrono::seconds(19)), Counts({1, 0, 1, 0})) << "what was said is replaced";
+  EXPECT_EQ(at(std::chrono::seconds(20)), Counts({1, 1, 0, 0}));
+
+  const base::WallTime revoked = tests::kTestEpoch + std::chrono::seconds(30);
+  ASSERT_TRUE(store_->Revoke(endpoint, "", revoked).has_value());
+  EXPECT_EQ(at(std::chrono::seconds(29)), Counts({1, 1, 0, 0}));
+  EXPECT_EQ(at(std::chrono::seconds(30)), Counts({0, 0, 0, 0}));
+}
+
 TEST_P(StoreConformance, FindingsAreOneByKeyCountedResolvedAndOpenedAgain) {
   const model::Id endpoint = Enrol(1);
   FindingChange open;
