@@ -37,7 +37,7 @@ constexpr Field kEndpointFields[] = {
     {"agent_version", kText, kOrders, kMayLack, "version of the agent at its last contact", {}},
     {"state", kChoice, kOrders, kAlways, "whether it is listened to", kStates},
     {"enrolled_time", kTime, kOrders, kAlways, "when it enrolled", {}},
-    {"last_contact_time", kTime, kOrders, kMayLack, "when it last said something", {}},
+    {"last_contact_time", kTime, kOrders, kMayLack, "when it was last heard of or connected", {}},
     {"clock_offset", kDuration, kOrders, kAlways, "the server's clock minus its own", {}},
     {"policy_version", kNumber, kOrders, kAlways, "the policy in force; 0: none", {}},
     {"sightings", kNumber, kOrders, kAlways, "models that are on it now", {}},

@@ -28,6 +28,12 @@ std::string StateCell(const v1::Endpoint& endpoint) {
   }
 }
 
+// What is stored of an open stream is some minutes old.
+Cell LastContact(const v1::Endpoint& endpoint) {
+  Cell cell = TimeOf(endpoint.last_contact_time_us());
+  return endpoint.connected() ? std::move(cell).ShownAs("now") : cell;
+}
+
 std::uint64_t RootsLooked(const v1::Endpoint& endpoint) {
   return static_cast<std::uint64_t>(
       std::ranges::count(endpoint.coverage(), v1::COVERAGE_STATE_LOOKED, &v1::Coverage::state));
@@ -51,8 +57,7 @@ Columns<v1::Endpoint> EndpointColumns() {
        }},
       {{"connected", ""}, [](const Endpoint& e) { return Cell::Flag(e.connected()); }},
       {{"enrolled_time", ""}, [](const Endpoint& e) { return TimeOf(e.enrolled_time_us()); }},
-      {{"last_contact_time", "LAST CONTACT"},
-       [](const Endpoint& e) { return TimeOf(e.last_contact_time_us()); }},
+      {{"last_contact_time", "LAST CONTACT"}, [](const Endpoint& e) { return LastContact(e); }},
       {{"clock_offset_us", ""},
        [](const Endpoint& e) { return Cell::Difference(e.clock_offset_us()); }},
       {{"policy_version", "POLICY", kRight},
