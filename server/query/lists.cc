@@ -45,6 +45,10 @@ constexpr Field kEndpointFields[] = {
     {"warned", kNumber, kOrders, kAlways, "of these, how many the policy warns of", {}},
     {"events_stored", kNumber, kOrders, kAlways, "events of it that the server has", {}},
     {"events_dropped", kNumber, kOrders, kAlways, "events that it had to drop at a limit", {}},
+    {"key_sha256", kDigest, kOrders, kAlways, "of its current public key", {}},
+    {"key_added_time", kTime, kOrders, kAlways, "since when that is its key", {}},
+    {"revoked_time", kTime, kOrders, kMayLack, "when it was revoked", {}},
+    {"revoked_reason", kText, kOrders, kMayLack, "what was said of it then", {}},
 };
 
 // Ordered by what has an index: there may be a million rows.

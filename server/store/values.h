@@ -81,6 +81,10 @@ struct EndpointRow {
   std::uint64_t events_dropped = 0;
   std::uint64_t events_unreadable = 0;  // stored, but of a kind that this version does not know
   std::vector<model::Coverage> coverage;
+  model::Sha256 key_sha256;  // of the current key: what its batches name
+  base::WallTime key_added;
+  std::optional<base::WallTime> revoked;
+  std::string revoked_reason;
 };
 
 struct Contact {

@@ -487,6 +487,7 @@ Result<EndpointRow> SqliteQueries::GetEndpoint(const model::Id& id) {
 }
 
 Status SqliteQueries::CompleteEndpoint(std::int64_t endpoint, EndpointRow& row) {
+  WM_RETURN_IF_ERROR(ReadKeyAndRevocation(endpoint, row));
   {
     WM_ASSIGN_OR_RETURN(
         Statement count,
@@ -520,6 +521,21 @@ Status SqliteQueries::CompleteEndpoint(std::int64_t endpoint, EndpointRow& row) 
     WM_ASSIGN_OR_RETURN(auto coverage, Stored(wire::FromProto(message), "coverage"));
     row.coverage.push_back(std::move(coverage));
   }
+}
+
+Status SqliteQueries::ReadKeyAndRevocation(std::int64_t endpoint, EndpointRow& row) {
+  WM_ASSIGN_OR_RETURN(
+      Statement find,
+      database_.Prepare("SELECT k.key_id, k.added_us, e.revoked_us, e.revoked_reason FROM "
+                        "endpoints e JOIN keys k ON k.endpoint = e.id WHERE e.id = ? "
+                        "ORDER BY k.id DESC LIMIT 1"));
+  WM_ASSIGN_OR_RETURN(const bool found, find.Bind(endpoint).Step());
+  if (!found) return base::DataLoss("the store has an endpoint without a key");
+  WM_ASSIGN_OR_RETURN(row.key_sha256, Stored(model::Sha256FromBytes(find.Blob(0)), "key id"));
+  row.key_added = Time(find, 1);
+  row.revoked = MaybeTime(find, 2);
+  row.revoked_reason = find.Text(3);
+  return {};
 }
 
 Result<std::optional<std::int64_t>> SqliteQueries::SmallNumber(std::string_view sql,

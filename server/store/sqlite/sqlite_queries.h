@@ -69,6 +69,7 @@ class SqliteQueries final : public Queries {
   base::Result<FleetCoverage> CoverageAt(base::WallTime moment);
   base::Result<VerdictCounts> VerdictsNow(const std::optional<model::Id>& endpoint);
   base::Status CompleteEndpoint(std::int64_t endpoint, EndpointRow& row);
+  base::Status ReadKeyAndRevocation(std::int64_t endpoint, EndpointRow& row);
 
   std::unique_ptr<sqlite::Database> owned_;
   sqlite::Database& database_;

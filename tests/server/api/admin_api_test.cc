@@ -185,10 +185,19 @@ TEST_F(AdminApiTest, MakesTokensAndRevokes) {
   world_.Enrol(1);
   v1::RevokeEndpointRequest revoke;
   revoke.set_endpoint_id(tests::TestId(1).ToHex());
+  revoke.set_reason("stolen");
   const auto revoked = Ask<v1::RevokeEndpointResponse>(revoke);
   ASSERT_TRUE(revoked.has_value());
   EXPECT_FALSE(revoked->was_connected());
   EXPECT_EQ(world_.queries_->FindEndpoint(tests::TestId(1))->state, store::EndpointState::kRevoked);
+  v1::GetEndpointRequest about;
+  about.set_endpoint_id(revoke.endpoint_id());
+  const auto endpoint = Ask<v1::Endpoint>(about);
+  ASSERT_TRUE(endpoint.has_value());
+  EXPECT_EQ(endpoint->key_sha256(), tests::TestKey(11).public_key().id().ToHex());
+  EXPECT_EQ(endpoint->key_added_time_us(), base::ToMicroseconds(world_.loop_.Now()));
+  EXPECT_EQ(endpoint->revoked_time_us(), base::ToMicroseconds(world_.loop_.Now()));
+  EXPECT_EQ(endpoint->revoked_reason(), "stolen");
   revoke.set_endpoint_id(tests::TestId(9).ToHex());
   EXPECT_EQ(Ask<v1::RevokeEndpointResponse>(revoke).error().code(), base::ErrorCode::kNotFound);
 }

@@ -570,6 +570,30 @@ TEST_P(StoreConformance, WhatARevokedEndpointHadIsNoPartOfWhatIsThereNow) {
   EXPECT_EQ(Sightings(gone)[1].gone, Sightings(gone)[1].first_seen);
 }
 
+TEST_P(StoreConformance, TellsAnEndpointsKeyAndWhyItWasRevoked) {
+  const model::Id endpoint = Enrol(1);
+  EXPECT_EQ(Endpoint(endpoint).key_sha256, tests::TestKey(11).public_key().id());
+  EXPECT_EQ(Endpoint(endpoint).key_added, tests::kTestEpoch);
+  EXPECT_EQ(Endpoint(endpoint).revoked, std::nullopt);
+  EXPECT_EQ(Endpoint(endpoint).revoked_reason, "");
+  const base::WallTime revoked = tests::kTestEpoch + std::chrono::hours(1);
+  ASSERT_TRUE(store_->Revoke(endpoint, "lost in a train", revoked).has_value());
+  ASSERT_TRUE(store_->Revoke(endpoint, "again", revoked + std::chrono::hours(1)).has_value());
+  EXPECT_EQ(Endpoint(endpoint).revoked, revoked);
+  EXPECT_EQ(queries_->GetEndpoint(endpoint)->revoked_reason, "lost in a train");
+  Enrol(2);
+  PageQuery query;
+  for (const std::string& filter :
+       {std::string("revoked_reason:train AND revoked_time:*"),
+        "key_sha256 = " + tests::TestKey(11).public_key().id().ToHex()}) {
+    query.filter = query::ParseFilter(query::Endpoints(), filter).value();
+    const auto page = queries_->ListEndpoints(query);
+    ASSERT_TRUE(page.has_value()) << page.error().ToString();
+    ASSERT_EQ(page->rows.size(), 1U) << filter;
+    EXPECT_EQ(page->rows[0].id, endpoint);
+  }
+}
+
 TEST_P(StoreConformance, JoinsAVerdictThatCameBeforeItsSighting) {
   const model::Id endpoint = Enrol(1);
   tests::EndpointScript script(tests::TestKey(11), tests::TestId(0xc1));
