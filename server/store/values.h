@@ -441,7 +441,7 @@ struct SightingQuery {
 };
 
 struct SightingPage : Page<SightingRow> {
-  // Of a question for one file: what the rows of all pages lie on, and how many of them are present.
+  // Of a question for one file: on how many endpoints its rows lie, how many are present.
   std::uint64_t endpoints = 0;
   std::uint64_t present = 0;
   FleetCoverage coverage;
