@@ -279,6 +279,8 @@ inline constexpr std::size_t kMaxQuarantinedBatches = 4'096;
 // it the endpoint's rows for further roots are not kept, and one row of the sensor "server" says
 // so: the endpoint counts as looked at partly.
 inline constexpr std::size_t kMaxCoverageBytes = 96 * kKiB;
+// How often an open stream counts as a contact although nothing is said over it.
+inline constexpr std::chrono::minutes kContactInterval{5};
 // How long a new contact time may wait to be stored.
 inline constexpr std::chrono::seconds kContactFlushDelay{30};
 // What a refused stream is given to read why, before it is closed.

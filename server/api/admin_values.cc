@@ -54,6 +54,10 @@ void ToProto(const store::EndpointRow& row, bool connected, v1::Endpoint& out) {
   }
   out.set_events_stored(row.events_stored);
   out.set_events_dropped(row.events_dropped);
+  out.set_key_sha256(row.key_sha256.ToHex());
+  out.set_key_added_time_us(base::ToMicroseconds(row.key_added));
+  if (row.revoked.has_value()) out.set_revoked_time_us(base::ToMicroseconds(*row.revoked));
+  out.set_revoked_reason(row.revoked_reason);
 }
 
 void ToProto(const store::SightingRow& row, v1::StoredSighting& out) {

@@ -65,18 +65,31 @@ std::string TotalLine(std::uint64_t shown, std::uint64_t total, bool total_is_le
   return line + ".";
 }
 
-std::string CoverageLine(const v1::FleetCoverage& coverage) {
-  const auto count = [](std::uint64_t number) { return std::to_string(number); };
-  if (coverage.endpoints() == 0) return "No endpoint is enrolled.";
-  std::string line = "Of " + count(coverage.endpoints()) + " endpoints " +
-                     count(coverage.endpoints_looked()) + " were looked at whole";
+namespace {
+
+std::string LookedText(const v1::FleetCoverage& coverage) {
+  std::string text = std::to_string(coverage.endpoints_looked()) + " were looked at whole";
   if (coverage.endpoints_partly() > 0) {
-    line += ", " + count(coverage.endpoints_partly()) + " partly";
+    text += ", " + std::to_string(coverage.endpoints_partly()) + " partly";
   }
   if (coverage.endpoints_not() > 0) {
-    line += ", " + count(coverage.endpoints_not()) + " not at all";
+    text += ", " + std::to_string(coverage.endpoints_not()) + " not at all";
   }
-  return line + ".";
+  return text;
+}
+
+}  // namespace
+
+std::string CoverageLine(const v1::FleetCoverage& coverage) {
+  if (coverage.endpoints() == 0) return "No endpoint is enrolled that is not revoked.";
+  return "Of " + std::to_string(coverage.endpoints()) + " endpoints " + LookedText(coverage) + ".";
+}
+
+std::string PastCoverageLine(const v1::FleetCoverage& coverage) {
+  if (coverage.endpoints() == 0) return "No endpoint was enrolled then that was not revoked.";
+  return "Of " + std::to_string(coverage.endpoints()) + " endpoints enrolled then " +
+         LookedText(coverage) +
+         (coverage.endpoints_not() > 0 ? ", or it is not known any more" : "") + ".";
 }
 
 }  // namespace weighmaster::server::ctl

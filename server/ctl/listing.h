@@ -45,6 +45,8 @@ std::string TotalLine(std::uint64_t shown, std::uint64_t total, bool total_is_le
 
 // How much of the fleet a count speaks for, as a sentence: "could not look" is never shown as none.
 std::string CoverageLine(const v1::FleetCoverage& coverage);
+// The same of a moment in the past, of which less is known.
+std::string PastCoverageLine(const v1::FleetCoverage& coverage);
 
 // Fetches page after page and tells each, until the list or the limit that was asked for ends. The
 // last page comes back; its total is that of the list.

@@ -13,7 +13,10 @@ namespace weighmaster::server::fleet {
 namespace limits = base::limits;
 
 Fleet::Fleet(const Services& services)
-    : services_(services), contacts_timer_(services.loop), offers_timer_(services.loop) {
+    : services_(services),
+      contacts_timer_(services.loop),
+      open_streams_timer_(services.loop),
+      offers_timer_(services.loop) {
   services_.rollout.Subscribe([this] { OfferToAll(); });
   services_.exceptions.Subscribe([this](const auto& published) {
     if (!published->set.endpoint.has_value()) return OfferToAll();
@@ -65,7 +68,17 @@ bool Fleet::OnReady(Session& session) {
   if (older != nullptr) {
     older->Refuse(RefusalReason::kFenced, "a newer stream of this endpoint took its place");
   }
+  if (!open_streams_timer_.armed()) {
+    open_streams_timer_.Start(limits::kContactInterval, [this] { MeetAll(); });
+  }
   return true;
+}
+
+// An endpoint on which nothing changes says nothing for days, and is there all the same.
+void Fleet::MeetAll() {
+  for (const auto& [endpoint, session] : ready_) OnContact(session->ContactNow());
+  if (ready_.empty()) return;
+  open_streams_timer_.Start(limits::kContactInterval, [this] { MeetAll(); });
 }
 
 void Fleet::OnContact(const store::Contact& contact) {

@@ -16,8 +16,9 @@
 namespace weighmaster::server::fleet {
 
 // All open streams, and the one way to a Session. The newest stream of an endpoint fences the older
-// ones; a revocation closes its streams at once; times of contact wait in memory and are stored
-// together. Loop-owned; everything in Services must outlive it.
+// ones; a revocation closes its streams at once; times of contact, of open streams every
+// limits::kContactInterval, wait in memory and are stored together. Loop-owned; everything in
+// Services must outlive it.
 class Fleet final : public Session::Owner {
  public:
   explicit Fleet(const Services& services);
@@ -51,6 +52,7 @@ class Fleet final : public Session::Owner {
   // end; one group after the other, most are done much earlier.
   void OfferToAll();
   void OfferToNext();
+  void MeetAll();
   void FlushContacts();
 
   const Services services_;
@@ -63,6 +65,7 @@ class Fleet final : public Session::Owner {
   std::set<model::Id> revoked_;
   std::map<model::Id, store::Contact> contacts_;
   base::Timer contacts_timer_;
+  base::Timer open_streams_timer_;
   std::optional<model::Id> offered_up_to_;  // of ready_, by the offers under way
   std::size_t offers_at_once_ = 0;
   base::Timer offers_timer_;

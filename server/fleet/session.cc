@@ -94,6 +94,7 @@ void Session::Start() {
 
 void Session::Refuse(RefusalReason reason, const std::string& message) {
   if (state_ == State::kRefused || state_ == State::kOver) return;
+  if (state_ == State::kReady) owner_.OnContact(ContactNow());
   state_ = State::kRefused;
   parts_wanted_.clear();
   v1::ServerFrame frame;
@@ -108,6 +109,7 @@ void Session::Refuse(RefusalReason reason, const std::string& message) {
 
 void Session::Close() {
   if (state_ == State::kOver) return;
+  if (state_ == State::kReady) owner_.OnContact(ContactNow());
   state_ = State::kOver;
   timer_.Stop();
   parts_timer_.Stop();
@@ -116,6 +118,10 @@ void Session::Close() {
 }
 
 void Session::OnClosed(const base::Error&) { Close(); }
+
+store::Contact Session::ContactNow() const {
+  return {endpoint_, services_.clock.Now(), sender_->clock_offset, claim_.machine};
+}
 
 void Session::OnFrame(const v1::AgentFrame& frame) {
   WM_CHECK(services_.loop.OnLoop());
@@ -413,7 +419,7 @@ void Session::Acknowledge() {
                   *frame.mutable_acknowledgement());
     channel_->Send(frame);
   }
-  owner_.OnContact({endpoint_, now, sender_->clock_offset, claim_.machine});
+  owner_.OnContact(ContactNow());
 }
 
 void Session::OnPartRequest(const v1::PartRequest& request) {

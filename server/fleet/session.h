@@ -103,6 +103,8 @@ class Session final : public wire::ServerListener {
 
   bool ready() const { return state_ == State::kReady; }
   const model::Id& endpoint() const { return endpoint_; }  // when ready
+  // That the endpoint is there at this moment: when ready.
+  store::Contact ContactNow() const;
 
  private:
   enum class State : std::uint8_t { kHello, kLookingUp, kReady, kRefused, kOver };

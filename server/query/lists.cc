@@ -37,7 +37,7 @@ constexpr Field kEndpointFields[] = {
     {"agent_version", kText, kOrders, kMayLack, "version of the agent at its last contact", {}},
     {"state", kChoice, kOrders, kAlways, "whether it is listened to", kStates},
     {"enrolled_time", kTime, kOrders, kAlways, "when it enrolled", {}},
-    {"last_contact_time", kTime, kOrders, kMayLack, "when it last said something", {}},
+    {"last_contact_time", kTime, kOrders, kMayLack, "when it was last heard of or connected", {}},
     {"clock_offset", kDuration, kOrders, kAlways, "the server's clock minus its own", {}},
     {"policy_version", kNumber, kOrders, kAlways, "the policy in force; 0: none", {}},
     {"sightings", kNumber, kOrders, kAlways, "models that are on it now", {}},
@@ -45,6 +45,10 @@ constexpr Field kEndpointFields[] = {
     {"warned", kNumber, kOrders, kAlways, "of these, how many the policy warns of", {}},
     {"events_stored", kNumber, kOrders, kAlways, "events of it that the server has", {}},
     {"events_dropped", kNumber, kOrders, kAlways, "events that it had to drop at a limit", {}},
+    {"key_sha256", kDigest, kOrders, kAlways, "of its current public key", {}},
+    {"key_added_time", kTime, kOrders, kAlways, "since when that is its key", {}},
+    {"revoked_time", kTime, kOrders, kMayLack, "when it was revoked", {}},
+    {"revoked_reason", kText, kOrders, kMayLack, "what was said of it then", {}},
 };
 
 // Ordered by what has an index: there may be a million rows.

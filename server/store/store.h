@@ -57,8 +57,8 @@ class Queries {
   // NOT_FOUND when there is no such endpoint.
   virtual base::Result<EndpointRow> GetEndpoint(const model::Id& id) = 0;
   virtual base::Result<SightingPage> ListSightings(const SightingQuery& query) = 0;
-  // Shows every sighting that is present on an endpoint which is not revoked, in no order. Takes
-  // seconds for a million. An error of `visit` ends it and comes back.
+  // Shows every sighting that is present, in no order. Takes seconds for a million. An error of
+  // `visit` ends it and comes back.
   virtual base::Status VisitPresent(
       const std::function<base::Status(const PresentSighting&)>& visit) = 0;
   virtual base::Result<Page<ArtifactRow>> ListArtifacts(const PageQuery& page) = 0;
@@ -116,7 +116,8 @@ class Store {
   // was revoked.
   virtual base::Result<model::Id> Enrol(const model::Sha256& token, base::WallTime now,
                                         const NewEndpoint& endpoint) = 0;
-  // Again is fine. NOT_FOUND when there is no such endpoint.
+  // Whatever was present on it ends at `now`. Again is fine. NOT_FOUND when there is no such
+  // endpoint.
   virtual base::Status Revoke(const model::Id& endpoint, const std::string& reason,
                               base::WallTime now) = 0;
 

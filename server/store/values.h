@@ -82,6 +82,10 @@ struct EndpointRow {
   std::uint64_t events_dropped = 0;
   std::uint64_t events_unreadable = 0;  // stored, but of a kind that this version does not know
   std::vector<model::Coverage> coverage;
+  model::Sha256 key_sha256;  // of the current key: what its batches name
+  base::WallTime key_added;
+  std::optional<base::WallTime> revoked;
+  std::string revoked_reason;
 };
 
 struct Contact {
@@ -251,6 +255,8 @@ struct ChangePage {
 };
 
 // How much of the fleet an answer speaks for. The four add up: endpoints is the sum of the others.
+// Of a moment in the past it counts the endpoints that were enrolled and not revoked then, and of a
+// root whose coverage changed since nothing is known.
 struct FleetCoverage {
   std::uint64_t endpoints = 0;  // enrolled and not revoked
   std::uint64_t looked = 0;     // every root was looked at whole
@@ -436,7 +442,9 @@ struct SightingQuery {
 };
 
 struct SightingPage : Page<SightingRow> {
-  std::uint64_t endpoints = 0;  // that the rows of all pages lie on
+  // Of a question for one file: on how many endpoints its rows lie, how many are present.
+  std::uint64_t endpoints = 0;
+  std::uint64_t present = 0;
   FleetCoverage coverage;
 };
 

@@ -12,7 +12,7 @@ from signed_events import field, read_batch
 
 POLICY = "policy: none\n"
 # Fields of EvidenceRecord, docs/formats/evidence.md.
-STATEMENT, BATCH, QUARANTINED, TRAILER = 3, 7, 8, 15
+STATEMENT, BATCH, QUARANTINED, PART, TRAILER = 3, 7, 8, 9, 15
 
 
 def records(data):
@@ -92,7 +92,8 @@ class Evidence(fleet.EndToEnd):
         done = self.verify(None, "--root", self.root)
         self.assertEqual(0, done.returncode, done.stderr)
         self.assertIn(b"Everything holds.", done.stdout)
-        self.assertIn(b"Policies that were in force: 1.", done.stdout)
+        self.assertIn(b"Policies that were in force: 1, with 2 parts.", done.stdout)
+        self.assertNotIn(b"Nothing of this endpoint", done.stdout)
         self.assertIn(b"The pinned root is ", done.stdout)
         report = self.report()
         self.assertTrue(report["verified"])
@@ -139,6 +140,11 @@ class Evidence(fleet.EndToEnd):
         (line,) = self.problems_of(parts[:batches[-1]] + parts[batches[-1] + 1:])
         self.assertEqual(f"{of}: batch {last} is missing", line)
 
+        part = next(at for at, (kind, _) in enumerate(parts) if kind == PART)
+        piece = read_batch.fields(content_of(parts[part][1]))
+        (line,) = self.problems_of(flipped(part, read_batch.one(piece, 3, b"")))
+        self.assertEqual(f"weighctl: part {read_batch.one(piece, 1, b'').hex()} of policy 1 was changed", line)
+
         statement = next(at for at, (kind, _) in enumerate(parts) if kind == STATEMENT)
         key = read_batch.one(header, 2, b"")
         lines = self.problems_of(flipped(batches[1], key))
@@ -152,7 +158,13 @@ class Evidence(fleet.EndToEnd):
         self.assertEqual(0, self.export("--from", "2", "--to", "3").returncode)
         (chain,) = self.report("--root", self.root)["chains"]
         self.assertEqual(("2", "3", "2"), (chain["first_number"], chain["last_number"], chain["batches"]))
-        self.assertEqual(0, self.export("--from", "2001-01-01", "--to", "2001-01-02").returncode)
+        done = self.export("--from", "2001-01-01", "--to", "2001-01-02")
+        self.assertEqual(0, done.returncode)
+        self.assertIn(b"Nothing of this endpoint is in this file.", done.stdout)
+        self.assertIn(b"Nothing of this endpoint is in this file.", self.verify().stdout)
+        done = self.export("--from", "9", "--to", "3")
+        self.assertEqual(1, done.returncode)
+        self.assertIn(b"ends before it begins", done.stderr)
         report = self.report()
         self.assertTrue(report["verified"])
         self.assertEqual([], report["chains"])

@@ -204,6 +204,16 @@ class Walk(fleet.EndToEnd):
         fleet.wait_for(lambda: "was revoked" in self.agent.server_line, "the refusal")
         self.assertTrue(self.agent.server_line.startswith("not connected to"))
         self.assertIn(" revoked ", self.fleet.endpoint_line())
+        shown = self.fleet.ask("endpoint", "show", endpoint)
+        self.assertRegex(shown, r"(?m)^key +[0-9a-f]{64}, since 2")
+        self.assertRegex(shown, r"(?m)^revoked +2.*: lost$")
+        self.assertRegex(shown, r"(?m)^coverage +artifacts /")
+        self.assertIn("0 model files. No endpoint is enrolled that is not revoked.", self.fleet.ask("inventory"))
+        self.assertIn("0 denied, 0 warned of, 0 allowed", self.fleet.ask("verdicts"))
+        self.assertIn("2 places on 1 endpoints. It is in none of them now.",
+                      self.fleet.ask("where", self.digest("assistant-small.gguf"), "--all"))
+        self.assertIn("0 model files. No endpoint was enrolled then that was not revoked.",
+                      self.fleet.ask("inventory", "--as-of", "2020-01-01"))
 
         # It goes on looking and judging, by the policy that it has.
         fleet.write_file(self.model("later.gguf"), fleet.gguf("Later"))

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <string>
 #include <utility>
 
@@ -28,6 +29,12 @@ std::string StateCell(const v1::Endpoint& endpoint) {
   }
 }
 
+// What is stored of an open stream is some minutes old.
+Cell LastContact(const v1::Endpoint& endpoint) {
+  Cell cell = TimeOf(endpoint.last_contact_time_us());
+  return endpoint.connected() ? std::move(cell).ShownAs("now") : cell;
+}
+
 std::uint64_t RootsLooked(const v1::Endpoint& endpoint) {
   return static_cast<std::uint64_t>(
       std::ranges::count(endpoint.coverage(), v1::COVERAGE_STATE_LOOKED, &v1::Coverage::state));
@@ -51,8 +58,7 @@ Columns<v1::Endpoint> EndpointColumns() {
        }},
       {{"connected", ""}, [](const Endpoint& e) { return Cell::Flag(e.connected()); }},
       {{"enrolled_time", ""}, [](const Endpoint& e) { return TimeOf(e.enrolled_time_us()); }},
-      {{"last_contact_time", "LAST CONTACT"},
-       [](const Endpoint& e) { return TimeOf(e.last_contact_time_us()); }},
+      {{"last_contact_time", "LAST CONTACT"}, [](const Endpoint& e) { return LastContact(e); }},
       {{"clock_offset_us", ""},
        [](const Endpoint& e) { return Cell::Difference(e.clock_offset_us()); }},
       {{"policy_version", "POLICY", kRight},
@@ -70,6 +76,10 @@ Columns<v1::Endpoint> EndpointColumns() {
                       " roots");
        }},
       {{"roots", ""}, [](const Endpoint& e) { return Cell::Number(Roots(e)); }},
+      {{"key_sha256", ""}, [](const Endpoint& e) { return Cell::Text(e.key_sha256()); }},
+      {{"key_added_time", ""}, [](const Endpoint& e) { return TimeOf(e.key_added_time_us()); }},
+      {{"revoked_time", ""}, [](const Endpoint& e) { return TimeOf(e.revoked_time_us()); }},
+      {{"revoked_reason", ""}, [](const Endpoint& e) { return Cell::Text(e.revoked_reason()); }},
   };
 }
 
@@ -80,18 +90,54 @@ base::Result<ExitCode> Endpoints(Context& context, const Arguments& arguments) {
       "endpoints");
 }
 
-std::string CoverageText(const v1::Endpoint& endpoint) {
-  std::string text;
-  for (const v1::Coverage& coverage : endpoint.coverage()) {
-    text += (text.empty() ? "" : "\n") + base::EscapeForDisplay(coverage.sensor()) + " " +
-            base::EscapeForDisplay(coverage.root().value()) + ": " +
-            EnumWord(v1::CoverageState_Name(coverage.state()), "COVERAGE_STATE_");
-    const std::string reason =
-        EnumWord(v1::CoverageReason_Name(coverage.reason()), "COVERAGE_REASON_");
-    if (reason != "none") text += " (" + reason + ")";
-    if (!coverage.detail().empty()) text += " " + base::EscapeForDisplay(coverage.detail());
+std::string CoverageText(const v1::Coverage& coverage) {
+  std::string text = base::EscapeForDisplay(coverage.sensor()) + " " +
+                     base::EscapeForDisplay(coverage.root().value()) + ": " +
+                     EnumWord(v1::CoverageState_Name(coverage.state()), "COVERAGE_STATE_");
+  const std::string reason =
+      EnumWord(v1::CoverageReason_Name(coverage.reason()), "COVERAGE_REASON_");
+  if (reason != "none") text += " (" + reason + ")";
+  if (!coverage.detail().empty()) text += " " + base::EscapeForDisplay(coverage.detail());
+  return text;
+}
+
+// The server's clock minus the endpoint's: people want to know which of them goes before.
+std::string ClockText(std::int64_t offset_us) {
+  const std::int64_t offset_ms = offset_us / 1'000;
+  if (offset_ms == 0) return "as the server's";
+  return std::to_string(std::abs(offset_ms)) + " ms " + (offset_ms < 0 ? "before" : "behind") +
+         " the server's";
+}
+
+void Print(std::ostream& out, const v1::Endpoint& endpoint) {
+  const auto line = [&out](std::string_view name, const std::string& value) {
+    out << name << std::string(14 - name.size(), ' ') << value << "\n";
+  };
+  const auto text = [](const std::string& value) { return base::EscapeForDisplay(value); };
+  line("endpoint", text(endpoint.endpoint_id()));
+  line("hostname", text(endpoint.hostname()));
+  line("state", StateCell(endpoint));
+  if (endpoint.revoked_time_us() != 0) {
+    const std::string reason = text(endpoint.revoked_reason());
+    line("revoked", TimeCell(endpoint.revoked_time_us()) + (reason.empty() ? "" : ": " + reason));
   }
-  return text.empty() ? "It was not looked at yet." : text;
+  line("os", text(endpoint.os()));
+  line("agent", text(endpoint.agent_version()));
+  line("enrolled", TimeCell(endpoint.enrolled_time_us()));
+  line("last contact", LastContact(endpoint).ForTable());
+  line("clock", ClockText(endpoint.clock_offset_us()));
+  line("key", text(endpoint.key_sha256()) + ", since " + TimeCell(endpoint.key_added_time_us()));
+  line("policy", endpoint.policy_version() == 0
+                     ? "none is in force"
+                     : "version " + std::to_string(endpoint.policy_version()));
+  line("models", std::to_string(endpoint.sightings()) + ", " + std::to_string(endpoint.denied()) +
+                     " denied, " + std::to_string(endpoint.warned()) + " warned of");
+  line("events", std::to_string(endpoint.events_stored()) + " stored, " +
+                     std::to_string(endpoint.events_dropped()) + " dropped by it at a limit");
+  if (endpoint.coverage().empty()) line("coverage", "it was not looked at yet");
+  for (int i = 0; i < endpoint.coverage_size(); ++i) {
+    line(i == 0 ? "coverage" : "", CoverageText(endpoint.coverage(i)));
+  }
 }
 
 base::Result<ExitCode> CreateToken(Context& context, const Arguments& arguments) {
@@ -221,7 +267,8 @@ base::Result<ExitCode> ShowEndpoint(Context& context, const Arguments& arguments
     WM_RETURN_IF_ERROR(PrintMessageJson(context, endpoint));
     return ExitCode::kOk;
   }
-  return PrintThing(context, arguments, endpoint, EndpointColumns(), CoverageText(endpoint));
+  Print(context.out, endpoint);
+  return ExitCode::kOk;
 }
 
 base::Result<ExitCode> Status(Context& context, const Arguments& arguments) {
@@ -265,7 +312,7 @@ std::vector<Command> FleetCommands() {
        Endpoints,
        &query::Endpoints()},
       {"endpoint show",
-       "prints one endpoint, with how well each of its roots was looked at",
+       "prints all that is known of one endpoint, with its key and each of its roots",
        {"ENDPOINT"},
        {{"json", "", "one JSON object, as REST answers"}},
        ShowEndpoint},

@@ -9,6 +9,8 @@ namespace {
 
 constexpr std::string_view kEndpointOfId = "(SELECT id FROM endpoints WHERE endpoint_id = $)";
 
+#define WM_OF_NEWEST_KEY(column) \
+  "(SELECT k." column " FROM keys k WHERE k.endpoint = e.id ORDER BY k.id DESC LIMIT 1)"
 constexpr ListColumn kEndpointColumns[] = {
     {"endpoint_id", "e.endpoint_id"},
     {"hostname", "e.hostname"},
@@ -31,7 +33,12 @@ constexpr ListColumn kEndpointColumns[] = {
      "(SELECT coalesce(sum(c.events_stored), 0) FROM chains c WHERE c.endpoint = e.id)"},
     {"events_dropped",
      "(SELECT coalesce(sum(c.events_dropped), 0) FROM chains c WHERE c.endpoint = e.id)"},
+    {"key_sha256", WM_OF_NEWEST_KEY("key_id")},
+    {"key_added_time", WM_OF_NEWEST_KEY("added_us")},
+    {"revoked_time", "e.revoked_us"},
+    {"revoked_reason", "coalesce(e.revoked_reason, '')"},
 };
+#undef WM_OF_NEWEST_KEY
 
 #define WM_COLUMNS_OF_ALL_SIGHTINGS                                                                \
   {"endpoint_id", "s.endpoint", kEndpointOfId, "$", 2},                                            \

@@ -340,8 +340,15 @@ CREATE INDEX sightings_by_weights ON sightings (weights, gone_us, id, endpoint)
   WHERE weights IS NOT NULL;
 )sql";
 
-constexpr std::string_view kSteps[] = {kVersion1, kVersion2, kVersion3,
-                                       kVersion4, kVersion5, kVersion6};
+// A revocation ends what is present, which those before did not do.
+constexpr std::string_view kVersion7 = R"sql(
+UPDATE sightings SET gone_us = max(first_seen_us, coalesce(
+    (SELECT e.revoked_us FROM endpoints e WHERE e.id = sightings.endpoint), first_seen_us))
+  WHERE gone_us IS NULL AND endpoint IN (SELECT id FROM endpoints WHERE state = 2);
+)sql";
+
+constexpr std::string_view kSteps[] = {kVersion1, kVersion2, kVersion3, kVersion4,
+                                       kVersion5, kVersion6, kVersion7};
 
 }  // namespace
 

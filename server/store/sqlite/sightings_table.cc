@@ -109,9 +109,8 @@ struct Endpoint {
 using Endpoints = std::unordered_map<std::int64_t, Endpoint>;
 
 base::Result<Endpoints> ReadEndpoints(sqlite::Database& database) {
-  WM_ASSIGN_OR_RETURN(
-      Statement rows,
-      database.Prepare("SELECT id, endpoint_id, hostname FROM endpoints WHERE state <> 2"));
+  WM_ASSIGN_OR_RETURN(Statement rows,
+                      database.Prepare("SELECT id, endpoint_id, hostname FROM endpoints"));
   Endpoints endpoints;
   while (true) {
     WM_ASSIGN_OR_RETURN(const bool more, rows.Step());
@@ -167,7 +166,7 @@ Status VisitPresentSightings(sqlite::Database& database,
     WM_ASSIGN_OR_RETURN(const bool more, rows.Step());
     if (!more) return {};
     const auto endpoint = endpoints.find(rows.Int(0));
-    if (endpoint == endpoints.end()) continue;
+    if (endpoint == endpoints.end()) return base::DataLoss("the store has a sighting of nobody");
     WM_ASSIGN_OR_RETURN(const model::Sighting sighting,
                         ReadSightingBlob(rows.Blob(1), Chars(rows, 2), rows.Int(3)));
     PresentSighting present{endpoint->second.id, endpoint->second.hostname, sighting, {}};

@@ -54,6 +54,25 @@ constexpr std::string_view kPolicyRow =
     "SELECT version, published_us, floor, manifest_sha256, (SELECT count(*) FROM endpoints "
     "WHERE policy_version = version AND state <> 2), publisher_id, publisher FROM bundles "
     "WHERE version = ?";
+// An endpoint is looked at when each of its roots is; a pseudo file system (reason 4) holds no
+// models and does not count against it.
+constexpr std::string_view kCoverageNow =
+    "SELECT (SELECT count(*) FROM endpoints WHERE state <> 2), coalesce(sum(worst = 1), 0), "
+    "coalesce(sum(worst > 1 AND best < 3), 0) FROM "
+    "(SELECT max(c.state) AS worst, min(c.state) AS best FROM coverage c "
+    "JOIN endpoints e ON e.id = c.endpoint "
+    "WHERE e.state <> 2 AND c.reason <> 4 GROUP BY c.endpoint)";
+// At ?1. What is said of a root takes the place of what was said before, which is not kept: of a
+// root that was spoken of since, nothing is known.
+#define WM_THERE_THEN "enrolled_us <= ?1 AND (revoked_us IS NULL OR revoked_us > ?1)"
+constexpr std::string_view kCoverageAt =
+    "SELECT (SELECT count(*) FROM endpoints WHERE " WM_THERE_THEN
+    "), coalesce(sum(worst = 1), 0), coalesce(sum(worst > 1 AND best < 3), 0) FROM "
+    "(SELECT max(CASE WHEN changed_us > ?1 THEN 3 ELSE state END) AS worst, "
+    "min(CASE WHEN changed_us > ?1 THEN 3 ELSE state END) AS best FROM coverage "
+    "WHERE reason <> 4 AND endpoint IN (SELECT id FROM endpoints WHERE " WM_THERE_THEN
+    ") GROUP BY endpoint)";
+#undef WM_THERE_THEN
 #define WM_ENDPOINT_COLUMNS                                                               \
   "SELECT id, endpoint_id, state, hostname, os, os_release, agent_version, enrolled_us, " \
   "last_contact_us, clock_offset_us, policy_version FROM endpoints "
@@ -151,6 +170,16 @@ Result<EndpointRow> ReadEndpoint(const Statement& row) {
   endpoint.clock_offset = base::Duration(row.Int(9));
   endpoint.policy_version = Number(row, 10);
   return endpoint;
+}
+
+Result<FleetCoverage> ReadFleetCoverage(Statement& count) {
+  WM_RETURN_IF_ERROR(count.Step());
+  FleetCoverage coverage;
+  coverage.endpoints = Number(count, 0);
+  coverage.looked = Number(count, 1);
+  coverage.partly = Number(count, 2);
+  coverage.none = coverage.endpoints - coverage.looked - coverage.partly;
+  return coverage;
 }
 
 Result<AdminTokenRecord> ReadAdminToken(const Statement& row) {
@@ -458,6 +487,7 @@ Result<EndpointRow> SqliteQueries::GetEndpoint(const model::Id& id) {
 }
 
 Status SqliteQueries::CompleteEndpoint(std::int64_t endpoint, EndpointRow& row) {
+  WM_RETURN_IF_ERROR(ReadKeyAndRevocation(endpoint, row));
   {
     WM_ASSIGN_OR_RETURN(
         Statement count,
@@ -493,6 +523,21 @@ Status SqliteQueries::CompleteEndpoint(std::int64_t endpoint, EndpointRow& row) 
   }
 }
 
+Status SqliteQueries::ReadKeyAndRevocation(std::int64_t endpoint, EndpointRow& row) {
+  WM_ASSIGN_OR_RETURN(
+      Statement find,
+      database_.Prepare("SELECT k.key_id, k.added_us, e.revoked_us, e.revoked_reason FROM "
+                        "endpoints e JOIN keys k ON k.endpoint = e.id WHERE e.id = ? "
+                        "ORDER BY k.id DESC LIMIT 1"));
+  WM_ASSIGN_OR_RETURN(const bool found, find.Bind(endpoint).Step());
+  if (!found) return base::DataLoss("the store has an endpoint without a key");
+  WM_ASSIGN_OR_RETURN(row.key_sha256, Stored(model::Sha256FromBytes(find.Blob(0)), "key id"));
+  row.key_added = Time(find, 1);
+  row.revoked = MaybeTime(find, 2);
+  row.revoked_reason = find.Text(3);
+  return {};
+}
+
 Result<std::optional<std::int64_t>> SqliteQueries::SmallNumber(std::string_view sql,
                                                                base::ByteView value) {
   WM_ASSIGN_OR_RETURN(Statement find, database_.Prepare(sql));
@@ -503,7 +548,8 @@ Result<std::optional<std::int64_t>> SqliteQueries::SmallNumber(std::string_view 
 Result<SightingPage> SqliteQueries::ListSightings(const SightingQuery& query) {
   WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_));
   SightingPage page;
-  WM_ASSIGN_OR_RETURN(page.coverage, CoverageNow());
+  WM_ASSIGN_OR_RETURN(page.coverage,
+                      query.as_of.has_value() ? CoverageAt(*query.as_of) : CoverageNow());
   ListScope scope;
   if (query.as_of.has_value()) {
     scope.Narrow(Column(*query.as_of),
@@ -543,6 +589,11 @@ Result<SightingPage> SqliteQueries::ListSightings(const SightingQuery& query) {
   if (!query.sha256.has_value() && !query.weights.has_value()) return page;
   scope.count_sql = "SELECT count(DISTINCT s.endpoint) FROM sightings s WHERE " + scope.where;
   WM_ASSIGN_OR_RETURN(page.endpoints, CountScope(database_, scope));
+  page.present = page.total;
+  if (!query.include_gone) return page;
+  scope.count_sql =
+      "SELECT count(*) FROM sightings s WHERE " + scope.where + " AND s.gone_us IS NULL";
+  WM_ASSIGN_OR_RETURN(page.present, CountScope(database_, scope));
   return page;
 }
 
@@ -655,24 +706,15 @@ Result<FleetCoverage> SqliteQueries::Coverage() {
   return CoverageNow();
 }
 
-// An endpoint is looked at when each of its roots is; a pseudo file system (reason 4) holds no
-// models and does not count against it.
 Result<FleetCoverage> SqliteQueries::CoverageNow() {
-  WM_ASSIGN_OR_RETURN(
-      Statement count,
-      database_.Prepare("SELECT (SELECT count(*) FROM endpoints WHERE state <> 2), "
-                        "coalesce(sum(worst = 1), 0), "
-                        "coalesce(sum(worst > 1 AND best < 3), 0) FROM "
-                        "(SELECT max(c.state) AS worst, min(c.state) AS best FROM coverage c "
-                        "JOIN endpoints e ON e.id = c.endpoint "
-                        "WHERE e.state <> 2 AND c.reason <> 4 GROUP BY c.endpoint)"));
-  WM_RETURN_IF_ERROR(count.Step());
-  FleetCoverage coverage;
-  coverage.endpoints = Number(count, 0);
-  coverage.looked = Number(count, 1);
-  coverage.partly = Number(count, 2);
-  coverage.none = coverage.endpoints - coverage.looked - coverage.partly;
-  return coverage;
+  WM_ASSIGN_OR_RETURN(Statement count, database_.Prepare(kCoverageNow));
+  return ReadFleetCoverage(count);
+}
+
+Result<FleetCoverage> SqliteQueries::CoverageAt(base::WallTime moment) {
+  WM_ASSIGN_OR_RETURN(Statement count, database_.Prepare(kCoverageAt));
+  count.Bind(Column(moment));
+  return ReadFleetCoverage(count);
 }
 
 Result<Page<FindingRow>> SqliteQueries::ListFindings(bool include_resolved,

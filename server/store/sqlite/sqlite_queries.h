@@ -66,8 +66,10 @@ class SqliteQueries final : public Queries {
   // NOT_FOUND when there is no such endpoint.
   base::Result<std::int64_t> EndpointNumber(const model::Id& endpoint);
   base::Result<FleetCoverage> CoverageNow();
+  base::Result<FleetCoverage> CoverageAt(base::WallTime moment);
   base::Result<VerdictCounts> VerdictsNow(const std::optional<model::Id>& endpoint);
   base::Status CompleteEndpoint(std::int64_t endpoint, EndpointRow& row);
+  base::Status ReadKeyAndRevocation(std::int64_t endpoint, EndpointRow& row);
 
   std::unique_ptr<sqlite::Database> owned_;
   sqlite::Database& database_;

@@ -393,8 +393,20 @@ Status SqliteStore::Revoke(const model::Id& endpoint, const std::string& reason,
       database_->Prepare("UPDATE keys SET revoked_us = coalesce(revoked_us, ?) WHERE endpoint = "
                          "(SELECT id FROM endpoints WHERE endpoint_id = ?)"));
   WM_RETURN_IF_ERROR(keys.Bind(Column(now)).Bind(endpoint.view()).Run());
+  WM_RETURN_IF_ERROR(EndSightings(endpoint, now));
   WM_RETURN_IF_ERROR(AddChange(*database_, OfEndpoint(endpoint, now)));
   return transaction.Commit();
+}
+
+// What a revoked endpoint had is no part of what is there now. Its rows end here, once, instead of
+// every list and count looking at the state of endpoints; no batch of it opens one again. An
+// endpoint's clock that went before may have begun a row later than now.
+Status SqliteStore::EndSightings(const model::Id& endpoint, base::WallTime now) {
+  WM_ASSIGN_OR_RETURN(
+      Statement end,
+      database_->Prepare("UPDATE sightings SET gone_us = max(first_seen_us, ?) WHERE endpoint = "
+                         "(SELECT id FROM endpoints WHERE endpoint_id = ?) AND gone_us IS NULL"));
+  return end.Bind(Column(now)).Bind(endpoint.view()).Run();
 }
 
 Result<std::vector<BatchOutcome>> SqliteStore::CommitBatches(std::span<const BatchWrite> batches,

@@ -71,6 +71,7 @@ class SqliteStore final : public Store {
                                                       const FindingRules& rules);
   base::Result<BatchOutcome> CommitOne(BatchWriter& writer, const BatchWrite& batch);
 
+  base::Status EndSightings(const model::Id& endpoint, base::WallTime now);
   base::Status AddPart(const BundlePart& part);
   base::Status CheckParts(const wire::BundleManifest& manifest);
 

@@ -89,6 +89,7 @@ TEST_F(AdminApiTest, SaysWhereADigestIsAndThatNoneIsNotTheWholeFleet) {
   ASSERT_TRUE(where.has_value());
   EXPECT_EQ(where->total(), 2U);
   EXPECT_EQ(where->endpoints(), 2U);
+  EXPECT_EQ(where->present(), 2U);
   request.set_sha256(tests::TestDigest(4711).ToHex());
   where = Ask<v1::WhereResponse>(request);
   ASSERT_TRUE(where.has_value());
@@ -185,10 +186,19 @@ TEST_F(AdminApiTest, MakesTokensAndRevokes) {
   world_.Enrol(1);
   v1::RevokeEndpointRequest revoke;
   revoke.set_endpoint_id(tests::TestId(1).ToHex());
+  revoke.set_reason("stolen");
   const auto revoked = Ask<v1::RevokeEndpointResponse>(revoke);
   ASSERT_TRUE(revoked.has_value());
   EXPECT_FALSE(revoked->was_connected());
   EXPECT_EQ(world_.queries_->FindEndpoint(tests::TestId(1))->state, store::EndpointState::kRevoked);
+  v1::GetEndpointRequest about;
+  about.set_endpoint_id(revoke.endpoint_id());
+  const auto endpoint = Ask<v1::Endpoint>(about);
+  ASSERT_TRUE(endpoint.has_value());
+  EXPECT_EQ(endpoint->key_sha256(), tests::TestKey(11).public_key().id().ToHex());
+  EXPECT_EQ(endpoint->key_added_time_us(), base::ToMicroseconds(world_.loop_.Now()));
+  EXPECT_EQ(endpoint->revoked_time_us(), base::ToMicroseconds(world_.loop_.Now()));
+  EXPECT_EQ(endpoint->revoked_reason(), "stolen");
   revoke.set_endpoint_id(tests::TestId(9).ToHex());
   EXPECT_EQ(Ask<v1::RevokeEndpointResponse>(revoke).error().code(), base::ErrorCode::kNotFound);
 }

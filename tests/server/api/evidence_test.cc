@@ -103,6 +103,18 @@ class EvidenceTest : public ::testing::Test {
         EXPECT_TRUE(wire::PutBatch(batch, *record.mutable_quarantined_batch()).has_value());
       });
     }
+    const auto manifest = wire::ParseManifest(policy->bundle().manifest());
+    EXPECT_TRUE(manifest.has_value());
+    for (const wire::PartReference& part : manifest->parts) {
+      v1::GetPolicyPartRequest request;
+      request.set_sha256(part.sha256.ToHex());
+      const auto piece = api_world_.Ask<v1::GetPolicyPartResponse>(request);
+      EXPECT_TRUE(piece.has_value());
+      add([&](v1::EvidenceRecord& record) {
+        record.mutable_part()->set_sha256(std::string(base::AsText(part.sha256.view())));
+        record.mutable_part()->set_data(piece->content());
+      });
+    }
     EXPECT_TRUE(writer.End().has_value());
     return file;
   }
@@ -125,6 +137,7 @@ TEST_F(EvidenceTest, IsEverythingThatAFileNeedsToHold) {
   EXPECT_EQ(report.chains(0).events(), 3U);
   EXPECT_EQ(report.quarantined_size(), 1);
   EXPECT_EQ(report.policy_versions_size(), 1);
+  EXPECT_EQ(report.parts(), 1U);
   EXPECT_EQ(report.fleet_exceptions_version(), 1U);
   EXPECT_EQ(report.endpoint_exceptions_version(), 1U);
   EXPECT_EQ(report.server_time_us(), base::ToMicroseconds(world_.loop_.Now()));
@@ -143,6 +156,22 @@ TEST_F(EvidenceTest, AcknowledgesTheLastBatchOfTheRange) {
   EXPECT_EQ(acknowledgement->number, 2U);
   const v1::ListBatchesResponse batches = Batches(TestId(0xc1).ToHex());
   EXPECT_EQ(acknowledgement->header_digest, wire::HeaderDigest(batches.batches(1).header()));
+}
+
+TEST_F(EvidenceTest, RefusesARangeThatEndsBeforeItBegins) {
+  SeeEndpoint();
+  v1::GetEvidenceRequest numbers = Request();
+  numbers.set_first_number(9);
+  numbers.set_last_number(3);
+  EXPECT_EQ(api_world_.Ask<v1::GetEvidenceResponse>(numbers).error().code(),
+            ErrorCode::kInvalidArgument);
+  v1::GetEvidenceRequest times = Request();
+  times.set_from_time_us(9);
+  times.set_until_time_us(8);
+  EXPECT_EQ(api_world_.Ask<v1::GetEvidenceResponse>(times).error().code(),
+            ErrorCode::kInvalidArgument);
+  times.set_until_time_us(9);
+  EXPECT_TRUE(api_world_.Ask<v1::GetEvidenceResponse>(times).has_value());
 }
 
 TEST_F(EvidenceTest, LeavesOutAPolicyThatTheServerDoesNotHave) {

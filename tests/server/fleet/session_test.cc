@@ -83,6 +83,7 @@ class ScriptedAgent {
   void Deliver(const v1::AgentFrame& frame) {
     if (!line_->closed) listener_->OnFrame(frame);
   }
+  void Close() { listener_->OnClosed(base::Unavailable("closed by the test")); }
 
   const Line& line() const { return *line_; }
   Line& mutable_line() { return *line_; }
@@ -553,6 +554,44 @@ TEST_F(SessionTest, StoresContactsTogetherAfterAWhile) {
   const auto row = world_.queries_->ListEndpoints({})->rows.at(0);
   EXPECT_TRUE(row.last_contact.has_value());
   EXPECT_EQ(row.machine.hostname, "laptop");
+}
+
+TEST_F(SessionTest, AnOpenStreamOnWhichNothingIsSaidIsAContactEveryFewMinutes) {
+  ScriptedAgent agent(world_, 1);
+  agent.SayHello();
+  Run();
+  const auto stored = [&] { return world_.queries_->GetEndpoint(endpoint_)->last_contact; };
+  const base::WallTime met = world_.loop_.Now();
+  world_.loop_.RunFor(base::limits::kContactFlushDelay);
+  EXPECT_EQ(stored(), met);
+  for (int times = 1; times <= 3; ++times) {
+    world_.loop_.RunFor(base::limits::kContactInterval);
+    EXPECT_EQ(stored(), met + times * base::limits::kContactInterval);
+  }
+}
+
+TEST_F(SessionTest, TheEndOfAStreamIsAContact) {
+  ScriptedAgent agent(world_, 1);
+  agent.SayHello();
+  Run();
+  world_.loop_.RunFor(std::chrono::minutes(2));
+  const base::WallTime ended = world_.loop_.Now();
+  agent.Close();
+  world_.loop_.RunFor(std::chrono::hours(1));
+  EXPECT_EQ(world_.queries_->GetEndpoint(endpoint_)->last_contact, ended);
+
+  // One that is refused ends with the refusal, not with the farewell.
+  ScriptedAgent next(world_, 1);
+  next.SayHello();
+  Run();
+  world_.loop_.RunFor(std::chrono::minutes(3));
+  const base::WallTime refused = world_.loop_.Now();
+  v1::Hello other = next.Hello();  // a second hello on one stream
+  other.set_policy_line("other");
+  next.Say(other, 11);
+  ASSERT_EQ(next.refused(), v1::REFUSAL_REASON_PROTOCOL);
+  world_.loop_.RunFor(std::chrono::hours(1));
+  EXPECT_EQ(world_.queries_->GetEndpoint(endpoint_)->last_contact, refused);
 }
 
 }  // namespace

@@ -582,6 +582,87 @@ TEST_P(StoreConformance, ContinuesASightingWhoseDigestBecomesKnownAndEndsItWhenI
   EXPECT_EQ(Sightings(all).size(), 2U);
 }
 
+TEST_P(StoreConformance, WhatARevokedEndpointHadIsNoPartOfWhatIsThereNow) {
+  const base::WallTime revoked = tests::kTestEpoch + std::chrono::hours(1);
+  const model::Id lost = Enrol(1);
+  const model::Id kept = Enrol(2);
+  tests::EndpointScript script(tests::TestKey(11), tests::TestId(0xc1));
+  tests::EndpointScript other(tests::TestKey(12), tests::TestId(0xc2));
+  for (const auto& [endpoint, told] : {std::pair(lost, &script), std::pair(kept, &other)}) {
+    CommitOne(endpoint, told->Start());
+    CommitOne(endpoint, told->Seal({model::SightingAppeared{tests::TestSighting("/m/a", 1)}}));
+    CommitOne(endpoint,
+              told->Seal({model::SightingJudged{
+                  {"/m/a"}, tests::TestDigest(1), tests::TestVerdict(model::Outcome::kDeny)}}));
+  }
+  // By a clock that goes before.
+  script.set_wall(revoked + std::chrono::hours(1));
+  CommitOne(lost, script.Seal({model::SightingAppeared{tests::TestSighting("/m/later", 2)}}));
+
+  ASSERT_TRUE(store_->Revoke(lost, "lost", revoked).has_value());
+  ASSERT_TRUE(store_->Revoke(lost, "again", revoked + std::chrono::hours(2)).has_value());
+  EXPECT_EQ(CommitOne(lost, script.Seal({model::SightingAppeared{tests::TestSighting("/m/b", 1)}})),
+            Kind::kQuarantined);
+  Reopen();
+  ASSERT_EQ(Sightings().size(), 1U);
+  EXPECT_EQ(Sightings()[0].endpoint, kept);
+  SightingQuery where;
+  where.sha256 = tests::TestDigest(1);
+  EXPECT_EQ(queries_->ListSightings(where)->endpoints, 1U);
+  EXPECT_EQ(queries_->CountVerdicts(std::nullopt)->deny, 1U);
+  EXPECT_EQ(queries_->CountVerdicts(lost)->deny, 0U);
+  EXPECT_EQ(queries_->Statistics()->verdicts.deny, 1U);
+  const auto artifacts = queries_->ListArtifacts({});
+  ASSERT_EQ(artifacts->rows.size(), 2U);
+  EXPECT_EQ(artifacts->rows[0].places, 1U);
+  EXPECT_EQ(artifacts->rows[1].places, 0U);
+  EXPECT_EQ(Endpoint(lost).sightings, 0U);
+
+  // What it told stays, and so does what was there before.
+  EXPECT_EQ(queries_->ListEvents(lost, {})->total, 4U);
+  where.include_gone = true;
+  EXPECT_EQ(queries_->ListSightings(where)->total, 2U);
+  EXPECT_EQ(queries_->ListSightings(where)->present, 1U);
+  where.include_gone = false;
+  EXPECT_EQ(queries_->ListSightings(where)->present, 1U);
+  where.as_of = revoked - base::Duration(1);
+  EXPECT_EQ(queries_->ListSightings(where)->endpoints, 2U);
+  EXPECT_EQ(queries_->ListSightings(where)->present, 2U);
+  where.as_of = revoked;
+  EXPECT_EQ(queries_->ListSightings(where)->endpoints, 1U);
+  SightingQuery gone;
+  gone.endpoint = lost;
+  gone.include_gone = true;
+  ASSERT_EQ(Sightings(gone).size(), 2U);
+  EXPECT_EQ(Sightings(gone)[0].gone, revoked);
+  EXPECT_EQ(Sightings(gone)[0].verdict->outcome, model::Outcome::kDeny);
+  EXPECT_EQ(Sightings(gone)[1].gone, Sightings(gone)[1].first_seen);
+}
+
+TEST_P(StoreConformance, TellsAnEndpointsKeyAndWhyItWasRevoked) {
+  const model::Id endpoint = Enrol(1);
+  EXPECT_EQ(Endpoint(endpoint).key_sha256, tests::TestKey(11).public_key().id());
+  EXPECT_EQ(Endpoint(endpoint).key_added, tests::kTestEpoch);
+  EXPECT_EQ(Endpoint(endpoint).revoked, std::nullopt);
+  EXPECT_EQ(Endpoint(endpoint).revoked_reason, "");
+  const base::WallTime revoked = tests::kTestEpoch + std::chrono::hours(1);
+  ASSERT_TRUE(store_->Revoke(endpoint, "lost in a train", revoked).has_value());
+  ASSERT_TRUE(store_->Revoke(endpoint, "again", revoked + std::chrono::hours(1)).has_value());
+  EXPECT_EQ(Endpoint(endpoint).revoked, revoked);
+  EXPECT_EQ(queries_->GetEndpoint(endpoint)->revoked_reason, "lost in a train");
+  Enrol(2);
+  PageQuery query;
+  for (const std::string& filter :
+       {std::string("revoked_reason:train AND revoked_time:*"),
+        "key_sha256 = " + tests::TestKey(11).public_key().id().ToHex()}) {
+    query.filter = query::ParseFilter(query::Endpoints(), filter).value();
+    const auto page = queries_->ListEndpoints(query);
+    ASSERT_TRUE(page.has_value()) << page.error().ToString();
+    ASSERT_EQ(page->rows.size(), 1U) << filter;
+    EXPECT_EQ(page->rows[0].id, endpoint);
+  }
+}
+
 TEST_P(StoreConformance, JoinsAVerdictThatCameBeforeItsSighting) {
   const model::Id endpoint = Enrol(1);
   tests::EndpointScript script(tests::TestKey(11), tests::TestId(0xc1));
@@ -714,6 +795,41 @@ TEST_P(StoreConformance, CoverageCountsEveryEndpointThatIsNotRevoked) {
   EXPECT_EQ(counted->looked, 1U);
   EXPECT_EQ(counted->partly, 1U);
   EXPECT_EQ(counted->none, 2U);
+}
+
+TEST_P(StoreConformance, CoverageOfAPastMomentCountsWhatIsStillKnownOfIt) {
+  const auto looked = [](const std::string& root) {
+    model::Coverage coverage;
+    coverage.sensor = "artifacts";
+    coverage.root.bytes = root;
+    coverage.state = model::CoverageState::kLooked;
+    return model::CoverageChanged{coverage};
+  };
+  const auto at = [&](std::chrono::seconds after) {
+    SightingQuery query;
+    query.as_of = tests::kTestEpoch + after;
+    const FleetCoverage counted = queries_->ListSightings(query)->coverage;
+    return std::vector{counted.endpoints, counted.looked, counted.partly, counted.none};
+  };
+  using Counts = std::vector<std::uint64_t>;
+  const model::Id endpoint = Enrol(1);
+  tests::EndpointScript script(tests::TestKey(11), tests::TestId(0xc1));
+  script.set_wall(tests::kTestEpoch + std::chrono::seconds(10));
+  CommitOne(endpoint, script.Start());
+  CommitOne(endpoint, script.Seal({looked("/"), looked("/home")}));
+  EXPECT_EQ(at(std::chrono::seconds(-1)), Counts({0, 0, 0, 0})) << "it was not enrolled yet";
+  EXPECT_EQ(at(std::chrono::seconds(9)), Counts({1, 0, 0, 1}));
+  EXPECT_EQ(at(std::chrono::seconds(10)), Counts({1, 1, 0, 0}));
+
+  script.set_wall(tests::kTestEpoch + std::chrono::seconds(20));
+  CommitOne(endpoint, script.Seal({looked("/home")}));
+  EXPECT_EQ(at(std::chrono::seconds(19)), Counts({1, 0, 1, 0})) << "what was said is replaced";
+  EXPECT_EQ(at(std::chrono::seconds(20)), Counts({1, 1, 0, 0}));
+
+  const base::WallTime revoked = tests::kTestEpoch + std::chrono::seconds(30);
+  ASSERT_TRUE(store_->Revoke(endpoint, "", revoked).has_value());
+  EXPECT_EQ(at(std::chrono::seconds(29)), Counts({1, 1, 0, 0}));
+  EXPECT_EQ(at(std::chrono::seconds(30)), Counts({0, 0, 0, 0}));
 }
 
 TEST_P(StoreConformance, FindingsAreOneByKeyCountedResolvedAndOpenedAgain) {

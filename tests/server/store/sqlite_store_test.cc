@@ -131,6 +131,24 @@ TEST(SqliteStore, FindsSightingsOfVersion3ByTheirFactsAndVerdicts) {
   }
 }
 
+TEST(SqliteStore, EndsWhatWasPresentOnEndpointsThatVersion6Revoked) {
+  DiskPlace place;
+  WriteVersion3(place.path());
+  {
+    const auto file = sqlite::Database::Open(place.path());
+    ASSERT_TRUE((*file)->Migrate(kSchemaRoom, SchemaSteps().first(6)).has_value());
+    ASSERT_TRUE((*file)->Execute("UPDATE endpoints SET state = 2, revoked_us = 7").has_value());
+  }
+  const auto store = OpenAt(place.path());
+  const auto queries = store->OpenQueries();
+  EXPECT_EQ((*queries)->ListSightings({})->total, 0U);
+  SightingQuery all;
+  all.include_gone = true;
+  const auto rows = (*queries)->ListSightings(all)->rows;
+  ASSERT_EQ(rows.size(), 1U);
+  EXPECT_EQ(base::ToMicroseconds(rows[0].gone.value()), 7);
+}
+
 TEST(SqliteStore, ReadersSeeTheLastCommitWhileTheWriterWrites) {
   DiskPlace place;
   const auto store = place.Open();

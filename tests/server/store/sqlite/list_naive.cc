@@ -107,7 +107,11 @@ NaiveRow Naive(const EndpointRow& row) {
                 {"denied", Num(row.denied)},
                 {"warned", Num(row.warned)},
                 {"events_stored", Num(row.events_stored)},
-                {"events_dropped", Num(row.events_dropped)}};
+                {"events_dropped", Num(row.events_dropped)},
+                {"key_sha256", OfBytes(row.key_sha256)},
+                {"key_added_time", OfTime(row.key_added)},
+                {"revoked_reason", row.revoked_reason}};
+  if (row.revoked.has_value()) out.values["revoked_time"] = OfTime(*row.revoked);
   if (row.last_contact.has_value()) out.values["last_contact_time"] = OfTime(*row.last_contact);
   return out;
 }

@@ -61,6 +61,8 @@ class RandomFleet {
     EXPECT_TRUE(store_->AdoptFleet(fleet.root.fleet_id, tests::TestId(1), 1, fleet.signed_root)
                     .has_value());
     for (int i = 0; i < kEndpoints; ++i) AddEndpoint();
+    AddEndpoint();  // which says nothing any more
+    EXPECT_TRUE(store_->Revoke(IdOf(kEndpoints), Word(), tests::kTestEpoch + Jitter()).has_value());
     for (int i = 0; i < kEndpoints; ++i) scripts_[static_cast<std::size_t>(i)]->set_wall(wall_);
     for (int i = 0; i < 60; ++i) {
       Tell();
