@@ -15,6 +15,9 @@ constexpr bool kAlways = false;
 constexpr Choice kStates[] = {{"active", 1}, {"revoked", 2}, {"quarantined", 3}};
 constexpr Choice kOutcomes[] = {{"allow", 1}, {"warn", 2}, {"deny", 3}};
 constexpr Choice kBases[] = {{"verified", 1}, {"claimed", 2}, {"partial", 3}};
+constexpr Choice kModes[] = {{"observe", 0}, {"warn", 1}, {"enforce", 2}};
+constexpr Choice kSteps[] = {{"blocked", 1},  {"exception", 2}, {"denied", 3}, {"always_rule", 4},
+                             {"approved", 5}, {"rule", 6},      {"default", 7}};
 constexpr Choice kFormats[] = {{"unknown", 0},     {"gguf", 1},   {"safetensors", 2},
                                {"pytorch_zip", 3}, {"pickle", 4}, {"onnx", 5}};
 constexpr Choice kSeverities[] = {
@@ -68,6 +71,10 @@ constexpr Field kSightingFields[] = {
     {"verdict", kChoice, kUnordered, kMayLack, "what the policy says of it", kOutcomes},
     {"rule", kText, kUnordered, kMayLack, "the rule or step that decided", {}},
     {"basis", kChoice, kUnordered, kMayLack, "what the verdict rests on", kBases},
+    {"step", kChoice, kUnordered, kMayLack, "the step of judgement that decided", kSteps},
+    {"severity", kChoice, kUnordered, kMayLack, "how grave the verdict is", kSeverities},
+    {"mode", kChoice, kUnordered, kMayLack, "what is done about the verdict", kModes},
+    {"audit", kSet, kUnordered, kMayLack, "the audit rules that would have decided", {}},
     {"first_seen_time", kTime, kOrders, kAlways, "begin of the interval", {}},
     {"last_change_time", kTime, kUnordered, kAlways, "when it last changed, or went", {}},
     {"present", kFlag, kUnordered, kAlways, "whether it is there (at that moment)", {}},
@@ -171,6 +178,8 @@ std::string_view FieldTypeName(FieldType type) {
   switch (type) {
     case kText:
       return "text";
+    case kSet:
+      return "set";
     case kNumber:
       return "number";
     case kTime:
@@ -189,7 +198,9 @@ std::string_view FieldTypeName(FieldType type) {
   return "unknown";
 }
 
-bool IsBytes(FieldType type) { return type == kText || type == kId || type == kDigest; }
+bool IsBytes(FieldType type) {
+  return type == kText || type == kSet || type == kId || type == kDigest;
+}
 
 const List& Endpoints() { return kEndpoints; }
 const List& Sightings() { return kSightings; }

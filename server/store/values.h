@@ -416,7 +416,8 @@ struct PresentSighting {
   struct Judged {
     model::Outcome outcome = model::Outcome::kAllow;
     std::string_view rule;
-    model::Basis basis = model::Basis::kVerified;
+    model::Mode mode = model::Mode::kObserve;
+    model::Severity severity = model::Severity::kInfo;
   };
   const model::Id& endpoint;
   std::string_view hostname;

@@ -85,6 +85,12 @@ Columns<Row> VerdictColumns() {
        [](const Row& row) {
          return row.verdict ? Cell::Number(row.verdict->policy_version) : Cell::Nothing();
        }},
+      OfVerdict({"step", ""},
+                [](const model::Verdict& v) { return model::JudgementStepName(v.step); }),
+      {{"audits", ""},
+       [](const Row& row) {
+         return row.verdict ? Cell::Words(row.verdict->audits) : Cell::Nothing();
+       }},
   };
 }
 

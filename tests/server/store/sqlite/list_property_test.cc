@@ -242,6 +242,10 @@ class RandomFleet {
             tests::TestVerdict(static_cast<model::Outcome>(1 + random_.Below(3)));
         verdict.rule = Word();
         verdict.basis = static_cast<model::Basis>(1 + random_.Below(3));
+        verdict.step = static_cast<model::JudgementStep>(1 + random_.Below(7));
+        verdict.mode = static_cast<model::Mode>(random_.Below(3));
+        verdict.severity = static_cast<model::Severity>(1 + random_.Below(5));
+        for (std::uint64_t i = random_.Below(3); i > 0; --i) verdict.audits.push_back(Word());
         return SayOne(n, path, model::SightingJudged{model::Path{path}, std::nullopt, verdict});
       }
       default:
