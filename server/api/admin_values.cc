@@ -31,6 +31,30 @@ void ToProto(const rollout::SimulatedChange& change, v1::SimulatedChange& out) {
   wire::ToProto(change.verdict, *out.mutable_verdict());
 }
 
+// What SimulatedModeChange and SimulatedSeverityChange have in common.
+template <typename Part, typename Message>
+void PutShift(const rollout::SimulatedShift<Part>& shift, Message& out) {
+  out.set_sightings(shift.sightings);
+  for (const rollout::SimulatedChange& change : shift.first) ToProto(change, *out.add_first());
+}
+
+void PutShifts(const rollout::Simulation& simulation, v1::SimulatePolicyResponse& out) {
+  out.set_changed_mode(simulation.changed_mode);
+  for (const auto& shift : simulation.modes) {
+    v1::SimulatedModeChange& proto = *out.add_mode_changes();
+    proto.set_from(static_cast<v1::Mode>(shift.from));
+    proto.set_to(static_cast<v1::Mode>(shift.to));
+    PutShift(shift, proto);
+  }
+  out.set_changed_severity(simulation.changed_severity);
+  for (const auto& shift : simulation.severities) {
+    v1::SimulatedSeverityChange& proto = *out.add_severity_changes();
+    proto.set_from(static_cast<v1::Severity>(shift.from));
+    proto.set_to(static_cast<v1::Severity>(shift.to));
+    PutShift(shift, proto);
+  }
+}
+
 }  // namespace
 
 void ToProto(const store::EndpointRow& row, bool connected, v1::Endpoint& out) {
@@ -206,6 +230,17 @@ void ToProto(const rollout::Simulation& simulation, v1::SimulatePolicyResponse& 
     proto.set_rule(rule.rule);
     proto.set_now(rule.now);
     proto.set_then(rule.then);
+  }
+  PutShifts(simulation, out);
+  for (const rollout::SimulatedAudit& audit : simulation.audits) {
+    v1::SimulatedAudit& proto = *out.add_audits();
+    proto.set_rule(audit.rule);
+    proto.set_sightings(audit.sightings);
+  }
+  for (const rollout::SimulatedWithheld& withheld : simulation.withheld) {
+    v1::SimulatedWithheld& proto = *out.add_withheld();
+    proto.set_field(std::string(model::WithheldName(withheld.field)));
+    proto.set_endpoints(withheld.endpoints);
   }
   ToProto(simulation.coverage, *out.mutable_coverage());
 }

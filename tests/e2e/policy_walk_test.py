@@ -132,7 +132,8 @@ class PolicyWalk(fleet.EndToEnd):
         simulated = self.fleet.ask("policy", "simulate", self.document)
         self.assertIn("From allow to warn:", simulated)
         self.assertIn("novelist-nc.gguf", simulated)
-        self.assertIn("1 of 7 models would have another verdict, on 1 endpoints.", simulated)
+        self.assertIn("1 of 7 models would have another verdict, 0 another mode, 1 another severity, on 1 endpoints.",
+                      simulated)
         self.sign_and_publish(2, floor=1)
         self.wait_for_verdict("novelist-nc.gguf", "warn")
 
