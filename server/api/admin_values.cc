@@ -250,6 +250,11 @@ void ToProto(const store::VerdictCounts& counts, v1::CountVerdictsResponse& out)
   out.set_warn(counts.warn);
   out.set_deny(counts.deny);
   out.set_pending(counts.pending);
+  for (const auto& [rule, sightings] : counts.audits) {
+    v1::AuditCount& proto = *out.add_audits();
+    proto.set_rule(rule);
+    proto.set_sightings(sightings);
+  }
   ToProto(counts.coverage, *out.mutable_coverage());
 }
 

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -284,6 +285,9 @@ struct VerdictCounts {
   std::uint64_t warn = 0;
   std::uint64_t deny = 0;
   std::uint64_t pending = 0;
+  // That an audit rule would have decided, by its id; the first limits::kMaxCountedAudits that
+  // come. Only CountVerdicts fills it.
+  std::map<std::string, std::uint64_t, std::less<>> audits;
   FleetCoverage coverage;
 };
 

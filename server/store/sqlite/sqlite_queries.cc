@@ -209,6 +209,17 @@ Result<ExceptionSetRecord> ReadExceptionSet(const Statement& row) {
   return record;
 }
 
+// Of a column that holds a set.
+std::vector<std::string_view> WordsOf(std::string_view set) {
+  std::vector<std::string_view> words;
+  while (!set.empty()) {
+    const std::string_view word = set.substr(0, set.find(' '));
+    if (!word.empty()) words.push_back(word);
+    set.remove_prefix(std::min(word.size() + 1, set.size()));
+  }
+  return words;
+}
+
 // The rows of the keys, one by one: `sql` takes a key, and perhaps a moment.
 template <typename Row>
 Status ReadRows(sqlite::Database& database, const ListKeys& keys, std::string_view sql,
@@ -582,7 +593,35 @@ Result<Page<EventRow>> SqliteQueries::ListEvents(const model::Id& endpoint,
 
 Result<VerdictCounts> SqliteQueries::CountVerdicts(const std::optional<model::Id>& endpoint) {
   WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_));
-  return VerdictsNow(endpoint);
+  WM_ASSIGN_OR_RETURN(VerdictCounts counts, VerdictsNow(endpoint));
+  WM_RETURN_IF_ERROR(CountAudits(endpoint, counts));
+  return counts;
+}
+
+// Sets of ids repeat, so each is taken apart once.
+Status SqliteQueries::CountAudits(const std::optional<model::Id>& endpoint, VerdictCounts& counts) {
+  std::optional<std::int64_t> number;
+  if (endpoint.has_value()) {
+    WM_ASSIGN_OR_RETURN(number, EndpointNumber(*endpoint));
+  }
+  WM_ASSIGN_OR_RETURN(
+      Statement rows,
+      database_.Prepare("SELECT audits, count(*) FROM sightings INDEXED BY sightings_audited WHERE "
+                        "gone_us IS NULL AND audits > '' AND (?1 IS NULL OR endpoint = ?1) "
+                        "GROUP BY audits"));
+  rows.Bind(number);
+  while (true) {
+    WM_ASSIGN_OR_RETURN(const bool more, rows.Step());
+    if (!more) return {};
+    for (const std::string_view rule : WordsOf(Chars(rows, 0))) {
+      const auto known = counts.audits.find(rule);
+      if (known != counts.audits.end()) {
+        known->second += Number(rows, 1);
+      } else if (counts.audits.size() < base::limits::kMaxCountedAudits) {
+        counts.audits.emplace(rule, Number(rows, 1));
+      }
+    }
+  }
 }
 
 Result<store::Statistics> SqliteQueries::Statistics() {

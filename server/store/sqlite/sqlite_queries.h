@@ -67,6 +67,7 @@ class SqliteQueries final : public Queries {
   base::Result<std::int64_t> EndpointNumber(const model::Id& endpoint);
   base::Result<FleetCoverage> CoverageNow();
   base::Result<VerdictCounts> VerdictsNow(const std::optional<model::Id>& endpoint);
+  base::Status CountAudits(const std::optional<model::Id>& endpoint, VerdictCounts& counts);
   base::Status CompleteEndpoint(std::int64_t endpoint, EndpointRow& row);
 
   std::unique_ptr<sqlite::Database> owned_;

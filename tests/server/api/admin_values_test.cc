@@ -55,5 +55,15 @@ TEST(AdminValues, TellAllThatASimulationFound) {
   EXPECT_EQ(out.withheld(0).endpoints(), 5U);
 }
 
+TEST(AdminValues, TellWhatAuditRulesWouldDecide) {
+  store::VerdictCounts counts;
+  counts.audits = {{"watch", 1}, {"watch-nc", 2}};
+  v1::CountVerdictsResponse out;
+  ToProto(counts, out);
+  ASSERT_EQ(out.audits_size(), 2);
+  EXPECT_EQ(out.audits(1).rule(), "watch-nc");
+  EXPECT_EQ(out.audits(1).sightings(), 2U);
+}
+
 }  // namespace
 }  // namespace weighmaster::server::api
