@@ -69,6 +69,7 @@ void ToProto(const store::EndpointRow& row, bool connected, v1::Endpoint& out) {
   }
   out.set_connected(connected);
   out.set_policy_version(row.policy_version);
+  out.set_policy_partly(row.policy_partly);
   out.set_clock_offset_us(row.clock_offset.count());
   out.set_sightings(row.sightings);
   out.set_denied(row.denied);
@@ -117,6 +118,7 @@ void ToProto(const store::PolicyRow& row, v1::PublishedPolicy& out) {
   out.set_floor(row.floor);
   out.set_manifest_sha256(row.manifest_sha256.ToHex());
   out.set_endpoints_in_force(row.endpoints_in_force);
+  out.set_endpoints_partly(row.endpoints_partly);
   PutPublisher(row.publisher, out);
 }
 
@@ -126,6 +128,7 @@ void ToProto(const store::StoredBundle& bundle, v1::GetPolicyResponse& out) {
   out.set_version(bundle.version);
   out.set_published_time_us(base::ToMicroseconds(bundle.published));
   out.set_endpoints_in_force(bundle.endpoints_in_force);
+  out.set_endpoints_partly(bundle.endpoints_partly);
   out.set_endpoints_total(bundle.endpoints_total);
   PutPublisher(bundle.publisher, out);
 }
@@ -273,6 +276,7 @@ void ToProto(const store::Statistics& numbers, v1::GetStatisticsResponse& out) {
   }
   out.set_newest_policy_version(numbers.newest_policy);
   out.set_endpoints_in_force(numbers.endpoints_in_force);
+  out.set_endpoints_partly(numbers.endpoints_partly);
 }
 
 void ToProto(const ingest::Counters& counters, v1::GetStatisticsResponse& out) {

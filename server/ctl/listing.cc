@@ -65,6 +65,10 @@ std::string TotalLine(std::uint64_t shown, std::uint64_t total, bool total_is_le
   return line + ".";
 }
 
+std::string PartlyNote(std::uint64_t endpoints) {
+  return endpoints == 0 ? "" : ", " + std::to_string(endpoints) + " of these partly";
+}
+
 std::string CoverageLine(const v1::FleetCoverage& coverage) {
   const auto count = [](std::uint64_t number) { return std::to_string(number); };
   if (coverage.endpoints() == 0) return "No endpoint is enrolled.";

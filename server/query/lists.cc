@@ -43,6 +43,7 @@ constexpr Field kEndpointFields[] = {
     {"last_contact_time", kTime, kOrders, kMayLack, "when it last said something", {}},
     {"clock_offset", kDuration, kOrders, kAlways, "the server's clock minus its own", {}},
     {"policy_version", kNumber, kOrders, kAlways, "the policy in force; 0: none", {}},
+    {"policy_partly", kFlag, kOrders, kAlways, "whether it lacks rules of that policy", {}},
     {"sightings", kNumber, kOrders, kAlways, "models that are on it now", {}},
     {"denied", kNumber, kOrders, kAlways, "of these, how many the policy denies", {}},
     {"warned", kNumber, kOrders, kAlways, "of these, how many the policy warns of", {}},
@@ -105,6 +106,7 @@ constexpr Field kPolicyFields[] = {
     {"floor", kNumber, kOrders, kAlways, "the lowest version that is accepted after it", {}},
     {"manifest_sha256", kDigest, kUnordered, kAlways, "of its manifest", {}},
     {"endpoints_in_force", kNumber, kOrders, kAlways, "endpoints that say it is in force", {}},
+    {"endpoints_partly", kNumber, kOrders, kAlways, "of these, how many lack rules of it", {}},
     {"published_by", kText, kOrders, kMayLack, "the name of the token that published it", {}},
     {"published_by_token_id", kId, kUnordered, kMayLack, "that token", {}},
 };

@@ -75,6 +75,7 @@ struct EndpointRow {
   std::optional<base::WallTime> last_contact;
   base::Duration clock_offset{0};  // server's clock minus the endpoint's
   std::uint64_t policy_version = 0;
+  bool policy_partly = false;   // in force without the rules that its agent does not understand
   std::uint64_t sightings = 0;  // open ones
   std::uint64_t denied = 0;     // of which
   std::uint64_t warned = 0;
@@ -307,6 +308,7 @@ struct Statistics {
   std::vector<FindingCount> findings;
   std::uint64_t newest_policy = 0;
   std::uint64_t endpoints_in_force = 0;  // of it; not revoked
+  std::uint64_t endpoints_partly = 0;    // of which: without the rules that they do not understand
 };
 
 struct PolicyRow {
@@ -315,6 +317,7 @@ struct PolicyRow {
   std::uint64_t floor = 0;
   model::Sha256 manifest_sha256;
   std::uint64_t endpoints_in_force = 0;  // not revoked
+  std::uint64_t endpoints_partly = 0;    // of which: without the rules that they do not understand
   std::optional<Actor> publisher;        // none: it was published before this was kept
 };
 
@@ -339,8 +342,9 @@ struct StoredBundle {
   std::string text;
   base::WallTime published;
   std::uint64_t endpoints_in_force = 0;
-  std::uint64_t endpoints_total = 0;  // not revoked
-  std::optional<Actor> publisher;     // none: it was published before this was kept
+  std::uint64_t endpoints_partly = 0;  // of which: without the rules that they do not understand
+  std::uint64_t endpoints_total = 0;   // not revoked
+  std::optional<Actor> publisher;      // none: it was published before this was kept
 };
 
 // A set of exceptions as it was published.

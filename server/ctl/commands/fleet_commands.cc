@@ -56,7 +56,11 @@ Columns<v1::Endpoint> EndpointColumns() {
       {{"clock_offset_us", ""},
        [](const Endpoint& e) { return Cell::Difference(e.clock_offset_us()); }},
       {{"policy_version", "POLICY", kRight},
-       [](const Endpoint& e) { return Cell::Number(e.policy_version()); }},
+       [](const Endpoint& e) {
+         return Cell::Number(e.policy_version())
+             .ShownAs(std::to_string(e.policy_version()) + (e.policy_partly() ? " partly" : ""));
+       }},
+      {{"policy_partly", ""}, [](const Endpoint& e) { return Cell::Flag(e.policy_partly()); }},
       {{"sightings", "MODELS", kRight},
        [](const Endpoint& e) { return Cell::Number(e.sightings()); }},
       {{"denied", "DENIED", kRight}, [](const Endpoint& e) { return Cell::Number(e.denied()); }},
@@ -78,6 +82,12 @@ base::Result<ExitCode> Endpoints(Context& context, const Arguments& arguments) {
       context, arguments, v1::ListEndpointsRequest(), &AdminClient::ListEndpoints,
       [](const auto& page) -> const auto& { return page.endpoints(); }, EndpointColumns(),
       "endpoints");
+}
+
+std::string PartlyText(const v1::Endpoint& endpoint) {
+  if (!endpoint.policy_partly()) return "";
+  return "Policy " + std::to_string(endpoint.policy_version()) +
+         " is in force partly: without the rules that the agent does not understand.\n";
 }
 
 std::string CoverageText(const v1::Endpoint& endpoint) {
@@ -221,7 +231,8 @@ base::Result<ExitCode> ShowEndpoint(Context& context, const Arguments& arguments
     WM_RETURN_IF_ERROR(PrintMessageJson(context, endpoint));
     return ExitCode::kOk;
   }
-  return PrintThing(context, arguments, endpoint, EndpointColumns(), CoverageText(endpoint));
+  return PrintThing(context, arguments, endpoint, EndpointColumns(),
+                    PartlyText(endpoint) + CoverageText(endpoint));
 }
 
 base::Result<ExitCode> Status(Context& context, const Arguments& arguments) {
@@ -246,7 +257,7 @@ base::Result<ExitCode> Status(Context& context, const Arguments& arguments) {
       << "endpoints   " << numbers.verdicts().coverage().endpoints() << ", " << numbers.connected()
       << " connected\n"
       << "policy      version " << numbers.newest_policy_version() << ", in force on "
-      << numbers.endpoints_in_force() << "\n"
+      << numbers.endpoints_in_force() << PartlyNote(numbers.endpoints_partly()) << "\n"
       << "models      " << numbers.verdicts().deny() << " denied, " << numbers.verdicts().warn()
       << " warned of, " << numbers.verdicts().allow() << " allowed, "
       << numbers.verdicts().pending() << " not judged yet\n"

@@ -19,6 +19,7 @@ constexpr ListColumn kEndpointColumns[] = {
     {"last_contact_time", "e.last_contact_us"},
     {"clock_offset", "e.clock_offset_us"},
     {"policy_version", "e.policy_version"},
+    {"policy_partly", "e.policy_partly"},
     {"sightings",
      "(SELECT count(*) FROM sightings s WHERE s.endpoint = e.id AND s.gone_us IS NULL)"},
     {"denied",
@@ -121,6 +122,9 @@ constexpr ListColumn kPolicyColumns[] = {
     {"manifest_sha256", "b.manifest_sha256"},
     {"endpoints_in_force",
      "(SELECT count(*) FROM endpoints e WHERE e.policy_version = b.version AND e.state <> 2)"},
+    {"endpoints_partly",
+     "(SELECT count(*) FROM endpoints e WHERE e.policy_version = b.version AND e.policy_partly = 1 "
+     "AND e.state <> 2)"},
     {"published_by", "b.publisher"},
     {"published_by_token_id", "nullif(b.publisher_id, x'')"},
 };

@@ -62,11 +62,12 @@ constexpr std::string_view kEventRow =
     "WHERE v.chain = (?1 >> 40) AND v.number = (?1 & 1099511627775)";
 constexpr std::string_view kPolicyRow =
     "SELECT version, published_us, floor, manifest_sha256, (SELECT count(*) FROM endpoints "
-    "WHERE policy_version = version AND state <> 2), publisher_id, publisher FROM bundles "
-    "WHERE version = ?";
+    "WHERE policy_version = version AND state <> 2), (SELECT count(*) FROM endpoints "
+    "WHERE policy_version = version AND policy_partly = 1 AND state <> 2), publisher_id, publisher "
+    "FROM bundles WHERE version = ?";
 #define WM_ENDPOINT_COLUMNS                                                               \
   "SELECT id, endpoint_id, state, hostname, os, os_release, agent_version, enrolled_us, " \
-  "last_contact_us, clock_offset_us, policy_version FROM endpoints "
+  "last_contact_us, clock_offset_us, policy_version, policy_partly FROM endpoints "
 #define WM_ADMIN_TOKEN_COLUMNS                                                                  \
   "SELECT id, token_id, secret_sha256, name, role, scope, created_us, created_by, expires_us, " \
   "revoked_us FROM admin_tokens "
@@ -128,7 +129,8 @@ Result<PolicyRow> ReadPolicy(const Statement& row) {
   WM_ASSIGN_OR_RETURN(policy.manifest_sha256,
                       Stored(model::Sha256FromBytes(row.Blob(3)), "digest"));
   policy.endpoints_in_force = Number(row, 4);
-  WM_ASSIGN_OR_RETURN(policy.publisher, ReadActor(row, 5));
+  policy.endpoints_partly = Number(row, 5);
+  WM_ASSIGN_OR_RETURN(policy.publisher, ReadActor(row, 6));
   return policy;
 }
 
@@ -160,6 +162,7 @@ Result<EndpointRow> ReadEndpoint(const Statement& row) {
   endpoint.last_contact = MaybeTime(row, 8);
   endpoint.clock_offset = base::Duration(row.Int(9));
   endpoint.policy_version = Number(row, 10);
+  endpoint.policy_partly = row.Int(11) != 0;
   return endpoint;
 }
 
@@ -369,11 +372,13 @@ Result<StoredBundle> SqliteQueries::FindBundle(std::uint64_t version) {
     WM_ASSIGN_OR_RETURN(bundle.publisher, ReadActor(find, 5));
   }
   WM_ASSIGN_OR_RETURN(Statement count,
-                      database_.Prepare("SELECT count(*), coalesce(sum(policy_version = ?), 0) "
-                                        "FROM endpoints WHERE state <> 2"));
+                      database_.Prepare("SELECT count(*), coalesce(sum(policy_version = ?1), 0), "
+                                        "coalesce(sum(policy_version = ?1 AND policy_partly = 1), "
+                                        "0) FROM endpoints WHERE state <> 2"));
   WM_RETURN_IF_ERROR(count.Bind(Column(bundle.version)).Step());
   bundle.endpoints_total = Number(count, 0);
   bundle.endpoints_in_force = Number(count, 1);
+  bundle.endpoints_partly = Number(count, 2);
   return bundle;
 }
 
@@ -652,11 +657,13 @@ Result<store::Statistics> SqliteQueries::Statistics() {
   WM_ASSIGN_OR_RETURN(
       Statement find,
       database_.Prepare(
-          "SELECT newest_policy, (SELECT count(*) FROM endpoints e WHERE e.state <> "
-          "2 AND newest_policy > 0 AND e.policy_version = newest_policy) FROM fleet"));
+          "SELECT newest_policy, count(e.id), coalesce(sum(e.policy_partly = 1), 0) FROM fleet "
+          "LEFT JOIN endpoints e ON e.state <> 2 AND newest_policy > 0 AND e.policy_version = "
+          "newest_policy"));
   WM_RETURN_IF_ERROR(find.Step());
   numbers.newest_policy = Number(find, 0);
   numbers.endpoints_in_force = Number(find, 1);
+  numbers.endpoints_partly = Number(find, 2);
   return numbers;
 }
 

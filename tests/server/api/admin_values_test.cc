@@ -55,6 +55,29 @@ TEST(AdminValues, TellAllThatASimulationFound) {
   EXPECT_EQ(out.withheld(0).endpoints(), 5U);
 }
 
+TEST(AdminValues, TellWhereAPolicyIsInForcePartly) {
+  store::EndpointRow endpoint;
+  endpoint.policy_partly = true;
+  v1::Endpoint shown;
+  ToProto(endpoint, true, shown);
+  EXPECT_TRUE(shown.policy_partly());
+  store::PolicyRow row;
+  row.endpoints_partly = 2;
+  v1::PublishedPolicy policy;
+  ToProto(row, policy);
+  EXPECT_EQ(policy.endpoints_partly(), 2U);
+  store::StoredBundle bundle;
+  bundle.endpoints_partly = 3;
+  v1::GetPolicyResponse whole;
+  ToProto(bundle, whole);
+  EXPECT_EQ(whole.endpoints_partly(), 3U);
+  store::Statistics numbers;
+  numbers.endpoints_partly = 4;
+  v1::GetStatisticsResponse statistics;
+  ToProto(numbers, statistics);
+  EXPECT_EQ(statistics.endpoints_partly(), 4U);
+}
+
 TEST(AdminValues, TellWhatAuditRulesWouldDecide) {
   store::VerdictCounts counts;
   counts.audits = {{"watch", 1}, {"watch-nc", 2}};

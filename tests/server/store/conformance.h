@@ -689,6 +689,27 @@ TEST_P(StoreConformance, CoverageCountsEveryEndpointThatIsNotRevoked) {
   EXPECT_EQ(counted->none, 2U);
 }
 
+TEST_P(StoreConformance, APolicyThatIsInForcePartlyIsCountedAsSuch) {
+  const NewBundle bundle = Bundle(1, 0, "part");
+  ASSERT_TRUE(store_->Publish(bundle).has_value());
+  for (std::uint8_t n = 1; n <= 3; ++n) {
+    const model::Id endpoint = Enrol(n);
+    tests::EndpointScript script(tests::TestKey(10 + n), tests::TestId(n));
+    CommitOne(endpoint, script.Start());
+    model::PolicyApplied applied;
+    applied.version = 1;
+    applied.partly = n != 1;
+    CommitOne(endpoint, script.Seal({applied}));
+    EXPECT_EQ(queries_->GetEndpoint(endpoint)->policy_partly, applied.partly);
+  }
+  ASSERT_TRUE(store_->Revoke(tests::TestId(3), "", tests::kTestEpoch).has_value());
+  EXPECT_EQ(queries_->FindBundle(1)->endpoints_in_force, 2U);
+  EXPECT_EQ(queries_->FindBundle(1)->endpoints_partly, 1U);
+  EXPECT_EQ(queries_->ListPolicies({})->rows.at(0).endpoints_partly, 1U);
+  EXPECT_EQ(queries_->Statistics()->endpoints_in_force, 2U);
+  EXPECT_EQ(queries_->Statistics()->endpoints_partly, 1U);
+}
+
 TEST_P(StoreConformance, FindingsAreOneByKeyCountedResolvedAndOpenedAgain) {
   const model::Id endpoint = Enrol(1);
   FindingChange open;

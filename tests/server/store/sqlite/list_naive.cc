@@ -117,6 +117,7 @@ NaiveRow Naive(const EndpointRow& row) {
                 {"enrolled_time", OfTime(row.enrolled)},
                 {"clock_offset", Value(row.clock_offset.count())},
                 {"policy_version", Num(row.policy_version)},
+                {"policy_partly", Value(std::int64_t{row.policy_partly})},
                 {"sightings", Num(row.sightings)},
                 {"denied", Num(row.denied)},
                 {"warned", Num(row.warned)},
@@ -195,7 +196,8 @@ NaiveRow Naive(const PolicyRow& row) {
                 {"published_time", OfTime(row.published)},
                 {"floor", Num(row.floor)},
                 {"manifest_sha256", OfBytes(row.manifest_sha256)},
-                {"endpoints_in_force", Num(row.endpoints_in_force)}};
+                {"endpoints_in_force", Num(row.endpoints_in_force)},
+                {"endpoints_partly", Num(row.endpoints_partly)}};
   PutPublisher(row.publisher, out);
   return out;
 }

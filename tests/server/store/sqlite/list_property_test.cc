@@ -178,6 +178,7 @@ class RandomFleet {
     EXPECT_TRUE(published.has_value()) << published.error().ToString();
     model::PolicyApplied applied;
     applied.version = policies_;
+    applied.partly = random_.Below(2) == 0;
     const int n = static_cast<int>(random_.Below(kEndpoints));
     Commit(n, scripts_[static_cast<std::size_t>(n)]->Seal({applied}));
   }
