@@ -263,6 +263,9 @@ inline constexpr std::size_t kMaxOrderFields = 3;
 inline constexpr std::size_t kMaxPageTokenBytes = 48 * kKiB;
 // Rows that match a filter are counted up to here; a total beyond it is said to be at least this.
 inline constexpr std::size_t kMaxCountedRows = 10'000;
+// Audit rules that verdicts name, as many as a policy can have; endpoints may name any. What names
+// others is not counted.
+inline constexpr std::size_t kMaxCountedAudits = kMaxRules;
 // Batches committed in one transaction.
 inline constexpr std::size_t kMaxGroupCommit = 64;
 // Batches waiting for the store, over all endpoints, and their bytes. Past either, the stream that

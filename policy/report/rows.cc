@@ -121,7 +121,7 @@ std::string Rows::Add(const std::vector<Cell>& cells) {
   }
   if (form_ == Form::kCsv) return CsvRecord(record);
   if (form_ == Form::kJson) return JsonLine(object) + "\n";
-  table_.AddEscapedRow(std::move(record));
+  if (!record.empty()) table_.AddEscapedRow(std::move(record));
   return "";
 }
 

@@ -55,7 +55,7 @@ struct Heading {
 
 // Writes rows in the form that was asked for, each as soon as it is known; a table when all are,
 // because only then its columns are as wide as they must be. The CSV of no rows is its header, the
-// table nothing.
+// table nothing, as is a table without a column that has a title.
 class Rows {
  public:
   Rows(Form form, std::vector<Heading> headings);

@@ -31,6 +31,30 @@ void ToProto(const rollout::SimulatedChange& change, v1::SimulatedChange& out) {
   wire::ToProto(change.verdict, *out.mutable_verdict());
 }
 
+// What SimulatedModeChange and SimulatedSeverityChange have in common.
+template <typename Part, typename Message>
+void PutShift(const rollout::SimulatedShift<Part>& shift, Message& out) {
+  out.set_sightings(shift.sightings);
+  for (const rollout::SimulatedChange& change : shift.first) ToProto(change, *out.add_first());
+}
+
+void PutShifts(const rollout::Simulation& simulation, v1::SimulatePolicyResponse& out) {
+  out.set_changed_mode(simulation.changed_mode);
+  for (const auto& shift : simulation.modes) {
+    v1::SimulatedModeChange& proto = *out.add_mode_changes();
+    proto.set_from(static_cast<v1::Mode>(shift.from));
+    proto.set_to(static_cast<v1::Mode>(shift.to));
+    PutShift(shift, proto);
+  }
+  out.set_changed_severity(simulation.changed_severity);
+  for (const auto& shift : simulation.severities) {
+    v1::SimulatedSeverityChange& proto = *out.add_severity_changes();
+    proto.set_from(static_cast<v1::Severity>(shift.from));
+    proto.set_to(static_cast<v1::Severity>(shift.to));
+    PutShift(shift, proto);
+  }
+}
+
 }  // namespace
 
 void ToProto(const store::EndpointRow& row, bool connected, v1::Endpoint& out) {
@@ -45,6 +69,7 @@ void ToProto(const store::EndpointRow& row, bool connected, v1::Endpoint& out) {
   }
   out.set_connected(connected);
   out.set_policy_version(row.policy_version);
+  out.set_policy_partly(row.policy_partly);
   out.set_clock_offset_us(row.clock_offset.count());
   out.set_sightings(row.sightings);
   out.set_denied(row.denied);
@@ -97,6 +122,7 @@ void ToProto(const store::PolicyRow& row, v1::PublishedPolicy& out) {
   out.set_floor(row.floor);
   out.set_manifest_sha256(row.manifest_sha256.ToHex());
   out.set_endpoints_in_force(row.endpoints_in_force);
+  out.set_endpoints_partly(row.endpoints_partly);
   PutPublisher(row.publisher, out);
 }
 
@@ -106,6 +132,7 @@ void ToProto(const store::StoredBundle& bundle, v1::GetPolicyResponse& out) {
   out.set_version(bundle.version);
   out.set_published_time_us(base::ToMicroseconds(bundle.published));
   out.set_endpoints_in_force(bundle.endpoints_in_force);
+  out.set_endpoints_partly(bundle.endpoints_partly);
   out.set_endpoints_total(bundle.endpoints_total);
   PutPublisher(bundle.publisher, out);
 }
@@ -211,6 +238,17 @@ void ToProto(const rollout::Simulation& simulation, v1::SimulatePolicyResponse& 
     proto.set_now(rule.now);
     proto.set_then(rule.then);
   }
+  PutShifts(simulation, out);
+  for (const rollout::SimulatedAudit& audit : simulation.audits) {
+    v1::SimulatedAudit& proto = *out.add_audits();
+    proto.set_rule(audit.rule);
+    proto.set_sightings(audit.sightings);
+  }
+  for (const rollout::SimulatedWithheld& withheld : simulation.withheld) {
+    v1::SimulatedWithheld& proto = *out.add_withheld();
+    proto.set_field(std::string(model::WithheldName(withheld.field)));
+    proto.set_endpoints(withheld.endpoints);
+  }
   ToProto(simulation.coverage, *out.mutable_coverage());
 }
 
@@ -219,6 +257,11 @@ void ToProto(const store::VerdictCounts& counts, v1::CountVerdictsResponse& out)
   out.set_warn(counts.warn);
   out.set_deny(counts.deny);
   out.set_pending(counts.pending);
+  for (const auto& [rule, sightings] : counts.audits) {
+    v1::AuditCount& proto = *out.add_audits();
+    proto.set_rule(rule);
+    proto.set_sightings(sightings);
+  }
   ToProto(counts.coverage, *out.mutable_coverage());
 }
 
@@ -237,6 +280,7 @@ void ToProto(const store::Statistics& numbers, v1::GetStatisticsResponse& out) {
   }
   out.set_newest_policy_version(numbers.newest_policy);
   out.set_endpoints_in_force(numbers.endpoints_in_force);
+  out.set_endpoints_partly(numbers.endpoints_partly);
 }
 
 void ToProto(const ingest::Counters& counters, v1::GetStatisticsResponse& out) {

@@ -65,6 +65,10 @@ std::string TotalLine(std::uint64_t shown, std::uint64_t total, bool total_is_le
   return line + ".";
 }
 
+std::string PartlyNote(std::uint64_t endpoints) {
+  return endpoints == 0 ? "" : ", " + std::to_string(endpoints) + " of these partly";
+}
+
 namespace {
 
 std::string LookedText(const v1::FleetCoverage& coverage) {

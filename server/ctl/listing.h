@@ -43,6 +43,9 @@ std::string EnumWord(const std::string& name, std::string_view prefix);
 std::string TotalLine(std::uint64_t shown, std::uint64_t total, bool total_is_least,
                       std::string_view what);
 
+// After the number of endpoints where a policy is in force: ", 2 of these partly"; "" for none.
+std::string PartlyNote(std::uint64_t endpoints);
+
 // How much of the fleet a count speaks for, as a sentence: "could not look" is never shown as none.
 std::string CoverageLine(const v1::FleetCoverage& coverage);
 // The same of a moment in the past, of which less is known.

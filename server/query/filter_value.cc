@@ -61,6 +61,14 @@ Result<Value> ParseChoice(const Field& field, std::string_view text) {
                          lang::SpellingHint(text, names, "values"));
 }
 
+// A blank would be found between two words.
+Result<Value> ParseWord(std::string_view text) {
+  const bool is_word = !text.empty() && base::IsUtf8(text) &&
+                       text.find_first_of(std::string_view("\0 ", 2)) == std::string_view::npos;
+  if (!is_word) return InvalidArgument("expected a word: UTF-8 without blanks");
+  return Value(std::string(text));
+}
+
 template <typename Bytes>
 Result<Value> AsValue(const Result<Bytes>& bytes) {
   if (!bytes.has_value()) return bytes.error();
@@ -90,6 +98,8 @@ Result<Value> ParseValue(const Field& field, std::string_view text) {
       return AsValue(model::ParseId(text));
     case FieldType::kDigest:
       return AsValue(model::ParseSha256(text));
+    case FieldType::kSet:
+      return ParseWord(text);
     case FieldType::kText:
       break;
   }

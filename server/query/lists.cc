@@ -15,6 +15,9 @@ constexpr bool kAlways = false;
 constexpr Choice kStates[] = {{"active", 1}, {"revoked", 2}, {"quarantined", 3}};
 constexpr Choice kOutcomes[] = {{"allow", 1}, {"warn", 2}, {"deny", 3}};
 constexpr Choice kBases[] = {{"verified", 1}, {"claimed", 2}, {"partial", 3}};
+constexpr Choice kModes[] = {{"observe", 0}, {"warn", 1}, {"enforce", 2}};
+constexpr Choice kSteps[] = {{"blocked", 1},  {"exception", 2}, {"denied", 3}, {"always_rule", 4},
+                             {"approved", 5}, {"rule", 6},      {"default", 7}};
 constexpr Choice kFormats[] = {{"unknown", 0},     {"gguf", 1},   {"safetensors", 2},
                                {"pytorch_zip", 3}, {"pickle", 4}, {"onnx", 5}};
 constexpr Choice kSeverities[] = {
@@ -40,6 +43,7 @@ constexpr Field kEndpointFields[] = {
     {"last_contact_time", kTime, kOrders, kMayLack, "when it was last heard of or connected", {}},
     {"clock_offset", kDuration, kOrders, kAlways, "the server's clock minus its own", {}},
     {"policy_version", kNumber, kOrders, kAlways, "the policy in force; 0: none", {}},
+    {"policy_partly", kFlag, kOrders, kAlways, "whether it lacks rules of that policy", {}},
     {"sightings", kNumber, kOrders, kAlways, "models that are on it now", {}},
     {"denied", kNumber, kOrders, kAlways, "of these, how many the policy denies", {}},
     {"warned", kNumber, kOrders, kAlways, "of these, how many the policy warns of", {}},
@@ -72,6 +76,10 @@ constexpr Field kSightingFields[] = {
     {"verdict", kChoice, kUnordered, kMayLack, "what the policy says of it", kOutcomes},
     {"rule", kText, kUnordered, kMayLack, "the rule or step that decided", {}},
     {"basis", kChoice, kUnordered, kMayLack, "what the verdict rests on", kBases},
+    {"step", kChoice, kUnordered, kMayLack, "the step of judgement that decided", kSteps},
+    {"severity", kChoice, kUnordered, kMayLack, "how grave the verdict is", kSeverities},
+    {"mode", kChoice, kUnordered, kMayLack, "what is done about the verdict", kModes},
+    {"audit", kSet, kUnordered, kMayLack, "the audit rules that would have decided", {}},
     {"first_seen_time", kTime, kOrders, kAlways, "begin of the interval", {}},
     {"last_change_time", kTime, kUnordered, kAlways, "when it last changed, or went", {}},
     {"present", kFlag, kUnordered, kAlways, "whether it is there (at that moment)", {}},
@@ -102,6 +110,7 @@ constexpr Field kPolicyFields[] = {
     {"floor", kNumber, kOrders, kAlways, "the lowest version that is accepted after it", {}},
     {"manifest_sha256", kDigest, kUnordered, kAlways, "of its manifest", {}},
     {"endpoints_in_force", kNumber, kOrders, kAlways, "endpoints that say it is in force", {}},
+    {"endpoints_partly", kNumber, kOrders, kAlways, "of these, how many lack rules of it", {}},
     {"published_by", kText, kOrders, kMayLack, "the name of the token that published it", {}},
     {"published_by_token_id", kId, kUnordered, kMayLack, "that token", {}},
 };
@@ -175,6 +184,8 @@ std::string_view FieldTypeName(FieldType type) {
   switch (type) {
     case kText:
       return "text";
+    case kSet:
+      return "set";
     case kNumber:
       return "number";
     case kTime:
@@ -193,7 +204,9 @@ std::string_view FieldTypeName(FieldType type) {
   return "unknown";
 }
 
-bool IsBytes(FieldType type) { return type == kText || type == kId || type == kDigest; }
+bool IsBytes(FieldType type) {
+  return type == kText || type == kSet || type == kId || type == kDigest;
+}
 
 const List& Endpoints() { return kEndpoints; }
 const List& Sightings() { return kSightings; }

@@ -12,6 +12,7 @@ namespace weighmaster::server::query {
 
 enum class FieldType : std::uint8_t {
   kText,      // UTF-8, compared by bytes
+  kSet,       // words of UTF-8 without blanks; a value is one of them
   kNumber,    // 0 to 2^63 - 1
   kTime,      // microseconds since 1970 UTC
   kDuration,  // microseconds; may be negative
@@ -21,7 +22,7 @@ enum class FieldType : std::uint8_t {
   kDigest,    // 32 bytes, written as 64 hexadecimal digits
 };
 std::string_view FieldTypeName(FieldType type);
-// Texts, ids and digests are strings of bytes, everything else is a number.
+// Texts, sets, ids and digests are strings of bytes, everything else is a number.
 bool IsBytes(FieldType type);
 
 struct Choice {
@@ -33,7 +34,7 @@ struct Field {
   std::string_view name;
   FieldType type = FieldType::kText;
   bool orders = false;    // may stand in order_by
-  bool can_lack = false;  // a row may have none; a text that is empty is such a one as well
+  bool can_lack = false;  // a row may have none; a text or set that is empty is such a one as well
   std::string_view means;
   std::span<const Choice> choices;
 };

@@ -104,6 +104,9 @@ void AddFleet(const v1::GetStatisticsResponse& statistics, Page& page) {
            "The policy that was published last; 0: none.", statistics.newest_policy_version());
   page.One("weighmaster_policy_endpoints_in_force", kGauge,
            "Endpoints that say the newest policy is in force.", statistics.endpoints_in_force());
+  page.One("weighmaster_policy_endpoints_partly", kGauge,
+           "Of these, endpoints that lack rules of it which they do not understand.",
+           statistics.endpoints_partly());
   page.One("weighmaster_policy_offers_total", kCounter,
            "Policies that were offered to endpoints since the start.",
            statistics.policies_offered());

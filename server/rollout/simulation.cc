@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <tuple>
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
@@ -9,6 +10,7 @@
 #include "policy/base/limits.h"
 #include "policy/engine/policy.h"
 #include "proto/wire/convert.h"
+#include "proto/wire/trust.h"
 #include "server/rollout/whole_part.h"
 
 namespace weighmaster::server::rollout {
@@ -39,6 +41,16 @@ class PublishedExceptions {
       own.insert(own.end(), exceptions.fleet_.begin(), exceptions.fleet_.end());
     }
     return exceptions;
+  }
+
+  // Whether one that has not ended is for a user's files.
+  bool AskForOwners(base::WallTime now) const {
+    const auto asks = [now](const model::Exception& exception) {
+      return !exception.user.empty() && exception.expires > now;
+    };
+    return std::ranges::any_of(fleet_, asks) || std::ranges::any_of(own_, [&](const auto& own) {
+             return std::ranges::any_of(own.second, asks);
+           });
   }
 
   const std::vector<model::Exception>& Of(const model::Id& endpoint) const {
@@ -77,33 +89,80 @@ Result<std::shared_ptr<const Policy>> MakePolicy(store::Queries& queries,
   return Policy::Make(0, *std::move(rules), std::move(lists));
 }
 
+// The fields that a condition tests, as far as a policy can withhold them: both have one name.
+void AddWithholdable(const model::Condition& condition, model::WithheldFields& fields) {
+  if (condition.kind == model::Condition::Kind::kTest) {
+    const auto field = model::ParseWithheld(condition.test.field);
+    if (field.has_value()) fields.insert(*field);
+  }
+  for (const model::Condition& part : condition.conditions) AddWithholdable(part, fields);
+}
+
+// What the published policy of this version withholds from the server.
+Result<model::WithheldFields> WithheldBy(store::Queries& queries, std::uint64_t version) {
+  WM_ASSIGN_OR_RETURN(const store::StoredBundle bundle, queries.FindBundle(version));
+  WM_ASSIGN_OR_RETURN(const wire::BundleManifest manifest,
+                      wire::ParseManifest(bundle.document.bytes));
+  for (const wire::PartReference& part : manifest.parts) {
+    if (part.kind != wire::PartKind::kRules) continue;
+    WM_ASSIGN_OR_RETURN(const std::string content, ReadWholePart(queries, part.sha256));
+    WM_ASSIGN_OR_RETURN(model::RuleSet rules, wire::ParseRules(content));
+    return std::move(rules.settings.withheld);
+  }
+  return model::WithheldFields();
+}
+
+// Of these fields those that the policies in force withhold, and on how many endpoints.
+Result<std::vector<SimulatedWithheld>> WithheldOf(store::Queries& queries,
+                                                  const model::WithheldFields& fields) {
+  std::map<model::Withheld, std::uint64_t> endpoints;
+  store::PageQuery page;
+  page.size = base::limits::kMaxPageSize;
+  do {
+    WM_ASSIGN_OR_RETURN(auto policies, queries.ListPolicies(page));
+    for (const store::PolicyRow& policy : policies.rows) {
+      if (policy.endpoints_in_force == 0) continue;
+      WM_ASSIGN_OR_RETURN(const auto withheld, WithheldBy(queries, policy.version));
+      for (const model::Withheld field : withheld) {
+        if (fields.contains(field)) endpoints[field] += policy.endpoints_in_force;
+      }
+    }
+    page.after = std::move(policies.next);
+  } while (page.after.has_value());
+  std::vector<SimulatedWithheld> found;
+  for (const auto& [field, count] : endpoints) found.push_back({field, count});
+  return found;
+}
+
 class Comparison {
  public:
-  Comparison(std::shared_ptr<const Policy> policy, PublishedExceptions exceptions,
-             std::size_t samples, base::WallTime now)
-      : policy_(std::move(policy)),
-        exceptions_(std::move(exceptions)),
-        samples_(samples),
-        now_(now) {}
+  Comparison(const Policy& policy, const PublishedExceptions& exceptions, std::size_t samples,
+             base::WallTime now)
+      : policy_(policy), exceptions_(exceptions), samples_(samples), now_(now) {
+    for (const model::Rule& rule : policy.rules().rules) {
+      if (!rule.audit) continue;
+      audits_.emplace(rule.id, simulation_.audits.size());
+      simulation_.audits.push_back({rule.id, 0});
+    }
+  }
 
   void Add(const store::PresentSighting& present) {
-    model::Verdict verdict =
-        policy_->Judge(present.sighting, now_, exceptions_.Of(present.endpoint));
+    const model::Verdict verdict =
+        policy_.Judge(present.sighting, now_, exceptions_.Of(present.endpoint));
     ++simulation_.sightings;
-    const std::string_view rule_now = present.judged ? present.judged->rule : "";
-    if (present.judged) ++Rule(rule_now).now;
+    if (present.judged) ++Rule(present.judged->rule).now;
     ++Rule(verdict.rule).then;
-    std::optional<model::Outcome> from;
-    if (present.judged) from = present.judged->outcome;
-    SimulatedTransition& transition = transitions_[{from, verdict.outcome}];
-    ++transition.sightings;
-    if (from == verdict.outcome) return;
-    ++simulation_.changed;
-    changed_.insert(present.endpoint);
-    if (transition.first.size() == samples_) return;
-    transition.first.push_back({present.endpoint, std::string(present.hostname),
-                                present.sighting.path, present.sighting.digest.sha256,
-                                std::string(rule_now), std::move(verdict)});
+    for (const std::string& rule : verdict.audits) {
+      ++simulation_.audits[audits_.at(rule)].sightings;
+    }
+    bool changed = CompareOutcome(present, verdict);
+    if (const auto& now = present.judged) {
+      changed |=
+          Compare(modes_[{now->mode, verdict.mode}], now->mode != verdict.mode, present, verdict);
+      changed |= Compare(severities_[{now->severity, verdict.severity}],
+                         now->severity != verdict.severity, present, verdict);
+    }
+    if (changed) changed_.insert(present.endpoint);
   }
 
   Simulation End() && {
@@ -112,6 +171,8 @@ class Comparison {
       std::tie(transition.from, transition.to) = outcomes;
       simulation_.transitions.push_back(std::move(transition));
     }
+    simulation_.changed_mode = TakeShifts(modes_, simulation_.modes);
+    simulation_.changed_severity = TakeShifts(severities_, simulation_.severities);
     for (auto& [name, rule] : rules_) {
       rule.rule = name;
       simulation_.rules.push_back(std::move(rule));
@@ -120,31 +181,82 @@ class Comparison {
   }
 
  private:
+  template <typename Part>
+  using Shifts = std::map<std::pair<Part, Part>, SimulatedShift<Part>>;
+
   SimulatedRule& Rule(std::string_view name) {
     const auto known = rules_.find(name);
     return known != rules_.end() ? known->second : rules_[std::string(name)];
   }
 
-  const std::shared_ptr<const Policy> policy_;
-  const PublishedExceptions exceptions_;
+  bool CompareOutcome(const store::PresentSighting& present, const model::Verdict& verdict) {
+    std::optional<model::Outcome> from;
+    if (present.judged) from = present.judged->outcome;
+    const bool differs = from != verdict.outcome;
+    simulation_.changed += differs ? 1 : 0;
+    return Compare(transitions_[{from, verdict.outcome}], differs, present, verdict);
+  }
+
+  // Counts one more, and shows it while there is room. Comes back with `differs`.
+  template <typename Group>
+  bool Compare(Group& group, bool differs, const store::PresentSighting& present,
+               const model::Verdict& verdict) {
+    ++group.sightings;
+    if (!differs || group.first.size() == samples_) return differs;
+    group.first.push_back({present.endpoint, std::string(present.hostname), present.sighting.path,
+                           present.sighting.digest.sha256,
+                           std::string(present.judged ? present.judged->rule : ""), verdict});
+    return differs;
+  }
+
+  // Those that are changes, and how many models they are.
+  template <typename Part>
+  static std::uint64_t TakeShifts(Shifts<Part>& shifts, std::vector<SimulatedShift<Part>>& out) {
+    std::uint64_t sightings = 0;
+    for (auto& [parts, shift] : shifts) {
+      std::tie(shift.from, shift.to) = parts;
+      if (shift.from == shift.to) continue;
+      sightings += shift.sightings;
+      out.push_back(std::move(shift));
+    }
+    return sightings;
+  }
+
+  const Policy& policy_;
+  const PublishedExceptions& exceptions_;
   const std::size_t samples_;
   const base::WallTime now_;
 
   Simulation simulation_;
   std::map<std::pair<std::optional<model::Outcome>, model::Outcome>, SimulatedTransition>
       transitions_;
+  Shifts<model::Mode> modes_;
+  Shifts<model::Severity> severities_;
   std::map<std::string, SimulatedRule, std::less<>> rules_;
+  std::unordered_map<std::string_view, std::size_t> audits_;  // in simulation_, by their ids
   std::unordered_set<model::Id, IdHash> changed_;
 };
+
+// What the judgement rests on that a policy may withhold.
+model::WithheldFields AskedFor(const Policy& policy, const PublishedExceptions& exceptions,
+                               base::WallTime now) {
+  model::WithheldFields fields;
+  for (const model::Rule& rule : policy.rules().rules) {
+    const bool expired = rule.expires.has_value() && *rule.expires <= now;
+    if (!expired) AddWithholdable(rule.when, fields);
+  }
+  if (exceptions.AskForOwners(now)) fields.insert(model::Withheld::kOwner);
+  return fields;
+}
 
 }  // namespace
 
 Result<Simulation> Simulate(store::Queries& queries, std::vector<store::BundlePart> parts,
                             std::size_t samples, base::WallTime now,
                             const std::function<base::Status()>& may_go_on) {
-  WM_ASSIGN_OR_RETURN(auto policy, MakePolicy(queries, std::move(parts)));
-  WM_ASSIGN_OR_RETURN(auto exceptions, PublishedExceptions::Read(queries));
-  Comparison comparison(std::move(policy), std::move(exceptions), samples, now);
+  WM_ASSIGN_OR_RETURN(const auto policy, MakePolicy(queries, std::move(parts)));
+  WM_ASSIGN_OR_RETURN(const auto exceptions, PublishedExceptions::Read(queries));
+  Comparison comparison(*policy, exceptions, samples, now);
   std::uint64_t visited = 0;
   WM_RETURN_IF_ERROR(queries.VisitPresent([&](const store::PresentSighting& present) {
     comparison.Add(present);
@@ -153,6 +265,7 @@ Result<Simulation> Simulate(store::Queries& queries, std::vector<store::BundlePa
   }));
   Simulation simulation = std::move(comparison).End();
   WM_ASSIGN_OR_RETURN(simulation.coverage, queries.Coverage());
+  WM_ASSIGN_OR_RETURN(simulation.withheld, WithheldOf(queries, AskedFor(*policy, exceptions, now)));
   return simulation;
 }
 

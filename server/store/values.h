@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -75,6 +76,7 @@ struct EndpointRow {
   std::optional<base::WallTime> last_contact;
   base::Duration clock_offset{0};  // server's clock minus the endpoint's
   std::uint64_t policy_version = 0;
+  bool policy_partly = false;   // in force without the rules that its agent does not understand
   std::uint64_t sightings = 0;  // open ones
   std::uint64_t denied = 0;     // of which
   std::uint64_t warned = 0;
@@ -291,6 +293,9 @@ struct VerdictCounts {
   std::uint64_t warn = 0;
   std::uint64_t deny = 0;
   std::uint64_t pending = 0;
+  // That an audit rule would have decided, by its id; the first limits::kMaxCountedAudits that
+  // come. Only CountVerdicts fills it.
+  std::map<std::string, std::uint64_t, std::less<>> audits;
   FleetCoverage coverage;
 };
 
@@ -310,6 +315,7 @@ struct Statistics {
   std::vector<FindingCount> findings;
   std::uint64_t newest_policy = 0;
   std::uint64_t endpoints_in_force = 0;  // of it; not revoked
+  std::uint64_t endpoints_partly = 0;    // of which: without the rules that they do not understand
 };
 
 struct PolicyRow {
@@ -318,6 +324,7 @@ struct PolicyRow {
   std::uint64_t floor = 0;
   model::Sha256 manifest_sha256;
   std::uint64_t endpoints_in_force = 0;  // not revoked
+  std::uint64_t endpoints_partly = 0;    // of which: without the rules that they do not understand
   std::optional<Actor> publisher;        // none: it was published before this was kept
 };
 
@@ -342,8 +349,9 @@ struct StoredBundle {
   std::string text;
   base::WallTime published;
   std::uint64_t endpoints_in_force = 0;
-  std::uint64_t endpoints_total = 0;  // not revoked
-  std::optional<Actor> publisher;     // none: it was published before this was kept
+  std::uint64_t endpoints_partly = 0;  // of which: without the rules that they do not understand
+  std::uint64_t endpoints_total = 0;   // not revoked
+  std::optional<Actor> publisher;      // none: it was published before this was kept
 };
 
 // A set of exceptions as it was published.
@@ -423,7 +431,8 @@ struct PresentSighting {
   struct Judged {
     model::Outcome outcome = model::Outcome::kAllow;
     std::string_view rule;
-    model::Basis basis = model::Basis::kVerified;
+    model::Mode mode = model::Mode::kObserve;
+    model::Severity severity = model::Severity::kInfo;
   };
   const model::Id& endpoint;
   std::string_view hostname;

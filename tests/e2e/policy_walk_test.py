@@ -135,7 +135,8 @@ class PolicyWalk(fleet.EndToEnd):
         simulated = self.fleet.ask("policy", "simulate", self.document)
         self.assertIn("From allow to warn:", simulated)
         self.assertIn("novelist-nc.gguf", simulated)
-        self.assertIn("1 of 7 models would have another verdict, on 1 endpoints.", simulated)
+        self.assertIn("1 of 7 models would have another verdict, 0 another mode, 1 another severity, on 1 endpoints.",
+                      simulated)
         self.sign_and_publish(2, floor=1)
         self.wait_for_verdict("novelist-nc.gguf", "warn")
 
@@ -168,6 +169,42 @@ class PolicyWalk(fleet.EndToEnd):
         self.in_force(4)
         self.wait_for_verdict("novelist-nc.gguf", "warn")
         self.assertEqual([1, 2, 3, 4], signed_events.applied_versions(self.fleet.data))
+
+    def filtered(self, condition):
+        return fleet.json_lines(self.fleet.ask("inventory", "--json", "--filter", condition))
+
+    def write_document(self, mode, licence_sent):
+        with open(self.document, "w", encoding="utf-8") as out:
+            out.write(f"policy: watched\nmode: {mode}\ncollect: {{license: {licence_sent}}}\nrules:\n"
+                      "  - {id: watch-nc, audit: true, when: {license: cc-by-nc-4.0}, then: deny, message: No.}\n"
+                      "default: {then: warn, message: Not cleared.}\n")
+
+    def test_what_changes_no_outcome_is_seen_before_and_after(self):
+        self.write_document("observe", "false")
+        simulated = self.fleet.ask("policy", "simulate", self.document)
+        self.assertRegex(simulated, r"AUDIT RULE +WOULD DECIDE\nwatch-nc +1\n")
+        self.assertNotIn("withheld", simulated)
+        self.sign_and_publish(1, floor=0)
+        self.wait_for_verdict("novelist-nc.gguf", "warn")
+        listed = self.filtered("audit = watch-nc AND mode = observe AND severity = medium AND step = default")
+        self.assertEqual(["novelist-nc.gguf"], [os.path.basename(row["path"]) for row in listed])
+        self.assertEqual(["watch-nc"], listed[0]["audits"])
+        self.assertIsNone(listed[0]["license"], "the endpoint keeps it, and judges by it")
+        self.assertTrue(self.fleet.ask("verdicts").startswith("AUDIT RULE  WOULD DECIDE\nwatch-nc               1\n\n"))
+        self.assertEqual(["watch-nc=1"], json.loads(self.fleet.ask("verdicts", "--json"))["audits"])
+
+        self.write_document("enforce", "true")
+        simulated = self.fleet.ask("policy", "simulate", self.document)
+        self.assertRegex(simulated, r"MODE NOW +MODE THEN +MODELS\nobserve +enforce +7\n")
+        self.assertIn("Mode from observe to enforce:", simulated)
+        self.assertIn("0 of 7 models would have another verdict, 7 another mode, 0 another severity, on 1 endpoints.",
+                      simulated)
+        self.assertIn("license is withheld by the policy in force on 1 endpoints", simulated)
+        simulation = self.simulate(self.document)
+        self.assertEqual([{"field": "license", "endpoints": "1"}], simulation["withheld"])
+        self.assertEqual([{"rule": "watch-nc", "sightings": "0"}], simulation["audits"])
+        self.sign_and_publish(2, floor=1)
+        fleet.wait_for(lambda: len(self.filtered("mode = enforce")) == 7, "all verdicts in the new mode")
 
 
 if __name__ == "__main__":

@@ -151,6 +151,7 @@ class HostileStringsTest : public testing::Test {
                   Kind::kStored);
         model::Verdict verdict = TestVerdict(model::Outcome::kDeny);
         verdict.rule = verdict.reason = texts[i];
+        verdict.audits = {base::CutText(texts[i], limits::kMaxRuleIdBytes)};
         ASSERT_EQ(Submit(endpoint, key,
                          script.Seal({model::SightingJudged{sighting.path, sighting.digest.sha256,
                                                             verdict}})),
@@ -373,6 +374,9 @@ TEST_F(HostileStringsTest, AreHarmlessInWhatSpeaksOfOneThing) {
     EXPECT_TRUE(IsHarmless(Weighctl({"policy", "simulate", policy, "--samples", "100"})));
     EXPECT_TRUE(IsHarmless(Weighctl({"policy", "simulate", policy, "--json"})));
     EXPECT_TRUE(IsHarmless(Weighctl({"status"})));
+    const std::string verdicts = Weighctl({"verdicts"});
+    EXPECT_TRUE(IsHarmless(verdicts));
+    EXPECT_NE(verdicts.find("AUDIT RULE"), std::string::npos);
     EXPECT_FALSE(Rest("/v1/changes?position=0").at("changes").empty());
     EXPECT_EQ(Rest("/v1/statistics").at("verdicts").at("pending"), "0");
   });

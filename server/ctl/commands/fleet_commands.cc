@@ -62,7 +62,11 @@ Columns<v1::Endpoint> EndpointColumns() {
       {{"clock_offset_us", ""},
        [](const Endpoint& e) { return Cell::Difference(e.clock_offset_us()); }},
       {{"policy_version", "POLICY", kRight},
-       [](const Endpoint& e) { return Cell::Number(e.policy_version()); }},
+       [](const Endpoint& e) {
+         return Cell::Number(e.policy_version())
+             .ShownAs(std::to_string(e.policy_version()) + (e.policy_partly() ? " partly" : ""));
+       }},
+      {{"policy_partly", ""}, [](const Endpoint& e) { return Cell::Flag(e.policy_partly()); }},
       {{"sightings", "MODELS", kRight},
        [](const Endpoint& e) { return Cell::Number(e.sightings()); }},
       {{"denied", "DENIED", kRight}, [](const Endpoint& e) { return Cell::Number(e.denied()); }},
@@ -129,7 +133,10 @@ void Print(std::ostream& out, const v1::Endpoint& endpoint) {
   line("key", text(endpoint.key_sha256()) + ", since " + TimeCell(endpoint.key_added_time_us()));
   line("policy", endpoint.policy_version() == 0
                      ? "none is in force"
-                     : "version " + std::to_string(endpoint.policy_version()));
+                     : "version " + std::to_string(endpoint.policy_version()) +
+                           (endpoint.policy_partly()
+                                ? ", partly: without the rules that the agent does not understand"
+                                : ""));
   line("models", std::to_string(endpoint.sightings()) + ", " + std::to_string(endpoint.denied()) +
                      " denied, " + std::to_string(endpoint.warned()) + " warned of");
   line("events", std::to_string(endpoint.events_stored()) + " stored, " +
@@ -293,7 +300,7 @@ base::Result<ExitCode> Status(Context& context, const Arguments& arguments) {
       << "endpoints   " << numbers.verdicts().coverage().endpoints() << ", " << numbers.connected()
       << " connected\n"
       << "policy      version " << numbers.newest_policy_version() << ", in force on "
-      << numbers.endpoints_in_force() << "\n"
+      << numbers.endpoints_in_force() << PartlyNote(numbers.endpoints_partly()) << "\n"
       << "models      " << numbers.verdicts().deny() << " denied, " << numbers.verdicts().warn()
       << " warned of, " << numbers.verdicts().allow() << " allowed, "
       << numbers.verdicts().pending() << " not judged yet\n"

@@ -1,7 +1,9 @@
 #include <cstdint>
 #include <optional>
+#include <ostream>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "policy/model/digest.h"
 #include "policy/report/sighting_json.h"
@@ -84,6 +86,12 @@ Columns<Row> VerdictColumns() {
       {{"policy_version", ""},
        [](const Row& row) {
          return row.verdict ? Cell::Number(row.verdict->policy_version) : Cell::Nothing();
+       }},
+      OfVerdict({"step", ""},
+                [](const model::Verdict& v) { return model::JudgementStepName(v.step); }),
+      {{"audits", ""},
+       [](const Row& row) {
+         return row.verdict ? Cell::Words(row.verdict->audits) : Cell::Nothing();
        }},
   };
 }
@@ -276,6 +284,14 @@ base::Result<ExitCode> Events(Context& context, const Arguments& arguments) {
       [](const auto& page) -> const auto& { return page.events(); }, EventColumns(), "events");
 }
 
+std::vector<std::string> AuditWords(const v1::CountVerdictsResponse& counts) {
+  std::vector<std::string> words;
+  for (const v1::AuditCount& audit : counts.audits()) {
+    words.push_back(audit.rule() + "=" + std::to_string(audit.sightings()));
+  }
+  return words;
+}
+
 Columns<v1::CountVerdictsResponse> CountColumns() {
   using Counts = v1::CountVerdictsResponse;
   return {
@@ -290,7 +306,16 @@ Columns<v1::CountVerdictsResponse> CountColumns() {
        [](const Counts& c) { return Cell::Number(c.coverage().endpoints_partly()); }},
       {{"endpoints_not", ""},
        [](const Counts& c) { return Cell::Number(c.coverage().endpoints_not()); }},
+      {{"audits", ""}, [](const Counts& c) { return Cell::Words(AuditWords(c)); }},
   };
+}
+
+void PrintAudits(std::ostream& out, const v1::CountVerdictsResponse& counts) {
+  report::Table audits({{"AUDIT RULE"}, {"WOULD DECIDE", kRight}});
+  for (const v1::AuditCount& audit : counts.audits()) {
+    audits.AddRow({audit.rule(), std::to_string(audit.sightings())});
+  }
+  if (!audits.empty()) out << audits.ToString() << "\n";
 }
 
 base::Result<ExitCode> Verdicts(Context& context, const Arguments& arguments) {
@@ -299,6 +324,8 @@ base::Result<ExitCode> Verdicts(Context& context, const Arguments& arguments) {
   request.set_endpoint_id(arguments.Value("endpoint"));
   v1::CountVerdictsResponse counts;
   WM_RETURN_IF_ERROR(AdminClient(std::move(profile)).CountVerdicts(request, counts));
+  WM_ASSIGN_OR_RETURN(const report::Form form, FormOf(arguments));
+  if (form == report::Form::kTable) PrintAudits(context.out, counts);
   const std::string sentence =
       std::to_string(counts.deny()) + " denied, " + std::to_string(counts.warn()) + " warned of, " +
       std::to_string(counts.allow()) + " allowed, " + std::to_string(counts.pending()) +

@@ -228,6 +228,8 @@ Columns<v1::GetPolicyResponse> ShownColumns(const wire::BundleManifest& manifest
       {{"floor", ""}, [&](const Policy&) { return Cell::Number(manifest.floor); }},
       {{"endpoints_in_force", ""},
        [](const Policy& p) { return Cell::Number(p.endpoints_in_force()); }},
+      {{"endpoints_partly", ""},
+       [](const Policy& p) { return Cell::Number(p.endpoints_partly()); }},
       {{"endpoints_total", ""}, [](const Policy& p) { return Cell::Number(p.endpoints_total()); }},
       {{"document", ""}, [](const Policy& p) { return Cell::Text(p.document()); }},
   };
@@ -251,7 +253,8 @@ base::Result<ExitCode> Show(Context& context, const Arguments& arguments) {
               << base::EscapeForDisplay(response.published_by()) << ", good until "
               << base::FormatWallTime(manifest.expires) << ", floor " << manifest.floor
               << ", in force on " << response.endpoints_in_force() << " of "
-              << response.endpoints_total() << " endpoints.\n";
+              << response.endpoints_total() << " endpoints"
+              << PartlyNote(response.endpoints_partly()) << ".\n";
   context.out << response.document();
   return ExitCode::kOk;
 }
@@ -461,6 +464,8 @@ Columns<v1::PublishedPolicy> PolicyColumns() {
        [](const Policy& p) { return TimeOf(p.published_time_us()); }},
       {{"endpoints_in_force", "IN FORCE ON", kRight},
        [](const Policy& p) { return Cell::Number(p.endpoints_in_force()); }},
+      {{"endpoints_partly", "PARTLY", kRight},
+       [](const Policy& p) { return Cell::Number(p.endpoints_partly()); }},
       {{"floor", "FLOOR", kRight}, [](const Policy& p) { return Cell::Number(p.floor()); }},
       {{"published_by", "PUBLISHED BY"},
        [](const Policy& p) { return Cell::Text(p.published_by()); }},

@@ -1,6 +1,7 @@
 
 #include <algorithm>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "policy/report/table.h"
@@ -45,6 +46,24 @@ std::string OutcomeCell(v1::Outcome outcome) {
   return std::string(model::OutcomeName(static_cast<model::Outcome>(outcome)));
 }
 
+std::string ModeCell(v1::Mode mode) {
+  return std::string(model::ModeName(static_cast<model::Mode>(mode)));
+}
+
+std::string SeverityCell(v1::Severity severity) {
+  return std::string(model::SeverityName(static_cast<model::Severity>(severity)));
+}
+
+// `title` is what changes, `cell` makes a word of it.
+template <typename Shifts, typename CellOf>
+void PrintShifts(std::ostream& out, const std::string& title, const Shifts& shifts, CellOf cell) {
+  report::Table table({{title + " NOW"}, {title + " THEN"}, {"MODELS", Align::kRight}});
+  for (const auto& shift : shifts) {
+    table.AddRow({cell(shift.from()), cell(shift.to()), std::to_string(shift.sightings())});
+  }
+  if (!table.empty()) out << table.ToString() << "\n";
+}
+
 void PrintCounts(std::ostream& out, const v1::SimulatePolicyResponse& simulation) {
   report::Table outcomes({{"NOW"}, {"THEN"}, {"MODELS", Align::kRight}});
   for (const v1::SimulatedTransition& transition : simulation.transitions()) {
@@ -52,26 +71,58 @@ void PrintCounts(std::ostream& out, const v1::SimulatePolicyResponse& simulation
                      std::to_string(transition.sightings())});
   }
   if (!outcomes.empty()) out << outcomes.ToString() << "\n";
+  PrintShifts(out, "MODE", simulation.mode_changes(), ModeCell);
+  PrintShifts(out, "SEVERITY", simulation.severity_changes(), SeverityCell);
   report::Table rules({{"RULE"}, {"NOW", Align::kRight}, {"THEN", Align::kRight}});
   for (const v1::SimulatedRule& rule : simulation.rules()) {
     rules.AddRow({rule.rule(), std::to_string(rule.now()), std::to_string(rule.then())});
   }
   if (!rules.empty()) out << rules.ToString() << "\n";
+  report::Table audits({{"AUDIT RULE"}, {"WOULD DECIDE", Align::kRight}});
+  for (const v1::SimulatedAudit& audit : simulation.audits()) {
+    audits.AddRow({audit.rule(), std::to_string(audit.sightings())});
+  }
+  if (!audits.empty()) out << audits.ToString() << "\n";
 }
 
-void PrintChanges(std::ostream& out, const v1::SimulatedTransition& transition) {
-  if (transition.first().empty()) return;
-  out << "From " << OutcomeCell(transition.from()) << " to " << OutcomeCell(transition.to());
-  if (static_cast<std::uint64_t>(transition.first_size()) < transition.sightings()) {
-    out << ", " << transition.first_size() << " of " << transition.sightings();
+// The models that are shown of a transition, or of a change of mode or severity.
+template <typename Group, typename CellOf>
+void PrintChanges(std::ostream& out, std::string_view what, const Group& group, CellOf cell) {
+  if (group.first().empty()) return;
+  out << what << cell(group.from()) << " to " << cell(group.to());
+  if (static_cast<std::uint64_t>(group.first_size()) < group.sightings()) {
+    out << ", " << group.first_size() << " of " << group.sightings();
   }
   out << ":\n";
   report::Table changes({{"ENDPOINT"}, {"RULE NOW"}, {"RULE THEN"}, {"SHA256"}, {"PATH"}});
-  for (const v1::SimulatedChange& change : transition.first()) {
+  for (const v1::SimulatedChange& change : group.first()) {
     changes.AddRow({change.hostname(), change.rule_now(), change.verdict().rule(),
                     change.sha256().substr(0, 12), change.path().path().value()});
   }
   out << changes.ToString() << "\n";
+}
+
+void PrintAllChanges(std::ostream& out, const v1::SimulatePolicyResponse& simulation) {
+  for (const auto& group : simulation.transitions()) {
+    PrintChanges(out, "From ", group, OutcomeCell);
+  }
+  for (const auto& group : simulation.mode_changes()) {
+    PrintChanges(out, "Mode from ", group, ModeCell);
+  }
+  for (const auto& group : simulation.severity_changes()) {
+    PrintChanges(out, "Severity from ", group, SeverityCell);
+  }
+}
+
+void PrintSentences(std::ostream& out, const v1::SimulatePolicyResponse& simulation) {
+  out << simulation.changed() << " of " << simulation.sightings()
+      << " models would have another verdict, " << simulation.changed_mode() << " another mode, "
+      << simulation.changed_severity() << " another severity, on " << simulation.endpoints_changed()
+      << " endpoints. " << CoverageLine(simulation.coverage()) << "\n";
+  for (const v1::SimulatedWithheld& withheld : simulation.withheld()) {
+    out << base::EscapeForDisplay(withheld.field()) << " is withheld by the policy in force on "
+        << withheld.endpoints() << " endpoints: what is decided by it there can't be told.\n";
+  }
 }
 
 base::Result<ExitCode> Simulate(Context& context, const Arguments& arguments) {
@@ -102,12 +153,8 @@ base::Result<ExitCode> Simulate(Context& context, const Arguments& arguments) {
     return ExitCode::kOk;
   }
   PrintCounts(context.out, simulation);
-  for (const v1::SimulatedTransition& transition : simulation.transitions()) {
-    PrintChanges(context.out, transition);
-  }
-  context.out << simulation.changed() << " of " << simulation.sightings()
-              << " models would have another verdict, on " << simulation.endpoints_changed()
-              << " endpoints. " << CoverageLine(simulation.coverage()) << "\n";
+  PrintAllChanges(context.out, simulation);
+  PrintSentences(context.out, simulation);
   return ExitCode::kOk;
 }
 

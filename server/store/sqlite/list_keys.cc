@@ -30,6 +30,11 @@ std::string Replaced(std::string_view text, std::string_view by) {
   return out;
 }
 
+// Whether its column holds text; what is lacking is empty then.
+bool IsText(query::FieldType type) {
+  return type == query::FieldType::kText || type == query::FieldType::kSet;
+}
+
 // A SELECT of keys as it is put together. Values are parameters, never text.
 class KeyQuery {
  public:
@@ -98,7 +103,7 @@ class KeyQuery {
       const auto* const bytes = std::get_if<std::string>(&values_[i]);
       if (bytes == nullptr) {
         statement.Bind(std::get<std::int64_t>(values_[i]));
-      } else if (types_[i] == query::FieldType::kText) {
+      } else if (IsText(types_[i])) {
         statement.Bind(std::string_view(*bytes));
       } else {
         statement.Bind(base::AsBytes(*bytes));
@@ -134,7 +139,7 @@ class KeyQuery {
   // A row that lacks the field comes before all others.
   std::string OrderSql(const query::Field& field) const {
     const std::string sql(ColumnOf(table_, field).sql);
-    if (!field.can_lack || field.type == query::FieldType::kText) return sql;
+    if (!field.can_lack || IsText(field.type)) return sql;
     return "coalesce(" + sql + (query::IsBytes(field.type) ? ", x'')" : ", -9223372036854775808)");
   }
 
@@ -173,7 +178,7 @@ class KeyQuery {
         (aside && column.around_sql == "$" ? "+" : "") + std::string(column.sql);
     std::string comparison;
     if (term.comparison == Comparison::kPresent) {
-      comparison = sql + (term.field->type == query::FieldType::kText ? " <> ''" : " IS NOT NULL");
+      comparison = sql + (IsText(term.field->type) ? " <> ''" : " IS NOT NULL");
     } else {
       const std::string value = Parameter(*term.field, term.value);
       comparison = CompareSql(term, sql, Replaced(column.value_sql, value), value);
@@ -186,6 +191,9 @@ class KeyQuery {
                          const std::string& parameter) {
     switch (term.comparison) {
       case Comparison::kEqual:
+        if (term.field->type == query::FieldType::kSet) {
+          return "instr(" + sql + ", ' ' || " + value + " || ' ') > 0";
+        }
         return sql + " = " + value;
       case Comparison::kLess:
         return sql + " < " + value;

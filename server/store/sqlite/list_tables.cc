@@ -21,6 +21,7 @@ constexpr ListColumn kEndpointColumns[] = {
     {"last_contact_time", "e.last_contact_us"},
     {"clock_offset", "e.clock_offset_us"},
     {"policy_version", "e.policy_version"},
+    {"policy_partly", "e.policy_partly"},
     {"sightings",
      "(SELECT count(*) FROM sightings s WHERE s.endpoint = e.id AND s.gone_us IS NULL)"},
     {"denied",
@@ -54,12 +55,17 @@ constexpr ListColumn kEndpointColumns[] = {
     "first_seen_time", "s.first_seen_us", "$", "$", 9, true                                        \
   }
 
-// What is present has its newest verdict beside it, so that it can be found by it.
+// What is present has its newest verdict beside it, so that it can be found by it. Some audits are
+// asked for as a range, because SQLite goes by an index for that.
 constexpr ListColumn kPresentColumns[] = {
     WM_COLUMNS_OF_ALL_SIGHTINGS,
     {"verdict", "s.outcome", "$", "$", 6},
     {"rule", "coalesce(s.rule, '')"},
     {"basis", "s.basis"},
+    {"step", "s.step"},
+    {"severity", "s.severity"},
+    {"mode", "s.mode"},
+    {"audit", "s.audits", "$", "(s.audits > '' AND $)", 7},
     {"last_change_time", "s.last_change_us"},
     {"present", "1"},
 };
@@ -68,6 +74,10 @@ constexpr ListColumn kAllColumns[] = {
     {"verdict", WM_VERDICT_AT(WM_LAST_MOMENT, "outcome")},
     {"rule", "coalesce(" WM_VERDICT_AT(WM_LAST_MOMENT, "rule") ", '')"},
     {"basis", WM_VERDICT_AT(WM_LAST_MOMENT, "basis")},
+    {"step", WM_VERDICT_AT(WM_LAST_MOMENT, "step")},
+    {"severity", WM_VERDICT_AT(WM_LAST_MOMENT, "severity")},
+    {"mode", WM_VERDICT_AT(WM_LAST_MOMENT, "mode")},
+    {"audit", "coalesce(" WM_VERDICT_AT(WM_LAST_MOMENT, "audits") ", '')"},
     {"last_change_time", "coalesce(s.gone_us, s.last_change_us)"},
     {"present", "s.gone_us IS NULL"},
 };
@@ -76,6 +86,10 @@ constexpr ListColumn kPastColumns[] = {
     {"verdict", WM_VERDICT_AT("?1", "outcome")},
     {"rule", "coalesce(" WM_VERDICT_AT("?1", "rule") ", '')"},
     {"basis", WM_VERDICT_AT("?1", "basis")},
+    {"step", WM_VERDICT_AT("?1", "step")},
+    {"severity", WM_VERDICT_AT("?1", "severity")},
+    {"mode", WM_VERDICT_AT("?1", "mode")},
+    {"audit", "coalesce(" WM_VERDICT_AT("?1", "audits") ", '')"},
     {"last_change_time", "s.last_change_us"},
     {"present", "1"},
 };
@@ -115,6 +129,9 @@ constexpr ListColumn kPolicyColumns[] = {
     {"manifest_sha256", "b.manifest_sha256"},
     {"endpoints_in_force",
      "(SELECT count(*) FROM endpoints e WHERE e.policy_version = b.version AND e.state <> 2)"},
+    {"endpoints_partly",
+     "(SELECT count(*) FROM endpoints e WHERE e.policy_version = b.version AND e.policy_partly = 1 "
+     "AND e.state <> 2)"},
     {"published_by", "b.publisher"},
     {"published_by_token_id", "nullif(b.publisher_id, x'')"},
 };

@@ -10,7 +10,8 @@ namespace weighmaster::server::store {
 // A field of a list as SQL.
 struct ListColumn {
   std::string_view field;
-  // The expression. Of a text it is never NULL; otherwise NULL is a row that lacks the field.
+  // The expression. Of a text or a set it is never NULL; otherwise NULL is a row that lacks the
+  // field. A set is a text of its words, each between blanks.
   std::string_view sql;
   // What a value is compared as; $ is the value. Ids and digests are small numbers in other tables.
   std::string_view value_sql = "$";

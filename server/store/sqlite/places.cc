@@ -57,13 +57,11 @@ Result<Place> Places::Read(const Key& key) {
     }
   }
   WM_ASSIGN_OR_RETURN(Statement find,
-                      database_.Prepare("SELECT outcome, rule, basis, verdict, judged_us "
-                                        "FROM verdicts WHERE endpoint = ? AND path_sha256 = ?"));
+                      database_.Prepare("SELECT verdict, judged_us, " WM_VERDICT_COLUMNS
+                                        " FROM verdicts WHERE endpoint = ? AND path_sha256 = ?"));
   WM_ASSIGN_OR_RETURN(const bool found, find.Bind(key.first).Bind(key.second.view()).Step());
   if (found) {
-    place.verdict = {static_cast<model::Outcome>(find.Int(0)), find.Text(1),
-                     static_cast<model::Basis>(find.Int(2)), std::string(Chars(find, 3)),
-                     Time(find, 4)};
+    place.verdict = {ReadVerdictColumns(find, 2), std::string(Chars(find, 0)), Time(find, 1)};
   }
   return place;
 }
@@ -87,38 +85,35 @@ Status Places::WritePast(const Key& key, const PlaceVerdict& verdict, base::Wall
   WM_ASSIGN_OR_RETURN(
       Statement put,
       database_.Prepare("INSERT INTO past_verdicts (endpoint, path_sha256, from_us, until_us, "
-                        "outcome, rule, basis, verdict) VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
-                        "ON CONFLICT (endpoint, path_sha256, from_us) DO UPDATE SET "
-                        "until_us = excluded.until_us, outcome = excluded.outcome, "
-                        "rule = excluded.rule, basis = excluded.basis, "
-                        "verdict = excluded.verdict"));
-  return put.Bind(key.first)
+                        "verdict, " WM_VERDICT_COLUMNS
+                        ") VALUES (?, ?, ?, ?, ?, " WM_VERDICT_PARAMETERS
+                        ") ON CONFLICT (endpoint, path_sha256, from_us) DO UPDATE SET "
+                        "until_us = excluded.until_us, verdict = excluded.verdict, "
+                        "(" WM_VERDICT_COLUMNS ") = (" WM_EXCLUDED_VERDICT_COLUMNS ")"));
+  put.Bind(key.first)
       .Bind(key.second.view())
       .Bind(Column(verdict.judged))
       .Bind(Column(until))
-      .Bind(EnumColumn(verdict.outcome))
-      .Bind(verdict.rule)
-      .Bind(EnumColumn(verdict.basis))
-      .Bind(base::AsBytes(verdict.blob))
-      .Run();
+      .Bind(base::AsBytes(verdict.blob));
+  BindVerdictColumns(put, verdict.columns);
+  return put.Run();
 }
 
 Status Places::WriteVerdict(const Key& key, const PlaceVerdict& verdict) {
   WM_ASSIGN_OR_RETURN(
       Statement put,
-      database_.Prepare("INSERT INTO verdicts (endpoint, path_sha256, outcome, rule, basis, "
-                        "verdict, judged_us) VALUES (?, ?, ?, ?, ?, ?, ?) "
-                        "ON CONFLICT (endpoint, path_sha256) DO UPDATE SET "
-                        "outcome = excluded.outcome, rule = excluded.rule, basis = excluded.basis, "
-                        "verdict = excluded.verdict, judged_us = excluded.judged_us"));
-  return put.Bind(key.first)
+      database_.Prepare(
+          "INSERT INTO verdicts (endpoint, path_sha256, verdict, judged_us, " WM_VERDICT_COLUMNS
+          ") VALUES (?, ?, ?, ?, " WM_VERDICT_PARAMETERS
+          ") ON CONFLICT (endpoint, path_sha256) DO UPDATE SET "
+          "verdict = excluded.verdict, judged_us = excluded.judged_us, "
+          "(" WM_VERDICT_COLUMNS ") = (" WM_EXCLUDED_VERDICT_COLUMNS ")"));
+  put.Bind(key.first)
       .Bind(key.second.view())
-      .Bind(EnumColumn(verdict.outcome))
-      .Bind(verdict.rule)
-      .Bind(EnumColumn(verdict.basis))
       .Bind(base::AsBytes(verdict.blob))
-      .Bind(Column(verdict.judged))
-      .Run();
+      .Bind(Column(verdict.judged));
+  BindVerdictColumns(put, verdict.columns);
+  return put.Run();
 }
 
 Status Places::Insert(const Key& key, const PlaceInterval& interval,
@@ -128,8 +123,9 @@ Status Places::Insert(const Key& key, const PlaceInterval& interval,
       database_.Prepare(
           "INSERT INTO sightings (endpoint, path_sha256, path, path_encoding, "
           "path_display, artifact, weights, sighting, first_seen_us, last_change_us, gone_us, "
-          "gone_reason, outcome, rule, basis, " WM_FACT_COLUMNS
-          ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, " WM_FACT_PARAMETERS ")"));
+          "gone_reason, " WM_VERDICT_COLUMNS ", " WM_FACT_COLUMNS
+          ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, " WM_VERDICT_PARAMETERS
+          ", " WM_FACT_PARAMETERS ")"));
   const model::Path& path = interval.sighting->path;
   add.Bind(key.first)
       .Bind(key.second.view())
@@ -143,9 +139,9 @@ Status Places::Insert(const Key& key, const PlaceInterval& interval,
       .Bind(Column(interval.last_change));
   BindEnd(add, interval);
   if (verdict) {
-    add.Bind(EnumColumn(verdict->outcome)).Bind(verdict->rule).Bind(EnumColumn(verdict->basis));
+    BindVerdictColumns(add, verdict->columns);
   } else {
-    add.BindNull().BindNull().BindNull();
+    BindNoVerdict(add);
   }
   BindFacts(add, *interval.sighting);
   return add.Run();
@@ -199,15 +195,12 @@ Status Places::UpdateAll(const PlaceInterval& interval) {
 }
 
 Status Places::Mark(std::int64_t sighting, const PlaceVerdict& verdict) {
-  WM_ASSIGN_OR_RETURN(
-      Statement mark,
-      database_.Prepare("UPDATE sightings SET outcome = ?, rule = ?, basis = ? WHERE id = ? AND "
-                        "(outcome, rule, basis) IS NOT (?1, ?2, ?3)"));
-  return mark.Bind(EnumColumn(verdict.outcome))
-      .Bind(verdict.rule)
-      .Bind(EnumColumn(verdict.basis))
-      .Bind(sighting)
-      .Run();
+  WM_ASSIGN_OR_RETURN(Statement mark, database_.Prepare("UPDATE sightings SET (" WM_VERDICT_COLUMNS
+                                                        ") = (" WM_VERDICT_PARAMETERS
+                                                        ") WHERE id = ? AND (" WM_VERDICT_COLUMNS
+                                                        ") IS NOT (?1, ?2, ?3, ?4, ?5, ?6, ?7)"));
+  BindVerdictColumns(mark, verdict.columns);
+  return mark.Bind(sighting).Run();
 }
 
 }  // namespace weighmaster::server::store

@@ -9,6 +9,7 @@
 
 #include "policy/model/event.h"
 #include "server/store/event_write.h"
+#include "server/store/sqlite/sightings_table.h"
 #include "third_party/sqlite/database.h"
 
 namespace weighmaster::server::store {
@@ -28,9 +29,7 @@ struct PlaceInterval {
 };
 
 struct PlaceVerdict {
-  model::Outcome outcome = model::Outcome::kAllow;
-  std::string rule;
-  model::Basis basis = model::Basis::kVerified;
+  VerdictColumns columns;
   std::string blob;
   base::WallTime judged;
 };

@@ -125,8 +125,7 @@ Status Projection::On(const At& at, const model::SightingJudged& event) {
   if (place->verdict && place->verdict->judged < at.time) {
     place->past.emplace_back(*std::move(place->verdict), at.time);
   }
-  place->verdict = {event.verdict.outcome, event.verdict.rule, event.verdict.basis, at.write.blob,
-                    at.time};
+  place->verdict = {ColumnsOf(event.verdict), at.write.blob, at.time};
   place->judged = true;
   return {};
 }

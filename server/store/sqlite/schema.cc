@@ -340,8 +340,30 @@ CREATE INDEX sightings_by_weights ON sightings (weights, gone_us, id, endpoint)
   WHERE weights IS NOT NULL;
 )sql";
 
-// A revocation ends what is present, which those before did not do.
+// The rest of what a verdict says beside its words gets columns; FillFacts fills those of rows that
+// are there, which are known by their missing step. `audits` is the ids of audit rules, each
+// between blanks.
 constexpr std::string_view kVersion7 = R"sql(
+ALTER TABLE sightings ADD COLUMN step INTEGER;
+ALTER TABLE sightings ADD COLUMN mode INTEGER;
+ALTER TABLE sightings ADD COLUMN severity INTEGER;
+ALTER TABLE sightings ADD COLUMN audits TEXT NOT NULL DEFAULT '';
+CREATE INDEX sightings_audited ON sightings (audits) WHERE gone_us IS NULL AND audits > '';
+
+ALTER TABLE verdicts ADD COLUMN step INTEGER;
+ALTER TABLE verdicts ADD COLUMN mode INTEGER;
+ALTER TABLE verdicts ADD COLUMN severity INTEGER;
+ALTER TABLE verdicts ADD COLUMN audits TEXT NOT NULL DEFAULT '';
+DROP INDEX verdicts_unfilled;
+CREATE INDEX verdicts_unfilled ON verdicts (endpoint) WHERE step IS NULL;
+
+ALTER TABLE past_verdicts ADD COLUMN step INTEGER;
+ALTER TABLE past_verdicts ADD COLUMN mode INTEGER;
+ALTER TABLE past_verdicts ADD COLUMN severity INTEGER;
+ALTER TABLE past_verdicts ADD COLUMN audits TEXT NOT NULL DEFAULT '';
+CREATE INDEX past_verdicts_unfilled ON past_verdicts (endpoint) WHERE step IS NULL;
+
+-- A revocation ends what is present, which those before did not do.
 UPDATE sightings SET gone_us = max(first_seen_us, coalesce(
     (SELECT e.revoked_us FROM endpoints e WHERE e.id = sightings.endpoint), first_seen_us))
   WHERE gone_us IS NULL AND endpoint IN (SELECT id FROM endpoints WHERE state = 2);

@@ -57,48 +57,77 @@ Status FillSighting(sqlite::Database& database, const Unfilled& row) {
   return put.Bind(row.id).Run();
 }
 
+// Verdicts from before they had all of their columns.
 struct UnfilledVerdict {
   std::int64_t endpoint;
   std::string path_sha256;
+  std::int64_t from_us;  // of `past_verdicts`
   std::string blob;
 };
-base::Result<std::vector<UnfilledVerdict>> NextUnfilledVerdicts(sqlite::Database& database) {
-  WM_ASSIGN_OR_RETURN(Statement find,
-                      database.Prepare("SELECT endpoint, path_sha256, verdict FROM verdicts "
-                                       "WHERE rule IS NULL LIMIT ?"));
+base::Result<std::vector<UnfilledVerdict>> NextUnfilledVerdicts(sqlite::Database& database,
+                                                                std::string_view select) {
+  WM_ASSIGN_OR_RETURN(Statement find, database.Prepare(select));
   find.Bind(kRowsAtOnce);
   std::vector<UnfilledVerdict> rows;
   while (true) {
     WM_ASSIGN_OR_RETURN(const bool more, find.Step());
     if (!more) return rows;
-    rows.push_back({find.Int(0), std::string(Chars(find, 1)), std::string(Chars(find, 2))});
+    rows.push_back(
+        {find.Int(0), std::string(Chars(find, 1)), find.Int(2), std::string(Chars(find, 3))});
   }
 }
 
-Status FillVerdict(sqlite::Database& database, const UnfilledVerdict& row) {
+base::Result<VerdictColumns> ColumnsOfBlob(const std::string& blob) {
   v1::Verdict message;
-  if (!message.ParseFromString(row.blob)) {
+  if (!message.ParseFromString(blob)) {
     return base::DataLoss("the store holds a verdict that cannot be read");
   }
   WM_ASSIGN_OR_RETURN(const auto verdict, Stored(wire::FromProto(message), "verdict"));
-  {
-    WM_ASSIGN_OR_RETURN(Statement put, database.Prepare("UPDATE verdicts SET rule = ?, basis = ? "
-                                                        "WHERE endpoint = ? AND path_sha256 = ?"));
-    WM_RETURN_IF_ERROR(put.Bind(verdict.rule)
-                           .Bind(EnumColumn(verdict.basis))
-                           .Bind(row.endpoint)
-                           .Bind(base::AsBytes(row.path_sha256))
-                           .Run());
+  return ColumnsOf(verdict);
+}
+
+Status FillVerdicts(sqlite::Database& database) {
+  while (true) {
+    WM_ASSIGN_OR_RETURN(
+        const auto rows,
+        NextUnfilledVerdicts(database,
+                             "SELECT endpoint, path_sha256, 0, verdict FROM verdicts "
+                             "WHERE step IS NULL LIMIT ?"));
+    if (rows.empty()) return {};
+    for (const UnfilledVerdict& row : rows) {
+      WM_ASSIGN_OR_RETURN(const VerdictColumns columns, ColumnsOfBlob(row.blob));
+      for (const std::string_view update :
+           {"UPDATE verdicts SET (" WM_VERDICT_COLUMNS ") = (" WM_VERDICT_PARAMETERS
+            ") WHERE endpoint = ? AND path_sha256 = ?",
+            "UPDATE sightings SET (" WM_VERDICT_COLUMNS ") = (" WM_VERDICT_PARAMETERS
+            ") WHERE endpoint = ? AND path_sha256 = ? AND gone_us IS NULL"}) {
+        WM_ASSIGN_OR_RETURN(Statement put, database.Prepare(update));
+        BindVerdictColumns(put, columns);
+        WM_RETURN_IF_ERROR(put.Bind(row.endpoint).Bind(base::AsBytes(row.path_sha256)).Run());
+      }
+    }
   }
-  WM_ASSIGN_OR_RETURN(
-      Statement put, database.Prepare("UPDATE sightings SET outcome = ?, rule = ?, basis = ? WHERE "
-                                      "endpoint = ? AND path_sha256 = ? AND gone_us IS NULL"));
-  return put.Bind(EnumColumn(verdict.outcome))
-      .Bind(verdict.rule)
-      .Bind(EnumColumn(verdict.basis))
-      .Bind(row.endpoint)
-      .Bind(base::AsBytes(row.path_sha256))
-      .Run();
+}
+
+Status FillPastVerdicts(sqlite::Database& database) {
+  while (true) {
+    WM_ASSIGN_OR_RETURN(const auto rows,
+                        NextUnfilledVerdicts(database,
+                                             "SELECT endpoint, path_sha256, from_us, verdict "
+                                             "FROM past_verdicts WHERE step IS NULL LIMIT ?"));
+    if (rows.empty()) return {};
+    for (const UnfilledVerdict& row : rows) {
+      WM_ASSIGN_OR_RETURN(const VerdictColumns columns, ColumnsOfBlob(row.blob));
+      WM_ASSIGN_OR_RETURN(
+          Statement put,
+          database.Prepare("UPDATE past_verdicts SET (" WM_VERDICT_COLUMNS
+                           ") = (" WM_VERDICT_PARAMETERS
+                           ") WHERE endpoint = ? AND path_sha256 = ? AND from_us = ?"));
+      BindVerdictColumns(put, columns);
+      WM_RETURN_IF_ERROR(
+          put.Bind(row.endpoint).Bind(base::AsBytes(row.path_sha256)).Bind(row.from_us).Run());
+    }
+  }
 }
 
 struct Endpoint {
@@ -154,14 +183,53 @@ void BindFacts(Statement& statement, const model::Sighting& sighting) {
   statement.Bind(EnumColumn(sighting.digest.state));
 }
 
+VerdictColumns ColumnsOf(const model::Verdict& verdict) {
+  VerdictColumns columns{verdict.outcome,
+                         verdict.rule,
+                         verdict.basis,
+                         verdict.step,
+                         verdict.mode,
+                         verdict.severity,
+                         ""};
+  for (const std::string& rule : verdict.audits) {
+    columns.audits += (columns.audits.empty() ? " " : "") + rule + " ";
+  }
+  return columns;
+}
+
+void BindVerdictColumns(Statement& statement, const VerdictColumns& columns) {
+  statement.Bind(EnumColumn(columns.outcome))
+      .Bind(columns.rule)
+      .Bind(EnumColumn(columns.basis))
+      .Bind(EnumColumn(columns.step))
+      .Bind(EnumColumn(columns.mode))
+      .Bind(EnumColumn(columns.severity))
+      .Bind(columns.audits);
+}
+
+void BindNoVerdict(Statement& statement) {
+  statement.BindNull().BindNull().BindNull().BindNull().BindNull().BindNull().Bind(
+      std::string_view());
+}
+
+VerdictColumns ReadVerdictColumns(const Statement& row, int column) {
+  return {static_cast<model::Outcome>(row.Int(column)),
+          row.Text(column + 1),
+          static_cast<model::Basis>(row.Int(column + 2)),
+          static_cast<model::JudgementStep>(row.Int(column + 3)),
+          static_cast<model::Mode>(row.Int(column + 4)),
+          static_cast<model::Severity>(row.Int(column + 5)),
+          row.Text(column + 6)};
+}
+
 Status VisitPresentSightings(sqlite::Database& database,
                              const std::function<base::Status(const PresentSighting&)>& visit) {
   WM_ASSIGN_OR_RETURN(const Endpoints endpoints, ReadEndpoints(database));
   // In the order in which the rows lie: by an index each would be looked for.
   WM_ASSIGN_OR_RETURN(
       Statement rows,
-      database.Prepare("SELECT endpoint, sighting, path, path_encoding, outcome, rule, basis "
-                       "FROM sightings NOT INDEXED WHERE gone_us IS NULL"));
+      database.Prepare("SELECT endpoint, sighting, path, path_encoding, outcome, rule, mode, "
+                       "severity FROM sightings NOT INDEXED WHERE gone_us IS NULL"));
   while (true) {
     WM_ASSIGN_OR_RETURN(const bool more, rows.Step());
     if (!more) return {};
@@ -172,7 +240,8 @@ Status VisitPresentSightings(sqlite::Database& database,
     PresentSighting present{endpoint->second.id, endpoint->second.hostname, sighting, {}};
     if (!rows.IsNull(4)) {
       present.judged = {static_cast<model::Outcome>(rows.Int(4)), Chars(rows, 5),
-                        static_cast<model::Basis>(rows.Int(6))};
+                        static_cast<model::Mode>(rows.Int(6)),
+                        static_cast<model::Severity>(rows.Int(7))};
     }
     WM_RETURN_IF_ERROR(visit(present));
   }
@@ -185,11 +254,8 @@ Status FillFacts(sqlite::Database& database) {
     if (rows.empty()) break;
     for (const Unfilled& row : rows) WM_RETURN_IF_ERROR(FillSighting(database, row));
   }
-  while (true) {
-    WM_ASSIGN_OR_RETURN(const auto rows, NextUnfilledVerdicts(database));
-    if (rows.empty()) break;
-    for (const UnfilledVerdict& row : rows) WM_RETURN_IF_ERROR(FillVerdict(database, row));
-  }
+  WM_RETURN_IF_ERROR(FillVerdicts(database));
+  WM_RETURN_IF_ERROR(FillPastVerdicts(database));
   return transaction.Commit();
 }
 

@@ -2,11 +2,13 @@
 
 #include <cstdint>
 #include <functional>
+#include <string>
 #include <string_view>
 
 #include "policy/base/bytes.h"
 #include "policy/base/result.h"
 #include "policy/model/sighting.h"
+#include "policy/model/verdict.h"
 #include "server/store/values.h"
 #include "third_party/sqlite/database.h"
 
@@ -27,6 +29,30 @@ base::Result<model::Sighting> ReadSightingBlob(base::ByteView blob, std::string_
 // Bind the parameters of this name.
 void BindContent(sqlite::Statement& statement, const model::Sighting& sighting);
 void BindFacts(sqlite::Statement& statement, const model::Sighting& sighting);
+
+// The columns that repeat what a verdict's blob says: of `verdicts`, of `past_verdicts`, and, of
+// the newest verdict, of `sightings`.
+struct VerdictColumns {
+  model::Outcome outcome = model::Outcome::kAllow;
+  std::string rule;
+  model::Basis basis = model::Basis::kVerified;
+  model::JudgementStep step = model::JudgementStep::kDefault;
+  model::Mode mode = model::Mode::kObserve;
+  model::Severity severity = model::Severity::kInfo;
+  std::string audits;  // the ids, each between blanks; "" for none
+};
+VerdictColumns ColumnsOf(const model::Verdict& verdict);
+
+#define WM_VERDICT_COLUMNS "outcome, rule, basis, step, mode, severity, audits"
+#define WM_VERDICT_PARAMETERS "?, ?, ?, ?, ?, ?, ?"
+#define WM_EXCLUDED_VERDICT_COLUMNS                                                 \
+  "excluded.outcome, excluded.rule, excluded.basis, excluded.step, excluded.mode, " \
+  "excluded.severity, excluded.audits"
+void BindVerdictColumns(sqlite::Statement& statement, const VerdictColumns& columns);
+// Of a sighting that is not judged yet.
+void BindNoVerdict(sqlite::Statement& statement);
+// From the first of them on.
+VerdictColumns ReadVerdictColumns(const sqlite::Statement& row, int column);
 
 // Fills the columns of rows from before there were any, and those of verdicts. At each start; when
 // it fails nothing was written.

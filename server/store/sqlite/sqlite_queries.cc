@@ -52,8 +52,9 @@ constexpr std::string_view kEventRow =
     "WHERE v.chain = (?1 >> 40) AND v.number = (?1 & 1099511627775)";
 constexpr std::string_view kPolicyRow =
     "SELECT version, published_us, floor, manifest_sha256, (SELECT count(*) FROM endpoints "
-    "WHERE policy_version = version AND state <> 2), publisher_id, publisher FROM bundles "
-    "WHERE version = ?";
+    "WHERE policy_version = version AND state <> 2), (SELECT count(*) FROM endpoints "
+    "WHERE policy_version = version AND policy_partly = 1 AND state <> 2), publisher_id, publisher "
+    "FROM bundles WHERE version = ?";
 // An endpoint is looked at when each of its roots is; a pseudo file system (reason 4) holds no
 // models and does not count against it.
 constexpr std::string_view kCoverageNow =
@@ -75,7 +76,7 @@ constexpr std::string_view kCoverageAt =
 #undef WM_THERE_THEN
 #define WM_ENDPOINT_COLUMNS                                                               \
   "SELECT id, endpoint_id, state, hostname, os, os_release, agent_version, enrolled_us, " \
-  "last_contact_us, clock_offset_us, policy_version FROM endpoints "
+  "last_contact_us, clock_offset_us, policy_version, policy_partly FROM endpoints "
 #define WM_ADMIN_TOKEN_COLUMNS                                                                  \
   "SELECT id, token_id, secret_sha256, name, role, scope, created_us, created_by, expires_us, " \
   "revoked_us FROM admin_tokens "
@@ -137,7 +138,8 @@ Result<PolicyRow> ReadPolicy(const Statement& row) {
   WM_ASSIGN_OR_RETURN(policy.manifest_sha256,
                       Stored(model::Sha256FromBytes(row.Blob(3)), "digest"));
   policy.endpoints_in_force = Number(row, 4);
-  WM_ASSIGN_OR_RETURN(policy.publisher, ReadActor(row, 5));
+  policy.endpoints_partly = Number(row, 5);
+  WM_ASSIGN_OR_RETURN(policy.publisher, ReadActor(row, 6));
   return policy;
 }
 
@@ -169,6 +171,7 @@ Result<EndpointRow> ReadEndpoint(const Statement& row) {
   endpoint.last_contact = MaybeTime(row, 8);
   endpoint.clock_offset = base::Duration(row.Int(9));
   endpoint.policy_version = Number(row, 10);
+  endpoint.policy_partly = row.Int(11) != 0;
   return endpoint;
 }
 
@@ -226,6 +229,17 @@ Result<ExceptionSetRecord> ReadExceptionSet(const Statement& row) {
   record.published = Time(row, 2);
   WM_ASSIGN_OR_RETURN(record.publisher, ReadActor(row, 3));
   return record;
+}
+
+// Of a column that holds a set.
+std::vector<std::string_view> WordsOf(std::string_view set) {
+  std::vector<std::string_view> words;
+  while (!set.empty()) {
+    const std::string_view word = set.substr(0, set.find(' '));
+    if (!word.empty()) words.push_back(word);
+    set.remove_prefix(std::min(word.size() + 1, set.size()));
+  }
+  return words;
 }
 
 // The rows of the keys, one by one: `sql` takes a key, and perhaps a moment.
@@ -387,11 +401,13 @@ Result<StoredBundle> SqliteQueries::FindBundle(std::uint64_t version) {
     WM_ASSIGN_OR_RETURN(bundle.publisher, ReadActor(find, 5));
   }
   WM_ASSIGN_OR_RETURN(Statement count,
-                      database_.Prepare("SELECT count(*), coalesce(sum(policy_version = ?), 0) "
-                                        "FROM endpoints WHERE state <> 2"));
+                      database_.Prepare("SELECT count(*), coalesce(sum(policy_version = ?1), 0), "
+                                        "coalesce(sum(policy_version = ?1 AND policy_partly = 1), "
+                                        "0) FROM endpoints WHERE state <> 2"));
   WM_RETURN_IF_ERROR(count.Bind(Column(bundle.version)).Step());
   bundle.endpoints_total = Number(count, 0);
   bundle.endpoints_in_force = Number(count, 1);
+  bundle.endpoints_partly = Number(count, 2);
   return bundle;
 }
 
@@ -633,7 +649,35 @@ Result<Page<EventRow>> SqliteQueries::ListEvents(const model::Id& endpoint,
 
 Result<VerdictCounts> SqliteQueries::CountVerdicts(const std::optional<model::Id>& endpoint) {
   WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_));
-  return VerdictsNow(endpoint);
+  WM_ASSIGN_OR_RETURN(VerdictCounts counts, VerdictsNow(endpoint));
+  WM_RETURN_IF_ERROR(CountAudits(endpoint, counts));
+  return counts;
+}
+
+// Sets of ids repeat, so each is taken apart once.
+Status SqliteQueries::CountAudits(const std::optional<model::Id>& endpoint, VerdictCounts& counts) {
+  std::optional<std::int64_t> number;
+  if (endpoint.has_value()) {
+    WM_ASSIGN_OR_RETURN(number, EndpointNumber(*endpoint));
+  }
+  WM_ASSIGN_OR_RETURN(
+      Statement rows,
+      database_.Prepare("SELECT audits, count(*) FROM sightings INDEXED BY sightings_audited WHERE "
+                        "gone_us IS NULL AND audits > '' AND (?1 IS NULL OR endpoint = ?1) "
+                        "GROUP BY audits"));
+  rows.Bind(number);
+  while (true) {
+    WM_ASSIGN_OR_RETURN(const bool more, rows.Step());
+    if (!more) return {};
+    for (const std::string_view rule : WordsOf(Chars(rows, 0))) {
+      const auto known = counts.audits.find(rule);
+      if (known != counts.audits.end()) {
+        known->second += Number(rows, 1);
+      } else if (counts.audits.size() < base::limits::kMaxCountedAudits) {
+        counts.audits.emplace(rule, Number(rows, 1));
+      }
+    }
+  }
 }
 
 Result<store::Statistics> SqliteQueries::Statistics() {
@@ -664,11 +708,13 @@ Result<store::Statistics> SqliteQueries::Statistics() {
   WM_ASSIGN_OR_RETURN(
       Statement find,
       database_.Prepare(
-          "SELECT newest_policy, (SELECT count(*) FROM endpoints e WHERE e.state <> "
-          "2 AND newest_policy > 0 AND e.policy_version = newest_policy) FROM fleet"));
+          "SELECT newest_policy, count(e.id), coalesce(sum(e.policy_partly = 1), 0) FROM fleet "
+          "LEFT JOIN endpoints e ON e.state <> 2 AND newest_policy > 0 AND e.policy_version = "
+          "newest_policy"));
   WM_RETURN_IF_ERROR(find.Step());
   numbers.newest_policy = Number(find, 0);
   numbers.endpoints_in_force = Number(find, 1);
+  numbers.endpoints_partly = Number(find, 2);
   return numbers;
 }
 

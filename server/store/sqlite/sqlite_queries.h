@@ -68,6 +68,7 @@ class SqliteQueries final : public Queries {
   base::Result<FleetCoverage> CoverageNow();
   base::Result<FleetCoverage> CoverageAt(base::WallTime moment);
   base::Result<VerdictCounts> VerdictsNow(const std::optional<model::Id>& endpoint);
+  base::Status CountAudits(const std::optional<model::Id>& endpoint, VerdictCounts& counts);
   base::Status CompleteEndpoint(std::int64_t endpoint, EndpointRow& row);
   base::Status ReadKeyAndRevocation(std::int64_t endpoint, EndpointRow& row);
 

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "policy/report/rows.h"
 #include "policy/report/sighting_json.h"
 #include "policy/report/table.h"
 
@@ -32,6 +33,15 @@ TEST(Table, EscapesWhatATerminalWouldObey) {
   Table table({{"PATH"}});
   table.AddRow({"a\x1b]0;title\x07\n\xfe"});
   EXPECT_EQ(table.ToString(), "PATH\na\\x1b]0;title\\x07\\x0a\\xfe\n");
+}
+
+TEST(Rows, AreNoTableWhereNoColumnHasATitle) {
+  for (const Form form : {Form::kTable, Form::kJson}) {
+    Rows rows(form, {{"count", ""}});
+    const std::string row = rows.Add({Cell::Number(7)});
+    EXPECT_EQ(row, form == Form::kTable ? "" : "{\"count\":7}\n");
+    EXPECT_EQ(rows.End(), "");
+  }
 }
 
 TEST(FormatBytes, UsesPowersOfAThousand) {

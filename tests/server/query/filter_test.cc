@@ -69,6 +69,19 @@ TEST(Filter, ReadsEveryTypeOfValue) {
             "endpoint_id=00112233445566778899aabbccddeeff");
 }
 
+TEST(Filter, AsksASetForOneOfItsWords) {
+  const std::string watch = base::HexEncode(base::AsBytes("watch-nc"));
+  EXPECT_EQ(Read(Sightings(), "audit = watch-nc"), "audit=" + watch);
+  EXPECT_EQ(Read(Sightings(), "audit:\"watch-nc\""), "audit=" + watch);
+  EXPECT_EQ(Read(Sightings(), "audit != watch-nc"), "not(audit=" + watch + ")");
+  EXPECT_EQ(Read(Sightings(), "audit:*"), "audit?");
+  for (const char* const bad : {"audit = \"a b\"", "audit = \"\"", "audit = \"\xff\""}) {
+    EXPECT_EQ(Read(Sightings(), bad), "filter, column 9: expected a word: UTF-8 without blanks");
+  }
+  EXPECT_EQ(Read(Sightings(), "audit < a"), "filter, column 7: audit is compared by = and != only");
+  EXPECT_EQ(Read(Sightings(), "audit = a*"), "filter, column 9: a * goes with texts only");
+}
+
 TEST(Filter, ReadsTimesAsRfc3339HasThem) {
   EXPECT_EQ(Read(Endpoints(), "enrolled_time > 1970-01-02"), "enrolled_time>86400000000");
   EXPECT_EQ(Read(Endpoints(), "enrolled_time > \"1970-01-01T01:00:00.25Z\""),

@@ -118,6 +118,7 @@ TEST_F(GatewayTest, GivesPrometheusTheSumsOfTheFleetAndOfItsCalls) {
       {"weighmaster_findings", {{"state", "open"}, {"severity", "high"}}, "1"},
       {"weighmaster_policy_newest_version", {}, "7"},
       {"weighmaster_policy_endpoints_in_force", {}, "0"},
+      {"weighmaster_policy_endpoints_partly", {}, "0"},
       {"weighmaster_policy_offers_total", {}, "0"},
       {"weighmaster_ingest_batches_total", {{"outcome", "stored"}}, "2"},
       {"weighmaster_ingest_batches_total", {{"outcome", "repeated"}}, "1"},

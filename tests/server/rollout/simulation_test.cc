@@ -79,8 +79,9 @@ class SimulationTest : public testing::Test {
   }
 
   void PublishExceptions(std::optional<std::uint8_t> endpoint,
-                         std::vector<model::Exception> exceptions) {
+                         std::vector<model::Exception> exceptions, base::WallTime issued = {}) {
     store::ExceptionSetRecord record;
+    record.set.issued = issued;
     record.set.version = 1;
     if (endpoint) record.set.endpoint = tests::TestId(*endpoint);
     record.set.exceptions = std::move(exceptions);
@@ -103,10 +104,47 @@ class SimulationTest : public testing::Test {
 // What the engine says of each row, one by one.
 struct Expected {
   std::map<std::pair<std::optional<Outcome>, Outcome>, std::uint64_t> transitions;
+  std::map<std::pair<model::Mode, model::Mode>, std::uint64_t> modes;
+  std::map<std::pair<model::Severity, model::Severity>, std::uint64_t> severities;
   std::map<std::string, std::pair<std::uint64_t, std::uint64_t>> rules;
+  std::map<std::string, std::uint64_t> audits;
   std::map<std::pair<std::string, std::string>, model::Verdict> changes;  // by endpoint and path
   std::set<model::Id> endpoints;
 };
+
+// `counts` may also have those that stay.
+template <typename Part>
+void ExpectShifts(const std::vector<SimulatedShift<Part>>& shifts, std::uint64_t sum,
+                  std::map<std::pair<Part, Part>, std::uint64_t> counts) {
+  std::erase_if(counts, [](const auto& count) { return count.first.first == count.first.second; });
+  std::uint64_t sightings = 0;
+  for (const SimulatedShift<Part>& shift : shifts) {
+    EXPECT_EQ(shift.sightings, (counts[{shift.from, shift.to}]));
+    EXPECT_EQ(shift.first.size(), shift.sightings);
+    sightings += shift.sightings;
+  }
+  EXPECT_EQ(shifts.size(), counts.size());
+  EXPECT_EQ(sightings, sum);
+}
+
+void ExpectCounts(const Simulation& simulation, const Expected& expected) {
+  EXPECT_EQ(simulation.endpoints_changed, expected.endpoints.size());
+  ExpectShifts(simulation.modes, simulation.changed_mode, expected.modes);
+  ExpectShifts(simulation.severities, simulation.changed_severity, expected.severities);
+  EXPECT_EQ(simulation.rules.size(), expected.rules.size());
+  for (const SimulatedRule& rule : simulation.rules) {
+    const auto known = expected.rules.find(rule.rule);
+    ASSERT_TRUE(known != expected.rules.end()) << rule.rule;
+    EXPECT_EQ(rule.now, known->second.first) << rule.rule;
+    EXPECT_EQ(rule.then, known->second.second) << rule.rule;
+  }
+  EXPECT_EQ(simulation.audits.size(), expected.audits.size());
+  for (const SimulatedAudit& audit : simulation.audits) {
+    const auto known = expected.audits.find(audit.rule);
+    ASSERT_TRUE(known != expected.audits.end()) << audit.rule;
+    EXPECT_EQ(audit.sightings, known->second) << audit.rule;
+  }
+}
 
 void Expect(const Simulation& simulation, const Expected& expected) {
   std::uint64_t changed = 0;
@@ -132,14 +170,26 @@ void Expect(const Simulation& simulation, const Expected& expected) {
   EXPECT_EQ(transitions, expected.transitions.size());
   EXPECT_EQ(simulation.changed, changed);
   EXPECT_EQ(simulation.changed, expected.changes.size());
-  EXPECT_EQ(simulation.endpoints_changed, expected.endpoints.size());
-  EXPECT_EQ(simulation.rules.size(), expected.rules.size());
-  for (const SimulatedRule& rule : simulation.rules) {
-    const auto known = expected.rules.find(rule.rule);
-    ASSERT_TRUE(known != expected.rules.end()) << rule.rule;
-    EXPECT_EQ(rule.now, known->second.first) << rule.rule;
-    EXPECT_EQ(rule.then, known->second.second) << rule.rule;
+  ExpectCounts(simulation, expected);
+}
+
+// One row more, of which the engine says `verdict`.
+void Add(const store::SightingRow& row, const model::Verdict& verdict, Expected& expected) {
+  std::optional<Outcome> from;
+  if (row.verdict) from = row.verdict->outcome;
+  ++expected.transitions[{from, verdict.outcome}];
+  ++expected.rules[verdict.rule].second;
+  for (const std::string& rule : verdict.audits) ++expected.audits[rule];
+  bool changed = from != verdict.outcome;
+  if (changed) expected.changes[{row.endpoint.ToHex(), row.sighting.path.bytes}] = verdict;
+  if (row.verdict) {
+    ++expected.rules[row.verdict->rule].first;
+    ++expected.modes[{row.verdict->mode, verdict.mode}];
+    ++expected.severities[{row.verdict->severity, verdict.severity}];
+    changed =
+        changed || row.verdict->mode != verdict.mode || row.verdict->severity != verdict.severity;
   }
+  if (changed) expected.endpoints.insert(row.endpoint);
 }
 
 TEST_F(SimulationTest, SaysOfEveryRowWhatTheEngineSays) {
@@ -176,6 +226,7 @@ TEST_F(SimulationTest, SaysOfEveryRowWhatTheEngineSays) {
   const auto rows = Rows();
   std::uint64_t changes = 0;
   std::uint64_t excepted = 0;
+  std::uint64_t audited = 0;
   for (int seed = 0; seed < 300; ++seed) {
     // As they travel: the first microsecond of 1970 is no expiry on the wire.
     const auto rules = wire::ParseRules(wire::SerialiseRules(random.Rules(true)));
@@ -186,6 +237,9 @@ TEST_F(SimulationTest, SaysOfEveryRowWhatTheEngineSays) {
         Simulate(*world_.queries_, {RulesPart(*rules), ListsPart(lists)}, 1'000, now);
     ASSERT_TRUE(simulation.has_value()) << simulation.error().ToString();
     Expected expected;
+    for (const model::Rule& rule : rules->rules) {
+      if (rule.audit) expected.audits[rule.id];
+    }
     std::uint64_t judged = 0;
     for (const store::SightingRow& row : rows) {
       if (row.endpoint == revoked) continue;
@@ -195,15 +249,9 @@ TEST_F(SimulationTest, SaysOfEveryRowWhatTheEngineSays) {
                                row.endpoint == tests::TestId(2) ? both : of_fleet);
       ASSERT_TRUE(policy.has_value());
       const model::Verdict verdict = (*policy)->Judge(row.sighting, now);
-      std::optional<Outcome> from;
-      if (row.verdict) from = row.verdict->outcome;
-      ++expected.transitions[{from, verdict.outcome}];
-      if (row.verdict) ++expected.rules[row.verdict->rule].first;
-      ++expected.rules[verdict.rule].second;
+      Add(row, verdict, expected);
       excepted += verdict.step == model::JudgementStep::kException ? 1 : 0;
-      if (from == verdict.outcome) continue;
-      expected.changes[{row.endpoint.ToHex(), row.sighting.path.bytes}] = verdict;
-      expected.endpoints.insert(row.endpoint);
+      audited += verdict.audits.size();
     }
     EXPECT_EQ(simulation->sightings, judged);
     Expect(*simulation, expected);
@@ -212,6 +260,104 @@ TEST_F(SimulationTest, SaysOfEveryRowWhatTheEngineSays) {
   }
   EXPECT_GT(changes, 1'000U);
   EXPECT_GT(excepted, 100U);
+  EXPECT_GT(audited, 100U);
+}
+
+TEST_F(SimulationTest, TellsOfAnotherModeAndSeverityWhereTheOutcomeStays) {
+  for (int i = 0; i < 3; ++i) {
+    const std::string path = "/m/" + std::to_string(i);
+    Tell(1, {model::SightingAppeared{tests::TestSighting(path, i)},
+             model::SightingJudged{{path}, std::nullopt, tests::TestVerdict(Outcome::kWarn)}});
+  }
+  model::RuleSet rules = Rules(Outcome::kWarn);
+  rules.mode = model::Mode::kEnforce;
+  rules.default_severity = model::Severity::kCritical;
+  const auto simulation = Simulate(*world_.queries_, {RulesPart(rules)}, 2, world_.loop_.Now());
+  ASSERT_TRUE(simulation.has_value());
+  EXPECT_EQ(simulation->changed, 0U);
+  EXPECT_EQ(simulation->changed_mode, 3U);
+  EXPECT_EQ(simulation->changed_severity, 3U);
+  EXPECT_EQ(simulation->endpoints_changed, 1U);
+  ASSERT_EQ(simulation->modes.size(), 1U);
+  EXPECT_EQ(simulation->modes[0].from, model::Mode::kObserve);
+  EXPECT_EQ(simulation->modes[0].to, model::Mode::kEnforce);
+  ASSERT_EQ(simulation->modes[0].first.size(), 2U);
+  EXPECT_EQ(simulation->modes[0].first[0].path.bytes, "/m/0");
+  EXPECT_EQ(simulation->modes[0].first[0].verdict.mode, model::Mode::kEnforce);
+  ASSERT_EQ(simulation->severities.size(), 1U);
+  EXPECT_EQ(simulation->severities[0].from, model::Severity::kMedium);
+  EXPECT_EQ(simulation->severities[0].to, model::Severity::kCritical);
+}
+
+model::Rule LicenceRule(std::string id, std::string licence) {
+  model::Rule rule;
+  rule.id = std::move(id);
+  rule.when.kind = model::Condition::Kind::kTest;
+  rule.when.test = {"license", model::Operator::kEquals, {std::move(licence)}, 0};
+  return rule;
+}
+
+TEST_F(SimulationTest, HasARowForEachAuditRuleAlsoForOneThatHitsNothing) {
+  model::Sighting sighting = tests::TestSighting("/m/1", 1);
+  sighting.facts.license = "mit";
+  Tell(1, {model::SightingAppeared{sighting}});
+  model::RuleSet rules = Rules(Outcome::kAllow);
+  rules.rules = {LicenceRule("watch-nc", "cc-by-nc-4.0"), LicenceRule("watch-mit", "mit"),
+                 LicenceRule("decides", "mit")};
+  rules.rules[0].audit = rules.rules[1].audit = true;
+  const auto simulation = Simulate(*world_.queries_, {RulesPart(rules)}, 2, world_.loop_.Now());
+  ASSERT_TRUE(simulation.has_value());
+  ASSERT_EQ(simulation->audits.size(), 2U);
+  EXPECT_EQ(simulation->audits[0].rule, "watch-nc");
+  EXPECT_EQ(simulation->audits[0].sightings, 0U);
+  EXPECT_EQ(simulation->audits[1].rule, "watch-mit");
+  EXPECT_EQ(simulation->audits[1].sightings, 1U);
+}
+
+TEST_F(SimulationTest, SaysWhichFieldsThePoliciesInForceKeepFromTheServer) {
+  model::RuleSet in_force = Rules(Outcome::kAllow);
+  in_force.settings.withheld = {model::Withheld::kLicense, model::Withheld::kOwner};
+  ASSERT_TRUE(
+      world_.Publish(world_.Policy(1, 0, wire::SerialiseRules(in_force), wire::PartKind::kRules))
+          .has_value());
+  ASSERT_TRUE(world_
+                  .Publish(world_.Policy(2, 0, wire::SerialiseRules(Rules(Outcome::kAllow)),
+                                         wire::PartKind::kRules))
+                  .has_value());
+  const std::pair<std::uint8_t, std::uint64_t> applied_versions[] = {
+      {1, 1}, {2, 1}, {3, 2}, {4, 1}};
+  for (const auto& [endpoint, version] : applied_versions) {
+    model::PolicyApplied applied;
+    applied.version = version;
+    Tell(endpoint, {applied});
+  }
+  ASSERT_TRUE(world_.sqlite_->Revoke(tests::TestId(4), "lost", world_.loop_.Now()).has_value());
+  const auto withheld = [&](const model::RuleSet& rules) {
+    const auto simulation = Simulate(*world_.queries_, {RulesPart(rules)}, 2, world_.loop_.Now());
+    EXPECT_TRUE(simulation.has_value()) << simulation.error().ToString();
+    std::map<model::Withheld, std::uint64_t> fields;
+    for (const SimulatedWithheld& row : simulation->withheld) fields[row.field] = row.endpoints;
+    return fields;
+  };
+  using Fields = std::map<model::Withheld, std::uint64_t>;
+  model::RuleSet rules = Rules(Outcome::kAllow);
+  EXPECT_EQ(withheld(rules), Fields()) << "it asks for neither";
+  rules.rules = {LicenceRule("a", "mit")};
+  EXPECT_EQ(withheld(rules), (Fields{{model::Withheld::kLicense, 2}}));
+  model::Condition nested;
+  nested.kind = model::Condition::Kind::kNot;
+  nested.conditions = {std::move(rules.rules[0].when)};
+  rules.rules[0].when = nested;
+  EXPECT_EQ(withheld(rules), (Fields{{model::Withheld::kLicense, 2}})) << "however deep";
+  rules.rules[0].expires = world_.loop_.Now();
+  EXPECT_EQ(withheld(rules), Fields()) << "it is not asked any more";
+  model::Exception of_ada;
+  of_ada.user = "ada";
+  of_ada.overrides = "default";
+  of_ada.reason = "a test";
+  of_ada.expires = world_.loop_.Now() + std::chrono::hours(1);
+  PublishExceptions(1, {of_ada}, world_.loop_.Now());
+  EXPECT_EQ(withheld(rules), (Fields{{model::Withheld::kOwner, 2}}));
 }
 
 TEST_F(SimulationTest, ShowsAsManyChangesAsWereAskedFor) {

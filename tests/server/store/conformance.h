@@ -759,6 +759,42 @@ TEST_P(StoreConformance, PagesAreStableAndTotalsAgreeWithRows) {
   EXPECT_EQ(queries_->ListSightings(nowhere)->coverage.endpoints, 2U);
 }
 
+TEST_P(StoreConformance, WhatAuditRulesWouldDecideIsCountedByRule) {
+  const model::Id one = Enrol(1);
+  const model::Id two = Enrol(2);
+  tests::EndpointScript a(tests::TestKey(11), tests::TestId(0xc1));
+  tests::EndpointScript b(tests::TestKey(12), tests::TestId(0xc2));
+  const auto judged = [](const std::string& path, std::vector<std::string> audits) {
+    model::Verdict verdict = tests::TestVerdict(model::Outcome::kAllow);
+    verdict.audits = std::move(audits);
+    return model::EventBody(model::SightingJudged{{path}, std::nullopt, std::move(verdict)});
+  };
+  const auto seen = [](const std::string& path) {
+    return model::EventBody(model::SightingAppeared{tests::TestSighting(path, 1)});
+  };
+  for (const auto& batch :
+       {a.Start(), a.Seal({seen("/m/a"), seen("/m/b"), seen("/m/c")}),
+        a.Seal({judged("/m/a", {"x", "y"}), judged("/m/b", {"x"}), judged("/m/c", {"z"})}),
+        a.Seal({model::SightingGone{{"/m/c"}, model::GoneReason::kDeleted}})}) {
+    CommitOne(one, batch);
+  }
+  for (const auto& batch : {b.Start(), b.Seal({seen("/m/a")}), b.Seal({judged("/m/a", {"x"})})}) {
+    CommitOne(two, batch);
+  }
+  using Counts = decltype(VerdictCounts::audits);
+  EXPECT_EQ(queries_->CountVerdicts(std::nullopt)->audits, (Counts{{"x", 3}, {"y", 1}}));
+  EXPECT_EQ(queries_->CountVerdicts(two)->audits, (Counts{{"x", 1}}));
+  // Endpoints may name what they like.
+  std::vector<model::EventBody> hostile;
+  for (std::size_t i = 0; i < base::limits::kMaxCountedAudits; ++i) {
+    const std::string path = "/h/" + std::to_string(i);
+    hostile.push_back(judged(path, {"h" + std::to_string(i)}));
+    CommitOne(two, b.Seal({seen(path)}));
+    if (hostile.size() == 250) CommitOne(two, b.Seal(std::exchange(hostile, {})));
+  }
+  EXPECT_EQ(queries_->CountVerdicts(std::nullopt)->audits.size(), base::limits::kMaxCountedAudits);
+}
+
 TEST_P(StoreConformance, CoverageCountsEveryEndpointThatIsNotRevoked) {
   const auto coverage = [](model::CoverageState state, model::CoverageReason reason,
                            const std::string& root) {
@@ -830,6 +866,27 @@ TEST_P(StoreConformance, CoverageOfAPastMomentCountsWhatIsStillKnownOfIt) {
   ASSERT_TRUE(store_->Revoke(endpoint, "", revoked).has_value());
   EXPECT_EQ(at(std::chrono::seconds(29)), Counts({1, 1, 0, 0}));
   EXPECT_EQ(at(std::chrono::seconds(30)), Counts({0, 0, 0, 0}));
+}
+
+TEST_P(StoreConformance, APolicyThatIsInForcePartlyIsCountedAsSuch) {
+  const NewBundle bundle = Bundle(1, 0, "part");
+  ASSERT_TRUE(store_->Publish(bundle).has_value());
+  for (std::uint8_t n = 1; n <= 3; ++n) {
+    const model::Id endpoint = Enrol(n);
+    tests::EndpointScript script(tests::TestKey(10 + n), tests::TestId(n));
+    CommitOne(endpoint, script.Start());
+    model::PolicyApplied applied;
+    applied.version = 1;
+    applied.partly = n != 1;
+    CommitOne(endpoint, script.Seal({applied}));
+    EXPECT_EQ(queries_->GetEndpoint(endpoint)->policy_partly, applied.partly);
+  }
+  ASSERT_TRUE(store_->Revoke(tests::TestId(3), "", tests::kTestEpoch).has_value());
+  EXPECT_EQ(queries_->FindBundle(1)->endpoints_in_force, 2U);
+  EXPECT_EQ(queries_->FindBundle(1)->endpoints_partly, 1U);
+  EXPECT_EQ(queries_->ListPolicies({})->rows.at(0).endpoints_partly, 1U);
+  EXPECT_EQ(queries_->Statistics()->endpoints_in_force, 2U);
+  EXPECT_EQ(queries_->Statistics()->endpoints_partly, 1U);
 }
 
 TEST_P(StoreConformance, FindingsAreOneByKeyCountedResolvedAndOpenedAgain) {

@@ -149,6 +149,45 @@ TEST(SqliteStore, EndsWhatWasPresentOnEndpointsThatVersion6Revoked) {
   EXPECT_EQ(base::ToMicroseconds(rows[0].gone.value()), 7);
 }
 
+TEST(SqliteStore, FindsVerdictsOfVersion6ByAllThatTheySay) {
+  DiskPlace place;
+  model::Verdict verdict = tests::TestVerdict(model::Outcome::kDeny);
+  verdict.mode = model::Mode::kEnforce;
+  verdict.severity = model::Severity::kCritical;
+  verdict.step = model::JudgementStep::kAlwaysRule;
+  verdict.audits = {"watch-nc", "watch-all"};
+  const EventWrite judged(
+      {tests::kTestEpoch, {}, {}, model::SightingJudged{{"/m/a"}, std::nullopt, verdict}});
+  verdict.audits = {"watch"};
+  const EventWrite before(
+      {tests::kTestEpoch, {}, {}, model::SightingJudged{{"/m/a"}, std::nullopt, verdict}});
+  WriteVersion3(place.path());
+  {
+    // As version 6 wrote them: filled but for what it had no columns for.
+    const auto file = sqlite::Database::Open(place.path());
+    ASSERT_TRUE((*file)->Migrate(kSchemaRoom, SchemaSteps().first(6)).has_value());
+    auto newest = (*file)->Prepare("UPDATE verdicts SET rule = 'r', basis = 1, verdict = ?");
+    ASSERT_TRUE(newest->Bind(base::AsBytes(judged.blob)).Run().has_value());
+    auto past = (*file)->Prepare("INSERT INTO past_verdicts VALUES (1, ?, 1, 2, 3, 'r', 1, ?)");
+    ASSERT_TRUE(
+        past->Bind(before.path_sha256.view()).Bind(base::AsBytes(before.blob)).Run().has_value());
+  }
+  const auto store = OpenAt(place.path());
+  const auto queries = store->OpenQueries();
+  const auto count = [&](std::string_view filter, std::optional<base::WallTime> as_of) {
+    SightingQuery query;
+    query.as_of = as_of;
+    query.page.filter = query::ParseFilter(query::Sightings(), filter).value();
+    const auto page = (*queries)->ListSightings(query);
+    EXPECT_TRUE(page.has_value()) << page.error().ToString();
+    return page->total;
+  };
+  EXPECT_EQ(count("mode = enforce AND severity = critical AND step = always_rule", {}), 1U);
+  EXPECT_EQ(count("audit = watch-nc AND audit = watch-all", {}), 1U);
+  EXPECT_EQ(count("audit = watch", {}), 0U) << "a part of a word is not the word";
+  EXPECT_EQ(count("audit = watch AND mode = enforce", base::WallTimeFromMicroseconds(1)), 1U);
+}
+
 TEST(SqliteStore, ReadersSeeTheLastCommitWhileTheWriterWrites) {
   DiskPlace place;
   const auto store = place.Open();

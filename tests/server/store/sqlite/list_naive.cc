@@ -1,6 +1,8 @@
 #include "tests/server/store/sqlite/list_naive.h"
 
 #include <algorithm>
+#include <iterator>
+#include <sstream>
 #include <utility>
 
 #include "policy/base/bytes.h"
@@ -25,12 +27,17 @@ Value OfBytes(const Bytes& bytes) {
   return std::string(base::AsText(bytes.view()));
 }
 
-// A text that is lacking is the empty one.
+// A text or set that is lacking is the empty one.
 std::optional<Value> ValueOf(const NaiveRow& row, const Field& field) {
   const auto found = row.values.find(field.name);
   if (found != row.values.end()) return found->second;
-  if (field.type == FieldType::kText) return Value(std::string());
+  if (field.type == FieldType::kText || field.type == FieldType::kSet) return Value(std::string());
   return std::nullopt;
+}
+
+std::vector<std::string> WordsOf(const std::string& set) {
+  std::istringstream words(set);
+  return {std::istream_iterator<std::string>(words), std::istream_iterator<std::string>()};
 }
 
 bool MatchesTerm(const query::Term& term, const NaiveRow& row) {
@@ -40,6 +47,9 @@ bool MatchesTerm(const query::Term& term, const NaiveRow& row) {
   const auto* const wanted = std::get_if<std::string>(&term.value);
   switch (term.comparison) {
     case Comparison::kEqual:
+      if (term.field->type == FieldType::kSet) {
+        return std::ranges::count(WordsOf(*text), *wanted) > 0;
+      }
       return *value == term.value;
     case Comparison::kLess:
       return *value < term.value;
@@ -56,7 +66,7 @@ bool MatchesTerm(const query::Term& term, const NaiveRow& row) {
     case Comparison::kContains:
       return text->find(*wanted) != std::string::npos;
     case Comparison::kPresent:
-      return term.field->type != FieldType::kText || !text->empty();
+      return text == nullptr || !text->empty();
   }
   return false;
 }
@@ -80,6 +90,10 @@ Value RandomValue(const Field& field, const std::vector<NaiveRow>& rows, base::R
     return *number + static_cast<std::int64_t>(random.Below(3)) - 1;
   }
   std::string text = std::get<std::string>(*seen);
+  if (field.type == FieldType::kSet) {
+    const std::vector<std::string> words = WordsOf(text);
+    return words.empty() ? "x" : words[random.Below(words.size())];
+  }
   if (field.type != FieldType::kText || text.empty()) return text;
   const std::size_t from = random.Below(text.size());
   const std::string piece = text.substr(from, 1 + random.Below(text.size() - from));
@@ -103,6 +117,7 @@ NaiveRow Naive(const EndpointRow& row) {
                 {"enrolled_time", OfTime(row.enrolled)},
                 {"clock_offset", Value(row.clock_offset.count())},
                 {"policy_version", Num(row.policy_version)},
+                {"policy_partly", Value(std::int64_t{row.policy_partly})},
                 {"sightings", Num(row.sightings)},
                 {"denied", Num(row.denied)},
                 {"warned", Num(row.warned)},
@@ -148,6 +163,11 @@ NaiveRow Naive(const SightingRow& row) {
     out.values["verdict"] = OfEnum(row.verdict->outcome);
     out.values["rule"] = row.verdict->rule;
     out.values["basis"] = OfEnum(row.verdict->basis);
+    out.values["step"] = OfEnum(row.verdict->step);
+    out.values["severity"] = OfEnum(row.verdict->severity);
+    out.values["mode"] = OfEnum(row.verdict->mode);
+    std::string& audits = std::get<std::string>(out.values["audit"] = Value(std::string()));
+    for (const std::string& rule : row.verdict->audits) audits += rule + " ";
   }
   return out;
 }
@@ -180,7 +200,8 @@ NaiveRow Naive(const PolicyRow& row) {
                 {"published_time", OfTime(row.published)},
                 {"floor", Num(row.floor)},
                 {"manifest_sha256", OfBytes(row.manifest_sha256)},
-                {"endpoints_in_force", Num(row.endpoints_in_force)}};
+                {"endpoints_in_force", Num(row.endpoints_in_force)},
+                {"endpoints_partly", Num(row.endpoints_partly)}};
   PutPublisher(row.publisher, out);
   return out;
 }

@@ -180,6 +180,7 @@ class RandomFleet {
     EXPECT_TRUE(published.has_value()) << published.error().ToString();
     model::PolicyApplied applied;
     applied.version = policies_;
+    applied.partly = random_.Below(2) == 0;
     const int n = static_cast<int>(random_.Below(kEndpoints));
     Commit(n, scripts_[static_cast<std::size_t>(n)]->Seal({applied}));
   }
@@ -244,6 +245,10 @@ class RandomFleet {
             tests::TestVerdict(static_cast<model::Outcome>(1 + random_.Below(3)));
         verdict.rule = Word();
         verdict.basis = static_cast<model::Basis>(1 + random_.Below(3));
+        verdict.step = static_cast<model::JudgementStep>(1 + random_.Below(7));
+        verdict.mode = static_cast<model::Mode>(random_.Below(3));
+        verdict.severity = static_cast<model::Severity>(1 + random_.Below(5));
+        for (std::uint64_t i = random_.Below(3); i > 0; --i) verdict.audits.push_back(Word());
         return SayOne(n, path, model::SightingJudged{model::Path{path}, std::nullopt, verdict});
       }
       default:
