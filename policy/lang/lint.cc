@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "policy/engine/fields.h"
-#include "policy/lang/implication.h"
+#include "policy/lang/prover.h"
 
 namespace weighmaster::lang {
 namespace {
@@ -60,9 +60,10 @@ void LintDigests(const Document& document, Diagnostics& diagnostics) {
   }
 }
 
-bool IsUnconditional(const Condition& condition) {
-  return condition.kind == Condition::Kind::kAll &&
-         std::ranges::all_of(condition.conditions, IsUnconditional);
+// Whether the rule applies to everything.
+bool IsUnconditional(const model::Rule& rule, Prover& prover) {
+  return prover.IsAlwaysTrue(rule.when) ||
+         (rule.fire_when_unknown && prover.IsNeverFalse(rule.when));
 }
 
 // Whether the rule is asked as long as the policy holds, and decides what it applies to.
@@ -70,18 +71,18 @@ bool DecidesForGood(const model::Rule& rule) { return !rule.audit && !rule.expir
 
 // Whether a rule never comes to its turn because of an earlier one. One that fires also where its
 // condition is unknown is hidden by the same condition alone.
-bool Hides(const model::Rule& earlier, const model::Rule& later) {
+bool Hides(const model::Rule& earlier, const model::Rule& later, Prover& prover) {
   const bool expires_first =
       earlier.expires && (!later.expires || *earlier.expires < *later.expires);
   if (earlier.audit || expires_first) return false;
-  if (IsUnconditional(earlier.when)) return true;
+  if (IsUnconditional(earlier, prover)) return true;
   if (later.fire_when_unknown) return earlier.fire_when_unknown && earlier.when == later.when;
-  return Implies(later.when, earlier.when);
+  return prover.Implies(later.when, earlier.when);
 }
 
 // Rules that are hidden by an earlier one of their step, or by an `always` rule, which is judged
 // before the others; and rules that fire for nothing.
-void LintReach(const Document& document, Diagnostics& diagnostics) {
+void LintReach(const Document& document, Prover& prover, Diagnostics& diagnostics) {
   const Reporter report(document.files.front(), diagnostics);
   std::vector<const DocumentRule*> order;
   for (const bool always : {true, false}) {
@@ -91,13 +92,13 @@ void LintReach(const Document& document, Diagnostics& diagnostics) {
   }
   for (auto later = order.begin(); later != order.end(); ++later) {
     const DocumentRule& rule = **later;
-    if (!rule.rule.fire_when_unknown && IsNeverTrue(rule.rule.when)) {
+    if (!rule.rule.fire_when_unknown && prover.IsNeverTrue(rule.rule.when)) {
       report.Warning(rule.at, "rule " + Quote(rule.rule.id) + " never applies",
-                     "two of the tests that it requires together contradict each other");
+                     "nothing passes all the tests that it requires together");
       continue;
     }
     const auto by = std::find_if(order.begin(), later, [&](const DocumentRule* earlier) {
-      return Hides(earlier->rule, rule.rule);
+      return Hides(earlier->rule, rule.rule, prover);
     });
     if (by == later) continue;
     report.Warning(rule.at, "rule " + Quote(rule.rule.id) + " is never reached",
@@ -106,9 +107,9 @@ void LintReach(const Document& document, Diagnostics& diagnostics) {
   }
 }
 
-void LintApproved(const Document& document, Diagnostics& diagnostics) {
-  const auto final_always = std::ranges::find_if(document.rules, [](const DocumentRule& rule) {
-    return rule.rule.always && DecidesForGood(rule.rule) && IsUnconditional(rule.rule.when);
+void LintApproved(const Document& document, Prover& prover, Diagnostics& diagnostics) {
+  const auto final_always = std::ranges::find_if(document.rules, [&](const DocumentRule& rule) {
+    return rule.rule.always && DecidesForGood(rule.rule) && IsUnconditional(rule.rule, prover);
   });
   const bool approves = std::ranges::any_of(document.digests, [](const ListedDigest& digest) {
     return digest.kind == ListKind::kApproved;
@@ -208,10 +209,15 @@ void LintWithheld(const Document& document, Diagnostics& diagnostics) {
 
 void Lint(const Document& document, Diagnostics& diagnostics) {
   LintDigests(document, diagnostics);
-  LintReach(document, diagnostics);
-  LintApproved(document, diagnostics);
+  Prover prover;
+  LintReach(document, prover, diagnostics);
+  LintApproved(document, prover, diagnostics);
   LintWithheld(document, diagnostics);
   const Reporter report(document.files.front(), diagnostics);
+  if (prover.is_spent()) {
+    report.Warning({}, "the rules are too many and too long to compare each with each",
+                   "lint can't say of all of them whether they ever apply");
+  }
   for (const DocumentRule& rule : document.rules) {
     if (!rule.says_when_unknown) NotLint(rule, report).Visit(rule.rule.when, {});
   }
