@@ -122,19 +122,20 @@ void LintApproved(const Document& document, Prover& prover, Diagnostics& diagnos
 
 using FieldNames = std::vector<std::string_view>;
 
-bool AsksForKnown(const Condition& condition) {
+bool AsksForKnown(const Condition& condition, bool known) {
   return condition.kind == Condition::Kind::kTest && condition.test.op == model::Operator::kKnown &&
-         condition.test.number == 1;
+         (condition.test.number == 1) == known;
 }
 
 // Finds `not`s whose outcome hangs on a field that can be unknown. A field that an enclosing `all`
-// requires to be known is no trouble: where it is unknown, the `all` is false.
+// requires to be known is no trouble: where it is unknown, the `all` is false. Nor is one that an
+// enclosing `any` asks to be unknown: where it is, the `any` is true.
 class NotLint {
  public:
   NotLint(const DocumentRule& rule, const Reporter& report) : rule_(rule), report_(report) {}
 
   void Visit(const Condition& condition, FieldNames known) {
-    AddRequired(condition, known);
+    AddDecided(condition, known);
     if (condition.kind == Condition::Kind::kNot) {
       const Location at = rule_.nots[next_not_++];
       FieldNames doubtful;
@@ -145,15 +146,17 @@ class NotLint {
   }
 
  private:
-  static void AddRequired(const Condition& condition, FieldNames& known) {
-    if (condition.kind != Condition::Kind::kAll) return;
+  // The fields that the condition decides by alone where they are unknown.
+  static void AddDecided(const Condition& condition, FieldNames& known) {
+    const bool is_all = condition.kind == Condition::Kind::kAll;
+    if (!is_all && condition.kind != Condition::Kind::kAny) return;
     for (const Condition& child : condition.conditions) {
-      if (AsksForKnown(child)) known.push_back(child.test.field);
+      if (AsksForKnown(child, is_all)) known.push_back(child.test.field);
     }
   }
 
   static void CollectDoubtful(const Condition& condition, FieldNames known, FieldNames& doubtful) {
-    AddRequired(condition, known);
+    AddDecided(condition, known);
     for (const Condition& child : condition.conditions) CollectDoubtful(child, known, doubtful);
     if (condition.kind != Condition::Kind::kTest) return;
     if (condition.test.op == model::Operator::kKnown) return;

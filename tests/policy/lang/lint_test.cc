@@ -258,6 +258,20 @@ TEST(Lint, ANotUnderAnAllThatRequiresTheFieldIsFine) {
               HasSubstr("warning:"));
 }
 
+TEST(Lint, ANotUnderAnAnyThatAsksForTheUnknownFieldIsFine) {
+  EXPECT_EQ(ConditionDiagnostics("{any: [{license: {known: false}}, {not: {license: mit}}]}"), "");
+  EXPECT_EQ(ConditionDiagnostics("{any: [{license: {known: false}}, {all: [{format: gguf}, {not: "
+                                 "{license: mit}}]}]}"),
+            "");
+  EXPECT_EQ(ConditionDiagnostics("{not: {any: [{license: {known: false}}, {license: mit}]}}"), "");
+  EXPECT_THAT(ConditionDiagnostics("{any: [{license: {known: false}}, {not: {name: x}}]}"),
+              HasSubstr("where \"name\" is not known"));
+  EXPECT_THAT(
+      ConditionDiagnostics("{any: [{not: {license: mit}}, {all: [{license: {known: false}}, "
+                           "{format: gguf}]}]}"),
+      HasSubstr("where \"license\" is not known"));
+}
+
 TEST(Lint, ARuleThatSaysWhatToDoWhenUnknownIsFine) {
   for (const char* const choice : {"fire", "skip"}) {
     EXPECT_EQ(DiagnosticsOf("policy: p\nrules:\n- {id: a, then: allow, when_unknown: " +
