@@ -7,7 +7,7 @@
 
 #include "policy/base/limits.h"
 #include "policy/engine/fields.h"
-#include "policy/lang/quantity.h"
+#include "policy/lang/condition/quantity.h"
 #include "policy/lang/yaml/tree.h"
 #include "policy/lang/yaml/values.h"
 

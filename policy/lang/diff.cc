@@ -8,8 +8,8 @@
 #include <utility>
 
 #include "policy/base/bytes.h"
-#include "policy/lang/condition_text.h"
-#include "policy/lang/quantity.h"
+#include "policy/lang/condition/condition_text.h"
+#include "policy/lang/condition/quantity.h"
 
 namespace weighmaster::lang {
 namespace {

@@ -8,10 +8,10 @@
 
 #include "policy/base/limits.h"
 #include "policy/engine/policy.h"
-#include "policy/lang/condition_reader.h"
+#include "policy/lang/condition/condition_reader.h"
+#include "policy/lang/condition/quantity.h"
 #include "policy/lang/lint.h"
 #include "policy/lang/list_reader.h"
-#include "policy/lang/quantity.h"
 #include "policy/lang/yaml/tree.h"
 #include "policy/lang/yaml/values.h"
 

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "policy/engine/fields.h"
-#include "policy/lang/prover.h"
+#include "policy/lang/condition/prover.h"
 
 namespace weighmaster::lang {
 namespace {

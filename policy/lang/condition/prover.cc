@@ -1,4 +1,4 @@
-#include "policy/lang/prover.h"
+#include "policy/lang/condition/prover.h"
 
 #include <algorithm>
 #include <limits>

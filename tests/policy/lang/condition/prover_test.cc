@@ -1,6 +1,6 @@
 // Random conditions and sightings: what is proved without a subject is so for every one.
 
-#include "policy/lang/prover.h"
+#include "policy/lang/condition/prover.h"
 
 #include <gtest/gtest.h>
 
@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "policy/engine/condition.h"
-#include "policy/lang/condition_text.h"
+#include "policy/lang/condition/condition_text.h"
 #include "tests/policy/lang/reading.h"
 #include "tests/support/random_policies.h"
 

@@ -1,4 +1,4 @@
-#include "policy/lang/condition_reader.h"
+#include "policy/lang/condition/condition_reader.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

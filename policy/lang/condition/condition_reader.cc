@@ -1,4 +1,4 @@
-#include "policy/lang/condition_reader.h"
+#include "policy/lang/condition/condition_reader.h"
 
 #include <algorithm>
 #include <span>
@@ -8,7 +8,7 @@
 #include "policy/base/limits.h"
 #include "policy/engine/glob.h"
 #include "policy/engine/text.h"
-#include "policy/lang/quantity.h"
+#include "policy/lang/condition/quantity.h"
 #include "policy/lang/yaml/values.h"
 #include "policy/model/artifact.h"
 

@@ -1,4 +1,4 @@
-#include "policy/lang/condition_text.h"
+#include "policy/lang/condition/condition_text.h"
 
 #include <algorithm>
 #include <cstdio>
