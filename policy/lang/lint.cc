@@ -80,6 +80,11 @@ bool Hides(const model::Rule& earlier, const model::Rule& later, Prover& prover)
   return prover.Implies(later.when, earlier.when);
 }
 
+// One without an id, or with a bad one, has its error already.
+std::string NameOf(const DocumentRule& rule) {
+  return rule.rule.id.empty() ? "the rule" : "rule " + Quote(rule.rule.id);
+}
+
 // Rules that are hidden by an earlier one of their step, or by an `always` rule, which is judged
 // before the others; and rules that fire for nothing.
 void LintReach(const Document& document, Prover& prover, Diagnostics& diagnostics) {
@@ -93,7 +98,7 @@ void LintReach(const Document& document, Prover& prover, Diagnostics& diagnostic
   for (auto later = order.begin(); later != order.end(); ++later) {
     const DocumentRule& rule = **later;
     if (!rule.rule.fire_when_unknown && prover.IsNeverTrue(rule.rule.when)) {
-      report.Warning(rule.at, "rule " + Quote(rule.rule.id) + " never applies",
+      report.Warning(rule.at, NameOf(rule) + " never applies",
                      "nothing passes all the tests that it requires together");
       continue;
     }
@@ -101,8 +106,8 @@ void LintReach(const Document& document, Prover& prover, Diagnostics& diagnostic
       return Hides(earlier->rule, rule.rule, prover);
     });
     if (by == later) continue;
-    report.Warning(rule.at, "rule " + Quote(rule.rule.id) + " is never reached",
-                   "rule " + Quote((*by)->rule.id) + " at line " + std::to_string((*by)->at.line) +
+    report.Warning(rule.at, NameOf(rule) + " is never reached",
+                   NameOf(**by) + " at line " + std::to_string((*by)->at.line) +
                        " is judged before it and applies to everything that it applies to");
   }
 }
@@ -175,8 +180,8 @@ class NotLint {
     }
     report_.Warning(
         at,
-        "where " + names + " is not known, this `not` is unknown too, and rule " +
-            Quote(rule_.rule.id) + " may not fire",
+        "where " + names + " is not known, this `not` is unknown too, and " + NameOf(rule_) +
+            " may not fire",
         "add `when_unknown: fire` if it shall, or `when_unknown: skip` if it shall not");
   }
 
@@ -200,7 +205,7 @@ void LintWithheld(const Document& document, Diagnostics& diagnostics) {
     for (const DocumentRule& rule : document.rules) {
       if (!AsksFor(rule.rule.when, field)) continue;
       report.Warning(rule.at,
-                     "rule " + Quote(rule.rule.id) + " asks for " + Quote(field) +
+                     NameOf(rule) + " asks for " + Quote(field) +
                          ", which \"collect\" leaves out of what is sent",
                      "endpoints judge by it all the same, but the server can't say beforehand what "
                      "the rule will do");

@@ -70,6 +70,15 @@ TEST(Lint, AnOrdinaryRuleForEverythingDoesNotHideAlwaysRules) {
             "");
 }
 
+TEST(Lint, ARuleIsCalledByItsIdEvenIfThatIsTaken) {
+  EXPECT_THAT(DiagnosticsOf("policy: p\nrules:\n- {id: a, then: allow}\n- {id: a, then: allow}\n"
+                            "- {then: allow}\n"),
+              AllOf(HasSubstr("two rules have the id \"a\""),
+                    HasSubstr("5:3: warning: the rule is never reached"),
+                    HasSubstr("4:3: warning: rule \"a\" is never reached\n"
+                              "  hint: rule \"a\" at line 3 is judged before it")));
+}
+
 TEST(Lint, ARuleWhoseConditionIsWrongHidesNothing) {
   EXPECT_THAT(DiagnosticsOf("policy: p\nrules:\n- {id: a, then: allow, when: {colour: red}}\n"
                             "- {id: b, then: allow, when: {format: gguf}}\n"),
