@@ -4,7 +4,7 @@
 #include <string_view>
 
 #include "policy/base/limits.h"
-#include "policy/lang/quantity.h"
+#include "policy/lang/condition/quantity.h"
 
 namespace weighmaster::agent::app {
 namespace {

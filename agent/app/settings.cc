@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "policy/base/duration_words.h"
-#include "policy/lang/quantity.h"
+#include "policy/lang/condition/quantity.h"
 #include "policy/lang/yaml/tree.h"
 #include "policy/lang/yaml/values.h"
 #include "third_party/posix/files.h"

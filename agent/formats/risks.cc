@@ -57,6 +57,9 @@ constexpr RiskRow kRisks[] = {
      "The model names weights outside its own folder, so that loading it reads other files."},
 };
 
+// Policies are linted against the ids in model, by programs that do not see this table.
+static_assert(std::ranges::equal(kRisks, model::kRiskIds, {}, &RiskRow::name));
+
 const RiskRow& RowOf(RiskId id) {
   for (const RiskRow& row : kRisks) {
     if (row.id == id) return row;

@@ -13,7 +13,7 @@ namespace weighmaster::base {
 std::string InWords(Duration time);
 
 // A length of time as a person writes it: a whole number and s, m, h or d, e.g. "90s", "7d"; at
-// most a hundred years. The error says what was meant.
+// most a hundred years (OUT_OF_RANGE past that). The error says what was meant.
 Result<Duration> ParseDuration(std::string_view text);
 
 }  // namespace weighmaster::base

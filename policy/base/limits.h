@@ -94,6 +94,9 @@ inline constexpr std::size_t kMaxRuleIdBytes = 64;
 inline constexpr std::size_t kMaxRuleMessageBytes = 1'024;
 inline constexpr std::size_t kMaxLinkBytes = 1'024;
 inline constexpr std::size_t kMaxGlobBytes = 1'024;
+// Bytes compared to find out which rules can never apply, about half a second of work. Past it lint
+// warns that it has not compared them all.
+inline constexpr std::uint64_t kMaxLintSteps = 200'000'000;
 // What a policy may set. Lint says so past either bound, and an agent refuses the rules. Slower
 // than the least, a laptop's models would never all be hashed.
 inline constexpr std::uint64_t kMaxMinFileBytes = 1 * kGiB;

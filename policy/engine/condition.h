@@ -34,6 +34,9 @@ class CompiledCondition {
 
   Evaluation Evaluate(const Subject& subject) const;
 
+  // Of a test other than `known` alone: whether a known value of its field passes it.
+  bool Holds(const FieldValue& value) const;
+
   // The fields that a test asks for and this subject does not know, each once.
   std::vector<std::string_view> UnknownFields(const Subject& subject) const;
 
@@ -44,7 +47,6 @@ class CompiledCondition {
                                                    std::size_t depth);
   base::Status CompileTest(const model::FieldTest& test);
   Evaluation EvaluateTest(const Subject& subject) const;
-  bool Holds(const FieldValue& value) const;
   bool TextHolds(std::string_view text) const;
   base::Status ReadDigests();
   bool NumberHolds(std::uint64_t number) const;

@@ -1,5 +1,6 @@
 #include "policy/engine/glob.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "policy/engine/text.h"
@@ -129,8 +130,7 @@ void Glob::Step(const States& from, std::uint32_t symbol, States& to) const {
   }
 }
 
-bool Glob::Matches(std::string_view text) const {
-  States now(tokens_.size());
+bool Glob::Follow(std::string_view text, States& now) const {
   States next(tokens_.size());
   Enter(now, 0);
   while (!text.empty() && !now.members().empty()) {
@@ -138,7 +138,25 @@ bool Glob::Matches(std::string_view text) const {
     Step(now, TakeSymbol(text), next);
     std::swap(now, next);
   }
-  return text.empty() && now.Has(tokens_.size());
+  return text.empty();
+}
+
+bool Glob::Matches(std::string_view text) const {
+  States reached(tokens_.size());
+  return Follow(text, reached) && reached.Has(tokens_.size());
+}
+
+// From every token there is a text that leads to the end.
+bool Glob::MatchesSomeAfter(std::string_view start) const {
+  States reached(tokens_.size());
+  return Follow(start, reached) && !reached.members().empty();
+}
+
+// Every other kind of token takes something else than a '/', or nothing.
+bool Glob::MatchesSomeName() const {
+  return std::ranges::none_of(tokens_, [](const Token& token) {
+    return token.kind == Kind::kSymbol && token.symbol == '/';
+  });
 }
 
 }  // namespace weighmaster::engine

@@ -21,6 +21,10 @@ class Glob {
  public:
   explicit Glob(std::string_view pattern);
   bool Matches(std::string_view text) const;
+  // Whether it matches any text at all that begins with `start`, which ends in a whole character.
+  bool MatchesSomeAfter(std::string_view start) const;
+  // Whether it matches any text at all that has no '/' in it.
+  bool MatchesSomeName() const;
 
  private:
   enum class Kind : std::uint8_t {
@@ -39,6 +43,8 @@ class Glob {
 
   void Enter(States& states, std::size_t token) const;
   void Step(const States& from, std::uint32_t symbol, States& to) const;
+  // Follows the text until it ends or no state is left; returns whether it came to the end.
+  bool Follow(std::string_view text, States& now) const;
 
   std::vector<Token> tokens_;
 };

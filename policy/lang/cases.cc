@@ -1,13 +1,15 @@
 #include "policy/lang/cases.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 #include <span>
 #include <utility>
 
 #include "policy/base/limits.h"
 #include "policy/engine/fields.h"
-#include "policy/lang/quantity.h"
+#include "policy/lang/condition/quantity.h"
+#include "policy/lang/list_reader.h"
 #include "policy/lang/yaml/tree.h"
 #include "policy/lang/yaml/values.h"
 
@@ -192,6 +194,14 @@ Expectation ReadExpectation(const YamlNode& node, const Reporter& report) {
   return expect;
 }
 
+// Entries for the policy's lists, as a document writes them but for files.
+std::vector<ListedDigest> ReadLists(const YamlNode& lists, const Reporter& report) {
+  Document document;
+  document.files.push_back(report.file());
+  ListReader(report, nullptr, document).Read(lists);
+  return std::move(document.digests);
+}
+
 void ReadCase(const YamlNode& node, base::WallTime now, const Reporter& report,
               std::vector<Case>& out) {
   if (!ExpectMap(node, "a case", report)) return;
@@ -213,6 +223,17 @@ void ReadCase(const YamlNode& node, base::WallTime now, const Reporter& report,
   const YamlNode* const expect = node.Find("expect");
   one.expect = ReadExpectation(expect == nullptr ? nothing : *expect, report);
   out.push_back(std::move(one));
+}
+
+void CheckNames(const std::vector<Case>& cases, const Reporter& report) {
+  std::map<std::string_view, Location> places;
+  for (const Case& one : cases) {
+    if (one.name.empty()) continue;
+    const auto [first, is_new] = places.try_emplace(one.name, one.at);
+    if (is_new) continue;
+    report.Error(one.at, "two cases have the name " + Quote(one.name),
+                 "the first is at line " + std::to_string(first->second.line));
+  }
 }
 
 template <typename T>
@@ -259,12 +280,19 @@ CasesReading ReadCases(std::string_view file, std::string_view text, base::WallT
   }
   const std::optional<YamlNode> root = ReadYaml(text, report);
   if (!root || !ExpectMap(*root, "a file of cases", report)) return reading;
-  CheckKeys(*root, {"cases"}, report);
+  CheckKeys(*root, {"lists", "cases"}, report);
+  if (const YamlNode* const lists = root->Find("lists")) {
+    reading.digests = ReadLists(*lists, report);
+  }
   const YamlNode* const cases = root->Find("cases");
   if (cases == nullptr) {
     report.Error(root->at, "there are no cases", "begin with \"cases:\"");
   } else if (ExpectSequence(*cases, "\"cases\"", report)) {
+    if (cases->items.empty()) {
+      report.Error(cases->at, "there are no cases", "add {name: …, given: {…}, expect: {…}}");
+    }
     for (const YamlNode& node : cases->items) ReadCase(node, now, report, reading.cases);
+    CheckNames(reading.cases, report);
   }
   reading.diagnostics.Sort(file);
   return reading;

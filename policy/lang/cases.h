@@ -8,6 +8,7 @@
 
 #include "policy/base/time.h"
 #include "policy/engine/policy.h"
+#include "policy/lang/document.h"
 #include "policy/lang/yaml/diagnostics.h"
 #include "policy/model/sighting.h"
 #include "policy/model/verdict.h"
@@ -34,7 +35,8 @@ struct Case {
 };
 
 struct CasesReading {
-  std::vector<Case> cases;  // with errors: those that could be read
+  std::vector<Case> cases;            // with errors: those that could be read
+  std::vector<ListedDigest> digests;  // that stand on the policy's lists as well while it is tested
   Diagnostics diagnostics;
 };
 

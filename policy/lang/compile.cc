@@ -5,6 +5,13 @@
 #include <utility>
 
 namespace weighmaster::lang {
+namespace {
+
+void AddTo(model::DigestLists& lists, std::span<const ListedDigest> digests) {
+  for (const ListedDigest& digest : digests) lists.of(digest.kind).push_back(digest.digest);
+}
+
+}  // namespace
 
 base::Result<CompiledPolicy> Compile(const Reading& reading) {
   if (reading.diagnostics.has_errors()) {
@@ -22,9 +29,7 @@ base::Result<CompiledPolicy> Compile(const Reading& reading) {
   compiled.rules.mode = reading.document.mode;
   compiled.rules.settings = reading.document.settings;
   for (const DocumentRule& rule : reading.document.rules) compiled.rules.rules.push_back(rule.rule);
-  for (const ListedDigest& digest : reading.document.digests) {
-    compiled.lists.of(digest.kind).push_back(digest.digest);
-  }
+  AddTo(compiled.lists, reading.document.digests);
   return compiled;
 }
 
@@ -49,8 +54,10 @@ Document Decompile(const model::RuleSet& rules, const model::DigestListsView& li
 }
 
 base::Result<std::shared_ptr<const engine::Policy>> MakePolicy(std::uint64_t version,
-                                                               const Reading& reading) {
+                                                               const Reading& reading,
+                                                               std::span<const ListedDigest> more) {
   WM_ASSIGN_OR_RETURN(CompiledPolicy compiled, Compile(reading));
+  AddTo(compiled.lists, more);
   return engine::Policy::Make(version, std::move(compiled.rules),
                               engine::ListsInMemory(model::EncodeDigestLists(compiled.lists)));
 }

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 
 #include "policy/base/result.h"
 #include "policy/engine/policy.h"
@@ -25,8 +26,8 @@ base::Result<CompiledPolicy> Compile(const Reading& reading);
 Document Decompile(const model::RuleSet& rules, const model::DigestListsView& lists);
 
 // Straight to a judge, without a bundle: for `scan --policy`, simulation and lint. A reading
-// without errors always succeeds.
-base::Result<std::shared_ptr<const engine::Policy>> MakePolicy(std::uint64_t version,
-                                                               const Reading& reading);
+// without errors always succeeds. `more` stands on the lists beside what the document has there.
+base::Result<std::shared_ptr<const engine::Policy>> MakePolicy(
+    std::uint64_t version, const Reading& reading, std::span<const ListedDigest> more = {});
 
 }  // namespace weighmaster::lang

@@ -8,8 +8,9 @@
 #include <utility>
 
 #include "policy/base/bytes.h"
-#include "policy/lang/condition_text.h"
-#include "policy/lang/quantity.h"
+#include "policy/lang/condition/condition_text.h"
+#include "policy/lang/condition/normal_form.h"
+#include "policy/lang/condition/quantity.h"
 
 namespace weighmaster::lang {
 namespace {
@@ -45,18 +46,31 @@ class Details {
   std::vector<std::string> lines_;
 };
 
-std::vector<std::string> DifferencesOf(const Rule& before, const Rule& after) {
+// A rule may say the policy's mode itself. That is no other mode, unless the policy's is another
+// one now: then it says that the rule does not follow.
+bool SameMode(const Document& before, const Rule& old, const Document& after, const Rule& now) {
+  if (old.mode == now.mode) return true;
+  return before.mode == after.mode &&
+         old.mode.value_or(before.mode) == now.mode.value_or(after.mode);
+}
+
+std::vector<std::string> DifferencesOf(const Document& before_all, const Rule& before,
+                                       const Document& after_all, const Rule& after) {
   Details details;
   details.Compare("then", std::string(model::OutcomeName(before.outcome)),
                   std::string(model::OutcomeName(after.outcome)));
-  details.Compare("when", ConditionText(before.when), ConditionText(after.when));
+  if (NormalForm(before.when) != NormalForm(after.when)) {
+    details.Compare("when", ConditionText(before.when), ConditionText(after.when));
+  }
   const auto when_unknown = [](const Rule& rule) {
     return rule.fire_when_unknown ? "fire" : "skip";
   };
   details.Compare("when_unknown", when_unknown(before), when_unknown(after));
   details.Compare("always", FlagText(before.always), FlagText(after.always));
   details.Compare("audit", FlagText(before.audit), FlagText(after.audit));
-  details.Compare("mode", ModeText(before.mode), ModeText(after.mode));
+  if (!SameMode(before_all, before, after_all, after)) {
+    details.Compare("mode", ModeText(before.mode), ModeText(after.mode));
+  }
   details.Compare("severity", SeverityText(before.severity, before.outcome),
                   SeverityText(after.severity, after.outcome));
   details.Compare("expires", TimeText(before.expires), TimeText(after.expires));
@@ -201,7 +215,7 @@ void CompareRules(const Document& before, const Document& after,
       changes.push_back({"rule " + Shown(rule.rule.id) + " is new", {Summary(rule.rule)}});
       continue;
     }
-    std::vector<std::string> details = DifferencesOf(*old, rule.rule);
+    std::vector<std::string> details = DifferencesOf(before, *old, after, rule.rule);
     if (details.empty()) continue;
     changes.push_back({"rule " + Shown(rule.rule.id) + " changed", std::move(details)});
   }

@@ -17,7 +17,8 @@ struct PolicyChange {
 
 // In which meaning `after` differs from `before`: name, mode, settings, digests of each list, rules
 // that came, went, changed or are judged in another order, the default. How they are written does
-// not matter: layout, comments, list files, repeats, and the order of digests. Of each list the
+// not matter: layout, comments, list files, repeats, the order of digests, and whatever of a
+// condition its normal form leaves out (condition/normal_form.h). Of each list the
 // first kMaxDigestsInDiff digests on each side are named, the others counted.
 inline constexpr std::size_t kMaxDigestsInDiff = 20;
 std::vector<PolicyChange> ChangesBetween(const Document& before, const Document& after);

@@ -8,10 +8,10 @@
 
 #include "policy/base/limits.h"
 #include "policy/engine/policy.h"
-#include "policy/lang/condition_reader.h"
+#include "policy/lang/condition/condition_reader.h"
+#include "policy/lang/condition/quantity.h"
 #include "policy/lang/lint.h"
 #include "policy/lang/list_reader.h"
-#include "policy/lang/quantity.h"
 #include "policy/lang/yaml/tree.h"
 #include "policy/lang/yaml/values.h"
 
@@ -184,13 +184,11 @@ class DocumentReader {
                     "denied, approved and default are taken");
       return;
     }
-    const auto [first, is_new] = ids_.try_emplace(*text, id->at);
-    if (!is_new) {
-      report_.Error(id->at, "two rules have the id " + Quote(*text),
-                    "the first is at line " + std::to_string(first->second.line));
-      return;
-    }
     rule.rule.id = *text;
+    const auto [first, is_new] = ids_.try_emplace(*text, id->at);
+    if (is_new) return;
+    report_.Error(id->at, "two rules have the id " + Quote(*text),
+                  "the first is at line " + std::to_string(first->second.line));
   }
 
   bool ReadWhen(const YamlNode& node, DocumentRule& rule) {

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "policy/engine/fields.h"
-#include "policy/lang/implication.h"
+#include "policy/lang/condition/prover.h"
 
 namespace weighmaster::lang {
 namespace {
@@ -60,9 +60,10 @@ void LintDigests(const Document& document, Diagnostics& diagnostics) {
   }
 }
 
-bool IsUnconditional(const Condition& condition) {
-  return condition.kind == Condition::Kind::kAll &&
-         std::ranges::all_of(condition.conditions, IsUnconditional);
+// Whether the rule applies to everything.
+bool IsUnconditional(const model::Rule& rule, Prover& prover) {
+  return prover.IsAlwaysTrue(rule.when) ||
+         (rule.fire_when_unknown && prover.IsNeverFalse(rule.when));
 }
 
 // Whether the rule is asked as long as the policy holds, and decides what it applies to.
@@ -70,18 +71,23 @@ bool DecidesForGood(const model::Rule& rule) { return !rule.audit && !rule.expir
 
 // Whether a rule never comes to its turn because of an earlier one. One that fires also where its
 // condition is unknown is hidden by the same condition alone.
-bool Hides(const model::Rule& earlier, const model::Rule& later) {
+bool Hides(const model::Rule& earlier, const model::Rule& later, Prover& prover) {
   const bool expires_first =
       earlier.expires && (!later.expires || *earlier.expires < *later.expires);
   if (earlier.audit || expires_first) return false;
-  if (IsUnconditional(earlier.when)) return true;
+  if (IsUnconditional(earlier, prover)) return true;
   if (later.fire_when_unknown) return earlier.fire_when_unknown && earlier.when == later.when;
-  return Implies(later.when, earlier.when);
+  return prover.Implies(later.when, earlier.when);
+}
+
+// One without an id, or with a bad one, has its error already.
+std::string NameOf(const DocumentRule& rule) {
+  return rule.rule.id.empty() ? "the rule" : "rule " + Quote(rule.rule.id);
 }
 
 // Rules that are hidden by an earlier one of their step, or by an `always` rule, which is judged
 // before the others; and rules that fire for nothing.
-void LintReach(const Document& document, Diagnostics& diagnostics) {
+void LintReach(const Document& document, Prover& prover, Diagnostics& diagnostics) {
   const Reporter report(document.files.front(), diagnostics);
   std::vector<const DocumentRule*> order;
   for (const bool always : {true, false}) {
@@ -91,24 +97,24 @@ void LintReach(const Document& document, Diagnostics& diagnostics) {
   }
   for (auto later = order.begin(); later != order.end(); ++later) {
     const DocumentRule& rule = **later;
-    if (!rule.rule.fire_when_unknown && IsNeverTrue(rule.rule.when)) {
-      report.Warning(rule.at, "rule " + Quote(rule.rule.id) + " never applies",
-                     "two of the tests that it requires together contradict each other");
+    if (!rule.rule.fire_when_unknown && prover.IsNeverTrue(rule.rule.when)) {
+      report.Warning(rule.at, NameOf(rule) + " never applies",
+                     "nothing passes all the tests that it requires together");
       continue;
     }
     const auto by = std::find_if(order.begin(), later, [&](const DocumentRule* earlier) {
-      return Hides(earlier->rule, rule.rule);
+      return Hides(earlier->rule, rule.rule, prover);
     });
     if (by == later) continue;
-    report.Warning(rule.at, "rule " + Quote(rule.rule.id) + " is never reached",
-                   "rule " + Quote((*by)->rule.id) + " at line " + std::to_string((*by)->at.line) +
+    report.Warning(rule.at, NameOf(rule) + " is never reached",
+                   NameOf(**by) + " at line " + std::to_string((*by)->at.line) +
                        " is judged before it and applies to everything that it applies to");
   }
 }
 
-void LintApproved(const Document& document, Diagnostics& diagnostics) {
-  const auto final_always = std::ranges::find_if(document.rules, [](const DocumentRule& rule) {
-    return rule.rule.always && DecidesForGood(rule.rule) && IsUnconditional(rule.rule.when);
+void LintApproved(const Document& document, Prover& prover, Diagnostics& diagnostics) {
+  const auto final_always = std::ranges::find_if(document.rules, [&](const DocumentRule& rule) {
+    return rule.rule.always && DecidesForGood(rule.rule) && IsUnconditional(rule.rule, prover);
   });
   const bool approves = std::ranges::any_of(document.digests, [](const ListedDigest& digest) {
     return digest.kind == ListKind::kApproved;
@@ -121,19 +127,20 @@ void LintApproved(const Document& document, Diagnostics& diagnostics) {
 
 using FieldNames = std::vector<std::string_view>;
 
-bool AsksForKnown(const Condition& condition) {
+bool AsksForKnown(const Condition& condition, bool known) {
   return condition.kind == Condition::Kind::kTest && condition.test.op == model::Operator::kKnown &&
-         condition.test.number == 1;
+         (condition.test.number == 1) == known;
 }
 
 // Finds `not`s whose outcome hangs on a field that can be unknown. A field that an enclosing `all`
-// requires to be known is no trouble: where it is unknown, the `all` is false.
+// requires to be known is no trouble: where it is unknown, the `all` is false. Nor is one that an
+// enclosing `any` asks to be unknown: where it is, the `any` is true.
 class NotLint {
  public:
   NotLint(const DocumentRule& rule, const Reporter& report) : rule_(rule), report_(report) {}
 
   void Visit(const Condition& condition, FieldNames known) {
-    AddRequired(condition, known);
+    AddDecided(condition, known);
     if (condition.kind == Condition::Kind::kNot) {
       const Location at = rule_.nots[next_not_++];
       FieldNames doubtful;
@@ -144,15 +151,17 @@ class NotLint {
   }
 
  private:
-  static void AddRequired(const Condition& condition, FieldNames& known) {
-    if (condition.kind != Condition::Kind::kAll) return;
+  // The fields that the condition decides by alone where they are unknown.
+  static void AddDecided(const Condition& condition, FieldNames& known) {
+    const bool is_all = condition.kind == Condition::Kind::kAll;
+    if (!is_all && condition.kind != Condition::Kind::kAny) return;
     for (const Condition& child : condition.conditions) {
-      if (AsksForKnown(child)) known.push_back(child.test.field);
+      if (AsksForKnown(child, is_all)) known.push_back(child.test.field);
     }
   }
 
   static void CollectDoubtful(const Condition& condition, FieldNames known, FieldNames& doubtful) {
-    AddRequired(condition, known);
+    AddDecided(condition, known);
     for (const Condition& child : condition.conditions) CollectDoubtful(child, known, doubtful);
     if (condition.kind != Condition::Kind::kTest) return;
     if (condition.test.op == model::Operator::kKnown) return;
@@ -171,8 +180,8 @@ class NotLint {
     }
     report_.Warning(
         at,
-        "where " + names + " is not known, this `not` is unknown too, and rule " +
-            Quote(rule_.rule.id) + " may not fire",
+        "where " + names + " is not known, this `not` is unknown too, and " + NameOf(rule_) +
+            " may not fire",
         "add `when_unknown: fire` if it shall, or `when_unknown: skip` if it shall not");
   }
 
@@ -196,7 +205,7 @@ void LintWithheld(const Document& document, Diagnostics& diagnostics) {
     for (const DocumentRule& rule : document.rules) {
       if (!AsksFor(rule.rule.when, field)) continue;
       report.Warning(rule.at,
-                     "rule " + Quote(rule.rule.id) + " asks for " + Quote(field) +
+                     NameOf(rule) + " asks for " + Quote(field) +
                          ", which \"collect\" leaves out of what is sent",
                      "endpoints judge by it all the same, but the server can't say beforehand what "
                      "the rule will do");
@@ -208,10 +217,15 @@ void LintWithheld(const Document& document, Diagnostics& diagnostics) {
 
 void Lint(const Document& document, Diagnostics& diagnostics) {
   LintDigests(document, diagnostics);
-  LintReach(document, diagnostics);
-  LintApproved(document, diagnostics);
+  Prover prover;
+  LintReach(document, prover, diagnostics);
+  LintApproved(document, prover, diagnostics);
   LintWithheld(document, diagnostics);
   const Reporter report(document.files.front(), diagnostics);
+  if (prover.is_spent()) {
+    report.Warning({}, "the rules are too many and too long to compare each with each",
+                   "lint can't say of all of them whether they ever apply");
+  }
   for (const DocumentRule& rule : document.rules) {
     if (!rule.says_when_unknown) NotLint(rule, report).Visit(rule.rule.when, {});
   }

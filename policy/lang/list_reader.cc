@@ -18,6 +18,7 @@ constexpr std::pair<std::string_view, ListKind> kLists[] = {{"blocked", ListKind
 constexpr std::string_view kBlank = " \t";
 // Before a digest that is not of the file's bytes.
 constexpr std::string_view kWeights = "weights:";
+constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
 
 // The list of weights digests that belongs to a list of files; none to the blocked one, which every
 // agent must be able to judge by, whatever it can compute.
@@ -165,7 +166,6 @@ void ListReader::ReadFile(ListKind kind, const YamlNode& path_node) {
 }
 
 void ListReader::ReadLines(ListKind kind, std::string_view text, const Reporter& report) {
-  constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
   if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
   for (std::uint32_t number = 1; !text.empty(); ++number) {
     const std::size_t newline = text.find('\n');
@@ -178,8 +178,13 @@ void ListReader::ReadLines(ListKind kind, std::string_view text, const Reporter&
     }
     const std::string_view content = Trimmed(WithoutComment(line));
     if (content.empty()) continue;
-    const std::string_view digest = content.substr(0, content.find_first_of(kBlank));
     const auto column = static_cast<std::uint32_t>(content.data() - line.data()) + 1;
+    if (content.starts_with(kByteOrderMark)) {
+      report.Error({number, column}, "here stands a byte order mark, which only begins a file",
+                   "files that were joined leave it; remove its three bytes, EF BB BF");
+      continue;
+    }
+    const std::string_view digest = content.substr(0, content.find_first_of(kBlank));
     if (!Add(kind, digest, {number, column}, report)) continue;
     const std::string_view name = Trimmed(content.substr(digest.size()));
     if (!name.empty()) {

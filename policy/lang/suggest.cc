@@ -4,7 +4,7 @@
 
 #include "policy/base/bytes.h"
 #include "policy/engine/text.h"
-#include "policy/lang/condition_text.h"
+#include "policy/lang/condition/condition_text.h"
 
 namespace weighmaster::lang {
 namespace {

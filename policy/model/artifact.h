@@ -27,6 +27,28 @@ std::string_view FormatName(
     Format format);  // "gguf", "safetensors", "pytorch_zip", "pickle", "onnx"
 base::Result<Format> ParseFormat(std::string_view name);
 
+// Every id of a risk that this version's agent finds; agent/formats/risks.cc says what each means
+// and does not compile with another list. A newer agent may know more.
+inline constexpr std::string_view kRiskIds[] = {
+    "malformed",
+    "opaque",
+    "trailing_data",
+    "unsupported_version",
+    "chat_template_reaches_python",
+    "pickle_format",
+    "pickle_executes_code",
+    "pickle_reaches_system",
+    "pickle_unlisted_global",
+    "pickle_hidden_import",
+    "pickle_unknown_call",
+    "pickle_frames_disagree",
+    "embedded_pickle",
+    "archive_path_escapes",
+    "native_code_inside",
+    "custom_operators",
+    "external_data_escapes",
+};
+
 // One thing about a file's content that a person should know before loading it.
 struct Risk {
   std::string id;  // stable, lower_snake_case: "pickle_executes_code", "malformed", "opaque"

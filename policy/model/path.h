@@ -12,7 +12,8 @@ enum class PathEncoding : std::uint8_t {
   kWtf8 = 2,        // UTF-16 with lone surrogates as WTF-8 (Windows)
 };
 
-// A file's full path on its endpoint: bytes and their encoding, never assumed to be UTF-8.
+// A file's full path on its endpoint: bytes and their encoding, never assumed to be UTF-8. It
+// begins with '/', on Windows with a drive and '/' ("C:/").
 struct Path {
   std::string bytes;
   PathEncoding encoding = PathEncoding::kPosixBytes;

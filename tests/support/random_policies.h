@@ -22,6 +22,8 @@ class RandomPolicies {
 
   // Up to five rules. `may_ask_known`: also whether fields are known.
   model::RuleSet Rules(bool may_ask_known);
+  // A condition of at most so many levels below its own.
+  model::Condition MakeCondition(int depth, bool may_ask_known);
   model::DigestLists Lists();
   // Those of one policy end at different times, up to 59 microseconds after 1970.
   std::vector<model::Exception> Exceptions();
@@ -43,7 +45,6 @@ class RandomPolicies {
   model::Outcome AnyOutcome() { return static_cast<model::Outcome>(1 + random_.Below(3)); }
   model::Severity AnySeverity() { return static_cast<model::Severity>(1 + random_.Below(5)); }
   model::Mode AnyMode() { return static_cast<model::Mode>(random_.Below(3)); }
-  model::Condition MakeCondition(int depth, bool may_ask_known);
   model::FieldTest MakeTest(bool may_ask_known);
   std::string Text(model::Operator op);
 

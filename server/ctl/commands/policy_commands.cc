@@ -398,7 +398,7 @@ base::Result<ExitCode> Test(Context& context, const Arguments& arguments) {
   if (file.reading.diagnostics.has_errors() || reading.diagnostics.has_errors()) {
     return ExitCode::kFailed;
   }
-  WM_ASSIGN_OR_RETURN(const auto policy, lang::MakePolicy(0, file.reading));
+  WM_ASSIGN_OR_RETURN(const auto policy, lang::MakePolicy(0, file.reading, reading.digests));
   const lang::CasesOutcome outcome = lang::RunCases(*policy, reading.cases);
   if (arguments.Has("json")) {
     Sheet<lang::CaseFailure> sheet(context.out, report::Form::kJson, FailureColumns());

@@ -75,5 +75,25 @@ TEST(Glob, HostilePatternsAndTextsTakeTimeInProportion) {
   EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(20));
 }
 
+TEST(Glob, KnowsWhetherSomeTextThatBeginsSoMatches) {
+  for (const char* const pattern : {"/tmp/*", "**", "**/*.gguf", "/", "*/a", "\\/a"}) {
+    EXPECT_TRUE(Glob(pattern).MatchesSomeAfter("/")) << pattern;
+  }
+  for (const char* const pattern : {"*.gguf", "tmp/**", "?tmp", ""}) {
+    EXPECT_FALSE(Glob(pattern).MatchesSomeAfter("/")) << pattern;
+  }
+  EXPECT_TRUE(Glob("C:/models/*").MatchesSomeAfter("c:/"));
+  EXPECT_FALSE(Glob("*.gguf").MatchesSomeAfter("c:/"));
+}
+
+TEST(Glob, KnowsWhetherATextWithoutASlashMatches) {
+  for (const char* const pattern : {"*.gguf", "**/*.gguf", "**", "**/**/a", ""}) {
+    EXPECT_TRUE(Glob(pattern).MatchesSomeName()) << pattern;
+  }
+  for (const char* const pattern : {"**/a/*.gguf", "/", "a/**", "\\/"}) {
+    EXPECT_FALSE(Glob(pattern).MatchesSomeName()) << pattern;
+  }
+}
+
 }  // namespace
 }  // namespace weighmaster::engine

@@ -12,6 +12,7 @@
 namespace weighmaster::lang {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -111,6 +112,18 @@ TEST(Cases, RisksHaveASeverityEachOrOneForAll) {
   EXPECT_EQ(risks[1].severity, model::Severity::kCritical);
 }
 
+TEST(Cases, BringEntriesForThePolicysLists) {
+  const CasesReading reading =
+      Read("lists: {approved: [" + Hex('a') + ", 'weights:" + Hex('b') +
+           "']}\ncases:\n- name: it\n  given: {format: pickle, sha256: " + Hex('a') +
+           "}\n  expect: {verdict: allow, rule: approved}\n");
+  EXPECT_EQ(reading.diagnostics.ToText(), "");
+  ASSERT_EQ(reading.digests.size(), 2U);
+  EXPECT_EQ(reading.digests[1].kind, model::ListKind::kApprovedWeights);
+  const auto policy = MakePolicy(0, ReadText(kPolicy), reading.digests).value();
+  EXPECT_EQ(RunCases(*policy, reading.cases).passed, 1U);
+}
+
 TEST(Cases, ThatAreWrongSayWhere) {
   EXPECT_THAT(DiagnosticsOfGiven("licence: mit"), HasSubstr("did you mean \"license\"?"));
   EXPECT_THAT(DiagnosticsOfGiven("file_name: x"), HasSubstr("give \"path\" instead"));
@@ -124,6 +137,15 @@ TEST(Cases, ThatAreWrongSayWhere) {
               HasSubstr("has no SHA-256"));
   EXPECT_THAT(ReadOne("", "rule: x").diagnostics.ToText(), HasSubstr("expects no verdict"));
   EXPECT_THAT(ReadOne("", "verdict: alow").diagnostics.ToText(), HasSubstr("\"allow\"?"));
+  EXPECT_THAT(Read("cases: []\n").diagnostics.ToText(), HasSubstr("error: there are no cases"));
+  EXPECT_THAT(Read("lists: {aproved: []}\ncases: []\n").diagnostics.ToText(),
+              HasSubstr("did you mean \"approved\"?"));
+  EXPECT_THAT(Read("lists: {denied: [{file: a.txt}]}\ncases: []\n").diagnostics.ToText(),
+              HasSubstr("list files can't be read here"));
+  const std::string one = "- {name: it, expect: {verdict: allow}}\n";
+  EXPECT_THAT(Read("cases:\n" + one + one).diagnostics.ToText(),
+              AllOf(HasSubstr("p.test.yaml:3:3: error: two cases have the name \"it\""),
+                    HasSubstr("the first is at line 2")));
   EXPECT_THAT(Read("case: []\n").diagnostics.ToText(), HasSubstr("there are no cases"));
   EXPECT_THAT(Read("cases:\n- given: {}\n").diagnostics.ToText(), HasSubstr("has no name"));
   EXPECT_THAT(Read("- a\n").diagnostics.ToText(), HasSubstr("a file of cases must be a map"));

@@ -85,6 +85,46 @@ TEST(Diff, SaysWhatBecameOfEachRule) {
                   "rule \"new\" is new", "  allow {license: {known: true}}, always"));
 }
 
+TEST(Diff, HowAConditionIsSpelledIsNoDifference) {
+  const auto changes = [](const std::string& before, const std::string& after) {
+    const auto rule = [](const std::string& when) {
+      return "rules: [{id: r, then: allow, when_unknown: skip, when: " + when + "}]\n";
+    };
+    return Changes(rule(before), rule(after));
+  };
+  const std::pair<const char*, const char*> same[] = {
+      {"{license: mit}", "{license: MIT}"},
+      {"{license: [mit, isc]}", "{license: [isc, mit, isc]}"},
+      {"{license: mit, format: gguf}", "{format: gguf, license: mit}"},
+      {"{all: [{name: x}]}", "{name: x}"},
+      {"{all: [{name: x}, {all: [{name: y}, {name: z}]}]}",
+       "{all: [{name: z}, {name: y}, {name: x}]}"},
+      {"{any: [{all: [{any: [{name: x}, {name: y}]}]}, {name: x}]}",
+       "{any: [{name: x}, {name: y}]}"},
+      {"{not: {not: {name: x}}}", "{name: x}"},
+      {"{not: {license: {known: true}}}", "{license: {known: false}}"},
+  };
+  for (const auto& [before, after] : same) {
+    EXPECT_THAT(changes(before, after), IsEmpty()) << before << " / " << after;
+  }
+  EXPECT_THAT(changes("{size: {at_least: 1GiB}}", "{size: {at_least: 2000}}"),
+              ElementsAre("rule \"r\" changed",
+                          "  when: {size: {at_least: 1 GiB}} -> {size: {at_least: 2 kB}}"));
+  EXPECT_THAT(
+      changes("{not: {all: [{name: x}, {name: y}]}}", "{not: {any: [{name: x}, {name: y}]}}"),
+      ElementsAre("rule \"r\" changed", ::testing::_));
+}
+
+TEST(Diff, AModeThatIsThePolicysIsNoDifferenceWhileThatStays) {
+  const std::string silent = "rules: [{id: r, then: allow, when: {name: x}}]\n";
+  const std::string says = "rules: [{id: r, then: allow, when: {name: x}, mode: observe}]\n";
+  EXPECT_THAT(Changes(silent, says), IsEmpty());
+  EXPECT_THAT(Changes("mode: observe\n" + says, silent), IsEmpty());
+  EXPECT_THAT(Changes(silent, "mode: warn\n" + says),
+              ElementsAre("mode: observe -> warn", "rule \"r\" changed",
+                          "  mode: the policy's -> observe"));
+}
+
 TEST(Diff, NamesOnlyTheRulesThatMoved) {
   EXPECT_THAT(Changes(RulesNamed({"a", "b", "c", "d"}), RulesNamed({"a", "c", "d", "b"})),
               ElementsAre("rule \"b\" is asked after \"d\" now"));

@@ -114,5 +114,16 @@ TEST(ListReader, WeightsCannotBeBlockedOrStandBesideASha256) {
               ::testing::HasSubstr("can't stand in one entry"));
 }
 
+TEST(Lists, AByteOrderMarkInsideAFileIsCalledThat) {
+  const std::string mark = "\xef\xbb\xbf";
+  const auto of_file = [](const std::string& text) {
+    return DiagnosticsOf("policy: p\nlists: {denied: [{file: d.txt}]}\n", {{"d.txt", text}});
+  };
+  EXPECT_EQ(of_file(mark + Hex('a') + "\n"), "");
+  EXPECT_THAT(of_file(Hex('a') + "\n" + mark + Hex('b') + "\n"),
+              HasSubstr("d.txt:2:1: error: here stands a byte order mark"));
+  EXPECT_THAT(of_file(Hex('a') + "\n" + mark), HasSubstr("d.txt:2:1: error: here stands a byte"));
+}
+
 }  // namespace
 }  // namespace weighmaster::lang

@@ -1,4 +1,4 @@
-#include "policy/lang/condition_reader.h"
+#include "policy/lang/condition/condition_reader.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -101,6 +101,46 @@ TEST(Conditions, WrongTypesAreRefused) {
 
 TEST(Conditions, AStarUnderIsIsAWarning) {
   EXPECT_THAT(ConditionDiagnostics("{name: \"llama*\"}"), HasSubstr("{glob: \"llama*\"}"));
+}
+
+TEST(Conditions, APathThatBeginsNowhereIsAWarning) {
+  EXPECT_THAT(ConditionDiagnostics("{path: {glob: [\"/tmp/**\", \"*.gguf\"]}}"),
+              AllOf(HasSubstr("policy.yaml:5:35: warning: no \"path\" passes {glob: \"*.gguf\"}"),
+                    HasSubstr("write {glob: \"**/*.gguf\"}")));
+  EXPECT_THAT(ConditionDiagnostics("{path: \"models/foo\"}"),
+              AllOf(HasSubstr("warning: no \"path\" passes {is: \"models/foo\"}"),
+                    HasSubstr("\"file_name\"")));
+  for (const char* const fine :
+       {"{path: {glob: \"**/*.gguf\"}}", "{path: {glob: \"*/a\"}}", "{path: /tmp/a}",
+        "{path: {glob: \"?:/models/**\"}}", "{path: \"C:/a\"}", "{path: {contains: a/b}}"}) {
+    EXPECT_EQ(ConditionDiagnostics(fine), "") << fine;
+  }
+}
+
+TEST(Conditions, AFileNameWithAFolderIsAWarning) {
+  for (const char* const when : {"{file_name: \"a/b\"}", "{file_name: {glob: \"**/a/*.gguf\"}}",
+                                 "{file_name: {contains: /}}"}) {
+    EXPECT_THAT(ConditionDiagnostics(when), HasSubstr("warning: no \"file_name\" passes")) << when;
+  }
+  EXPECT_EQ(ConditionDiagnostics("{file_name: {glob: \"**/*.gguf\"}}"), "");
+}
+
+TEST(Conditions, APatternThatNoneOfAFieldsValuesPassesIsAWarning) {
+  EXPECT_THAT(ConditionDiagnostics("{format: {glob: \"xyz*\"}}"),
+              AllOf(HasSubstr("warning: no \"format\" passes {glob: \"xyz*\"}"),
+                    HasSubstr("known values: gguf")));
+  EXPECT_THAT(ConditionDiagnostics("{digest_state: {contains: xyz}}"), HasSubstr("warning:"));
+  EXPECT_EQ(ConditionDiagnostics("{format: {glob: \"P*\"}}"), "");
+  EXPECT_EQ(ConditionDiagnostics("{format: {contains: TENSORS}}"), "");
+}
+
+TEST(Conditions, ARiskThatNobodyKnowsIsAWarningWithTheNearest) {
+  EXPECT_THAT(ConditionDiagnostics("{risk: pickle_execute_code}"),
+              AllOf(HasSubstr("warning: no known risk passes {is: \"pickle_execute_code\"}"),
+                    HasSubstr("did you mean \"pickle_executes_code\"?")));
+  EXPECT_THAT(ConditionDiagnostics("{risk: {glob: \"pickel_*\"}}"), HasSubstr("warning:"));
+  EXPECT_EQ(ConditionDiagnostics("{risk: [MALFORMED, opaque]}"), "");
+  EXPECT_EQ(ConditionDiagnostics("{risk: {glob: \"pickle_*\"}}"), "");
 }
 
 TEST(Conditions, AskingWhetherAnAlwaysKnownFieldIsKnownIsAWarning) {

@@ -1,4 +1,4 @@
-#include "policy/lang/quantity.h"
+#include "policy/lang/condition/quantity.h"
 
 #include <limits>
 #include <span>
@@ -114,12 +114,17 @@ base::Result<std::uint64_t> ParseQuantity(std::string_view text, engine::FieldUn
   return value + fraction;
 }
 
-std::string BytesText(std::uint64_t bytes) {
-  Suffix best = {"B", 1};
-  for (const Suffix& suffix : kByteSuffixes) {
-    if (bytes > 0 && bytes % suffix.factor == 0 && suffix.factor > best.factor) best = suffix;
+std::string QuantityText(std::uint64_t number, engine::FieldUnit unit) {
+  const bool is_bytes = unit == engine::FieldUnit::kBytes;
+  Suffix best = {is_bytes ? "B" : "", 1};
+  for (const Suffix& suffix : SuffixesOf(unit)) {
+    if (number > 0 && number % suffix.factor == 0 && suffix.factor > best.factor) best = suffix;
   }
-  return std::to_string(bytes / best.factor) + " " + std::string(best.text);
+  return std::to_string(number / best.factor) + (is_bytes ? " " : "") + std::string(best.text);
+}
+
+std::string BytesText(std::uint64_t bytes) {
+  return QuantityText(bytes, engine::FieldUnit::kBytes);
 }
 
 std::optional<std::uint64_t> ReadBytes(const YamlNode& node, std::string_view what,

@@ -1,13 +1,16 @@
-#include "policy/lang/condition_reader.h"
+#include "policy/lang/condition/condition_reader.h"
 
 #include <algorithm>
+#include <span>
 #include <string_view>
 #include <utility>
 
 #include "policy/base/limits.h"
+#include "policy/engine/glob.h"
 #include "policy/engine/text.h"
-#include "policy/lang/quantity.h"
+#include "policy/lang/condition/quantity.h"
 #include "policy/lang/yaml/values.h"
+#include "policy/model/artifact.h"
 
 namespace weighmaster::lang {
 namespace {
@@ -45,6 +48,54 @@ Condition AllOf(std::vector<Condition> conditions) {
   condition.kind = Condition::Kind::kAll;
   condition.conditions = std::move(conditions);
   return condition;
+}
+
+// Whether a full path, of POSIX or of Windows, can begin as `fits` wants it.
+template <typename Fits>
+bool IsStartOfPath(const Fits& fits) {
+  if (fits("/")) return true;
+  std::string drive = "a:/";
+  for (; drive[0] <= 'z'; ++drive[0]) {
+    if (fits(drive)) return true;
+  }
+  return false;
+}
+
+// Whether one of these texts passes a test against `operand`.
+bool MatchesOneOf(std::span<const std::string_view> texts, Operator op,
+                  const std::string& operand) {
+  const engine::Glob glob(op == Operator::kGlob ? operand : "");
+  return std::ranges::any_of(texts, [&](std::string_view text) {
+    if (op == Operator::kGlob) return glob.Matches(text);
+    return op == Operator::kContains ? engine::ContainsIgnoringCase(text, operand)
+                                     : engine::EqualIgnoringCase(text, operand);
+  });
+}
+
+// Why no path passes a test against `operand`; nothing where one may.
+std::optional<std::string> WhyNoPath(Operator op, const std::string& operand) {
+  if (op == Operator::kEquals) {
+    const bool is_whole = IsStartOfPath([&](std::string_view start) {
+      return engine::EqualIgnoringCase(operand.substr(0, start.size()), start);
+    });
+    if (is_whole) return std::nullopt;
+    return "a path is whole and begins with \"/\"; its last part alone is the field \"file_name\"";
+  }
+  if (op != Operator::kGlob) return std::nullopt;
+  const engine::Glob glob(operand);
+  const bool is_whole =
+      IsStartOfPath([&](std::string_view start) { return glob.MatchesSomeAfter(start); });
+  if (is_whole) return std::nullopt;
+  return "a path is whole and begins with \"/\", which only ** crosses; write {glob: " +
+         Quote("**/" + operand) + "}";
+}
+
+// Why no name of a file passes a test against `operand`; nothing where one may.
+std::optional<std::string> WhyNoFileName(Operator op, const std::string& operand) {
+  const bool has_folder = op == Operator::kGlob ? !engine::Glob(operand).MatchesSomeName()
+                                                : operand.find('/') != std::string::npos;
+  if (!has_folder) return std::nullopt;
+  return "a file's name has no \"/\" in it; for folders, test the field \"path\"";
 }
 
 }  // namespace
@@ -238,9 +289,30 @@ bool ConditionReader::AddText(const Field& field, const YamlNode& node, FieldTes
   if (looks_like_glob && test.op == Operator::kEquals) {
     report_.Warning(node.at, "\"is\" takes the * in " + Quote(*text) + " as it stands",
                     "to match a pattern write {glob: " + Quote(*text) + "}");
+  } else {
+    WarnOfNever(field, test.op, node, *text);
   }
   test.texts.push_back(*text);
   return true;
+}
+
+// Of a text that no value of the field passes the test against. A risk that is not known is no more
+// than a warning: a newer agent may find it.
+void ConditionReader::WarnOfNever(const Field& field, Operator op, const YamlNode& node,
+                                  const std::string& text) {
+  std::optional<std::string> why;
+  if (field.name == "path") why = WhyNoPath(op, text);
+  if (field.name == "file_name") why = WhyNoFileName(op, text);
+  const bool is_risk = field.name == "risk";
+  const std::span<const std::string_view> values = is_risk ? model::kRiskIds : field.values;
+  if (!values.empty() && !MatchesOneOf(values, op, text)) {
+    why = SpellingHint(engine::FoldCase(text), {values.begin(), values.end()}, "values");
+  }
+  if (!why) return;
+  report_.Warning(node.at,
+                  "no " + std::string(is_risk ? "known risk" : Quote(field.name)) + " passes {" +
+                      std::string(model::OperatorName(op)) + ": " + Quote(text) + "}",
+                  *std::move(why));
 }
 
 bool ConditionReader::CheckValue(const Field& field, const YamlNode& node,

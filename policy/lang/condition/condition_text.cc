@@ -1,9 +1,10 @@
-#include "policy/lang/condition_text.h"
+#include "policy/lang/condition/condition_text.h"
 
 #include <algorithm>
 #include <cstdio>
 
 #include "policy/engine/fields.h"
+#include "policy/lang/condition/quantity.h"
 #include "policy/model/severity.h"
 
 namespace weighmaster::lang {
@@ -24,11 +25,12 @@ bool IsPlain(std::string_view text) {
   return is_simple && text != "true" && text != "false" && text != "null";
 }
 
-std::string Numbered(const FieldTest& test, FieldType type) {
-  if (type == FieldType::kSeverity) {
+std::string Numbered(const FieldTest& test, const engine::Field* field) {
+  if (field == nullptr) return std::to_string(test.number);
+  if (field->type == FieldType::kSeverity) {
     return std::string(model::SeverityName(static_cast<model::Severity>(test.number)));
   }
-  return std::to_string(test.number);
+  return QuantityText(test.number, field->unit);
 }
 
 std::string TextsOf(const FieldTest& test) {
@@ -44,7 +46,7 @@ std::string OperandOf(const FieldTest& test) {
   if (test.op == Operator::kKnown || type == FieldType::kFlag) {
     return test.number == 1 ? "true" : "false";
   }
-  if (test.op == Operator::kAtLeast || test.op == Operator::kAtMost) return Numbered(test, type);
+  if (test.op == Operator::kAtLeast || test.op == Operator::kAtMost) return Numbered(test, field);
   return TextsOf(test);
 }
 

@@ -36,6 +36,8 @@ class ConditionReader {
   bool ReadOperands(const engine::Field& field, const YamlNode& node, model::FieldTest& test);
   bool AddText(const engine::Field& field, const YamlNode& node, model::FieldTest& test);
   bool CheckValue(const engine::Field& field, const YamlNode& node, const std::string& text);
+  void WarnOfNever(const engine::Field& field, model::Operator op, const YamlNode& node,
+                   const std::string& text);
   bool FitsDepth(const YamlNode& node, std::size_t depth);
 
   const Reporter& report_;

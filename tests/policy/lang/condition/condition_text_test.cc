@@ -1,4 +1,4 @@
-#include "policy/lang/condition_text.h"
+#include "policy/lang/condition/condition_text.h"
 
 #include <gtest/gtest.h>
 
@@ -11,7 +11,8 @@ TEST(ConditionText, IsWhatADocumentWrites) {
   for (const std::string& text : {
            std::string("{license: mit}"),
            std::string("{license: [mit, apache-2.0]}"),
-           std::string("{size: {at_least: 1000}}"),
+           std::string("{size: {at_least: 1 GiB}}"),
+           std::string("{parameters: {at_most: 7B}}"),
            std::string("{risk_severity: {at_least: high}}"),
            std::string("{name: {known: false}}"),
            std::string("{weights_approved: true}"),

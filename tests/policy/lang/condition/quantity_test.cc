@@ -1,4 +1,4 @@
-#include "policy/lang/quantity.h"
+#include "policy/lang/condition/quantity.h"
 
 #include <gtest/gtest.h>
 

@@ -18,7 +18,9 @@ namespace weighmaster::lang {
 // fraction is dropped. The error's message is fit for a hint.
 base::Result<std::uint64_t> ParseQuantity(std::string_view text, engine::FieldUnit unit);
 
-// Bytes as a person would write them, exactly: "64 KiB", "2 MB", "1023 B".
+// A number as a person would write it, exactly, and as ParseQuantity reads it: bytes "64 KiB",
+// "2 MB", "1023 B", counts "7B", "350M", "1001".
+std::string QuantityText(std::uint64_t number, engine::FieldUnit unit);
 std::string BytesText(std::uint64_t bytes);
 
 // Such a number of bytes, or a whole number, as the value `what` of a document or settings file.
