@@ -209,6 +209,7 @@ void AdminApi::Where(const identity::Caller&, const v1::WhereRequest& request,
         for (const store::SightingRow& row : page.rows) ToProto(row, *response.add_sightings());
         PutPage(question, page, response);
         response.set_endpoints(page.endpoints);
+        response.set_present(page.present);
         ToProto(page.coverage, *response.mutable_coverage());
         return response;
       });

@@ -441,7 +441,9 @@ struct SightingQuery {
 };
 
 struct SightingPage : Page<SightingRow> {
-  std::uint64_t endpoints = 0;  // that the rows of all pages lie on
+  // Of a question for one file: on how many endpoints its rows lie, how many are present.
+  std::uint64_t endpoints = 0;
+  std::uint64_t present = 0;
   FleetCoverage coverage;
 };
 

@@ -173,6 +173,8 @@ class Walk(fleet.EndToEnd):
         self.assertRegex(shown, r"(?m)^coverage +artifacts /")
         self.assertIn("0 model files. No endpoint is enrolled that is not revoked.", self.fleet.ask("inventory"))
         self.assertIn("0 denied, 0 warned of, 0 allowed", self.fleet.ask("verdicts"))
+        self.assertIn("2 places on 1 endpoints. It is in none of them now.",
+                      self.fleet.ask("where", self.digest("assistant-small.gguf"), "--all"))
         self.assertIn("0 model files. No endpoint was enrolled then that was not revoked.",
                       self.fleet.ask("inventory", "--as-of", "2020-01-01"))
 

@@ -189,6 +189,11 @@ base::Result<ExitCode> Inventory(Context& context, const Arguments& arguments) {
                         });
 }
 
+std::string PresentLine(std::uint64_t present) {
+  if (present == 0) return "It is in none of them now.";
+  return "It is in " + std::to_string(present) + " of them now.";
+}
+
 base::Result<ExitCode> Where(Context& context, const Arguments& arguments) {
   WM_ASSIGN_OR_RETURN(const model::Sha256 digest, model::ParseSha256(arguments.Positional(0)));
   v1::WhereRequest request;
@@ -197,10 +202,13 @@ base::Result<ExitCode> Where(Context& context, const Arguments& arguments) {
   } else {
     request.set_sha256(digest.ToHex());
   }
+  const bool all = arguments.Has("all");
   return PrintSightings(
-      context, arguments, request, &AdminClient::Where, [](const auto& last, std::uint64_t shown) {
+      context, arguments, request, &AdminClient::Where,
+      [all](const auto& last, std::uint64_t shown) {
         return TotalLine(shown, last.total(), false,
-                         "places on " + std::to_string(last.endpoints()) + " endpoints");
+                         "places on " + std::to_string(last.endpoints()) + " endpoints") +
+               (all ? " " + PresentLine(last.present()) : "");
       });
 }
 

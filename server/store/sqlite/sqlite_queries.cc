@@ -589,6 +589,11 @@ Result<SightingPage> SqliteQueries::ListSightings(const SightingQuery& query) {
   if (!query.sha256.has_value() && !query.weights.has_value()) return page;
   scope.count_sql = "SELECT count(DISTINCT s.endpoint) FROM sightings s WHERE " + scope.where;
   WM_ASSIGN_OR_RETURN(page.endpoints, CountScope(database_, scope));
+  page.present = page.total;
+  if (!query.include_gone) return page;
+  scope.count_sql =
+      "SELECT count(*) FROM sightings s WHERE " + scope.where + " AND s.gone_us IS NULL";
+  WM_ASSIGN_OR_RETURN(page.present, CountScope(database_, scope));
   return page;
 }
 

@@ -89,6 +89,7 @@ TEST_F(AdminApiTest, SaysWhereADigestIsAndThatNoneIsNotTheWholeFleet) {
   ASSERT_TRUE(where.has_value());
   EXPECT_EQ(where->total(), 2U);
   EXPECT_EQ(where->endpoints(), 2U);
+  EXPECT_EQ(where->present(), 2U);
   request.set_sha256(tests::TestDigest(4711).ToHex());
   where = Ask<v1::WhereResponse>(request);
   ASSERT_TRUE(where.has_value());

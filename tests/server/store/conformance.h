@@ -557,8 +557,14 @@ TEST_P(StoreConformance, WhatARevokedEndpointHadIsNoPartOfWhatIsThereNow) {
 
   // What it told stays, and so does what was there before.
   EXPECT_EQ(queries_->ListEvents(lost, {})->total, 4U);
+  where.include_gone = true;
+  EXPECT_EQ(queries_->ListSightings(where)->total, 2U);
+  EXPECT_EQ(queries_->ListSightings(where)->present, 1U);
+  where.include_gone = false;
+  EXPECT_EQ(queries_->ListSightings(where)->present, 1U);
   where.as_of = revoked - base::Duration(1);
   EXPECT_EQ(queries_->ListSightings(where)->endpoints, 2U);
+  EXPECT_EQ(queries_->ListSightings(where)->present, 2U);
   where.as_of = revoked;
   EXPECT_EQ(queries_->ListSightings(where)->endpoints, 1U);
   SightingQuery gone;
