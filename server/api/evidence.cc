@@ -29,6 +29,10 @@ Result<store::BatchRange> ReadRange(const Request& request) {
   if (request.until_time_us() != 0) {
     range.until = base::WallTimeFromMicroseconds(request.until_time_us());
   }
+  if (range.first_number > range.last_number ||
+      (range.from && range.until && *range.from > *range.until)) {
+    return base::InvalidArgument("this range ends before it begins");
+  }
   return range;
 }
 

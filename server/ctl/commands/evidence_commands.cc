@@ -22,6 +22,9 @@ namespace {
 using Align = report::Table::Align;
 using Record = v1::EvidenceRecord;
 
+// A file that holds is no proof of silence: its range may be one in which nothing was said.
+constexpr std::string_view kNothing = "Nothing of this endpoint is in this file.\n";
+
 bool IsNumber(const std::string& text) {
   return !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
 }
@@ -185,6 +188,7 @@ base::Result<ExitCode> RunExport(Context& context, const Arguments& arguments) {
   };
   // Paths and names of people are in it.
   WM_RETURN_IF_ERROR(posix::ReplaceFile(arguments.Value("out"), fill, 0600));
+  if (batches == 0) context.out << kNothing;
   context.out << batches << " batches with " << bodies << " events, into "
               << base::EscapeForDisplay(arguments.Value("out")) << ".\n";
   return ExitCode::kOk;
@@ -257,6 +261,8 @@ void Print(std::ostream& out, const v1::EvidenceReport& report) {
         << ", by the server's word of " << TimeCell(report.server_time_us()) << ".\n\n";
   }
   PrintChains(out, report);
+  const bool nothing = report.chains().empty() && report.quarantined().empty();
+  if (nothing && !report.endpoint_id().empty()) out << kNothing;
   PrintVersions(out, "Policies that were in force: ", report.policy_versions(), ".");
   PrintVersions(out, "Said to have been in force, and not on the server: ",
                 report.missing_policy_versions(), ".");

@@ -145,6 +145,22 @@ TEST_F(EvidenceTest, AcknowledgesTheLastBatchOfTheRange) {
   EXPECT_EQ(acknowledgement->header_digest, wire::HeaderDigest(batches.batches(1).header()));
 }
 
+TEST_F(EvidenceTest, RefusesARangeThatEndsBeforeItBegins) {
+  SeeEndpoint();
+  v1::GetEvidenceRequest numbers = Request();
+  numbers.set_first_number(9);
+  numbers.set_last_number(3);
+  EXPECT_EQ(api_world_.Ask<v1::GetEvidenceResponse>(numbers).error().code(),
+            ErrorCode::kInvalidArgument);
+  v1::GetEvidenceRequest times = Request();
+  times.set_from_time_us(9);
+  times.set_until_time_us(8);
+  EXPECT_EQ(api_world_.Ask<v1::GetEvidenceResponse>(times).error().code(),
+            ErrorCode::kInvalidArgument);
+  times.set_until_time_us(9);
+  EXPECT_TRUE(api_world_.Ask<v1::GetEvidenceResponse>(times).has_value());
+}
+
 TEST_F(EvidenceTest, LeavesOutAPolicyThatTheServerDoesNotHave) {
   world_.Enrol(1);
   tests::EndpointScript script(tests::TestKey(11), TestId(0xc1));
