@@ -29,7 +29,8 @@ namespace weighmaster::wire {
 // server (evidence_check.h).
 inline constexpr std::string_view kDomainEvidence = "weighmaster evidence v1";
 inline constexpr std::string_view kEvidenceFormat = "weighmaster evidence";
-inline constexpr std::uint32_t kEvidenceVersion = 1;
+// What is written; older ones are read. Version 1 has no parts of policies.
+inline constexpr std::uint32_t kEvidenceVersion = 2;
 
 // Why a batch lies beside its chain and not in it. The numbers of v1::QuarantineReason, which are
 // also in the store.

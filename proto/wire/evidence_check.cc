@@ -180,6 +180,8 @@ void EvidenceCheck::Dispatch(const Record& record) {
       return OnBatch(record.batch());
     case Record::kQuarantinedBatch:
       return OnQuarantined(record.quarantined_batch());
+    case Record::kPart:
+      return OnPart(record.part());
     case Record::kTrailer:
     case Record::RECORD_NOT_SET:
       return;
@@ -188,10 +190,11 @@ void EvidenceCheck::Dispatch(const Record& record) {
 
 void EvidenceCheck::OnHeader(const v1::EvidenceHeader& header) {
   if (header.format() != kEvidenceFormat) return Abandon("this is no file of evidence");
-  if (header.version() != kEvidenceVersion) {
-    Abandon("the file is of version " + std::to_string(header.version()) +
-            ", which this program does not read");
+  if (header.version() == 0 || header.version() > kEvidenceVersion) {
+    return Abandon("the file is of version " + std::to_string(header.version()) +
+                   ", which this program does not read");
   }
+  report_->set_format_version(header.version());
 }
 
 void EvidenceCheck::OnTrailer(const v1::EvidenceTrailer& trailer) {
@@ -227,6 +230,13 @@ void EvidenceCheck::CheckComplete() {
   for (const EvidenceQuarantined& batch : statement_->quarantined) {
     if (!quarantined_seen_.contains(batch.header_digest)) {
       Problem("the quarantined batch with the header digest " + batch.header_digest.ToHex() +
+              " is missing");
+    }
+  }
+  ClosePart();
+  for (const auto& [sha256, part] : parts_) {
+    if (!part.in_file && report_->format_version() > 1) {
+      Problem("part " + sha256.ToHex() + " of policy " + std::to_string(part.policy_version) +
               " is missing");
     }
   }
@@ -349,6 +359,9 @@ void EvidenceCheck::OnPolicy(const v1::EvidencePolicy& proto) {
   if (manifest->fleet_id != statement_->fleet_id) Problem(name + ": it is of another fleet");
   if (openssl::Sha256Of(base::AsBytes(proto.document())) != manifest->document) {
     Problem(name + ": its text was changed");
+  }
+  for (const PartReference& part : manifest->parts) {
+    parts_.try_emplace(part.sha256, Part{part.size_bytes, manifest->version, false});
   }
   report_->add_policy_versions(manifest->version);
 }
@@ -490,6 +503,47 @@ void EvidenceCheck::OnQuarantined(const v1::EvidenceBatch& proto) {
   row.set_reason(static_cast<v1::QuarantineReason>(said->reason));
   row.set_events(header->event_count);
   row.set_received_time_us(base::ToMicroseconds(said->received));
+}
+
+// --- What policies consist of
+
+void EvidenceCheck::OnPart(const v1::EvidencePart& proto) {
+  if (report_->format_version() == 1)
+    return Problem("a file of version 1 has no parts of policies");
+  const auto sha256 = model::Sha256FromBytes(base::AsBytes(proto.sha256()));
+  if (!sha256) return Problem("a piece of a part can't be read: " + sha256.error().message());
+  if (part_ != *sha256 && !EnterPart(*sha256)) return;
+  if (proto.offset() != part_bytes_) {
+    Problem("part " + sha256->ToHex() + ": byte " + std::to_string(part_bytes_) +
+            " is expected next, and this piece begins with byte " + std::to_string(proto.offset()));
+  }
+  part_bytes_ += proto.data().size();
+  part_hasher_.Update(base::AsBytes(proto.data()));
+}
+
+bool EvidenceCheck::EnterPart(const model::Sha256& sha256) {
+  ClosePart();
+  const auto found = parts_.find(sha256);
+  if (found == parts_.end() || found->second.in_file) {
+    Problem("part " + sha256.ToHex() + " belongs to no policy of the file, or stands there twice");
+    return false;
+  }
+  found->second.in_file = true;
+  part_ = sha256;
+  part_bytes_ = 0;
+  return true;
+}
+
+void EvidenceCheck::ClosePart() {
+  if (!part_) return;
+  const Part& part = parts_.at(*part_);
+  if (part_hasher_.Finish() == *part_ && part_bytes_ == part.size_bytes) {
+    report_->set_parts(report_->parts() + 1);
+  } else {
+    Problem("part " + part_->ToHex() + " of policy " + std::to_string(part.policy_version) +
+            " was changed");
+  }
+  part_.reset();
 }
 
 // --- Chains

@@ -18,6 +18,7 @@
 namespace weighmaster::v1 {
 class EvidenceBatch;
 class EvidenceHeader;
+class EvidencePart;
 class EvidencePolicy;
 class EvidenceRecord;
 class EvidenceReport;
@@ -65,6 +66,12 @@ class EvidenceCheck {
     EvidenceAppliedPolicy applied;
     bool in_file = false;
   };
+  // What a policy of the file consists of.
+  struct Part {
+    std::uint64_t size_bytes = 0;
+    std::uint64_t policy_version = 0;  // of the first that names it
+    bool in_file = false;
+  };
 
   void Problem(const std::string& what);
   void Abandon(const std::string& why);
@@ -85,6 +92,9 @@ class EvidenceCheck {
   void OnExceptions(const v1::SignedExceptions& proto);
   void OnPolicy(const v1::EvidencePolicy& proto);
   void OnAcknowledgement(const v1::SignedAcknowledgement& proto);
+  void OnPart(const v1::EvidencePart& proto);
+  bool EnterPart(const model::Sha256& sha256);
+  void ClosePart();
 
   void OnBatch(const v1::EvidenceBatch& proto);
   void OnQuarantined(const v1::EvidenceBatch& proto);
@@ -123,6 +133,7 @@ class EvidenceCheck {
   std::optional<EvidenceStatement> statement_;
   std::vector<Policy> policies_;  // of the statement
   std::map<model::Id, Acknowledgement> acknowledgements_;
+  std::map<model::Sha256, Part> parts_;  // of these policies
   std::uint64_t fleet_exceptions_ = 0;
   std::uint64_t endpoint_exceptions_ = 0;
 
@@ -130,6 +141,11 @@ class EvidenceCheck {
   bool in_chain_ = false;
   Place place_;
   std::set<model::Sha256> quarantined_seen_;
+
+  // Of the part whose pieces come now.
+  std::optional<model::Sha256> part_;
+  std::uint64_t part_bytes_ = 0;
+  openssl::Sha256Hasher part_hasher_;
 };
 
 }  // namespace weighmaster::wire

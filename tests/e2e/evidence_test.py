@@ -12,7 +12,7 @@ from signed_events import field, read_batch
 
 POLICY = "policy: none\n"
 # Fields of EvidenceRecord, docs/formats/evidence.md.
-STATEMENT, BATCH, QUARANTINED, TRAILER = 3, 7, 8, 15
+STATEMENT, BATCH, QUARANTINED, PART, TRAILER = 3, 7, 8, 9, 15
 
 
 def records(data):
@@ -92,9 +92,9 @@ class Evidence(fleet.EndToEnd):
         done = self.verify(None, "--root", self.root)
         self.assertEqual(0, done.returncode, done.stderr)
         self.assertIn(b"Everything holds.", done.stdout)
-        self.assertIn(b"Policies that were in force: 1.", done.stdout)
-        self.assertIn(b"The pinned root is ", done.stdout)
+        self.assertIn(b"Policies that were in force: 1, with 2 parts.", done.stdout)
         self.assertNotIn(b"Nothing of this endpoint", done.stdout)
+        self.assertIn(b"The pinned root is ", done.stdout)
         report = self.report()
         self.assertTrue(report["verified"])
         self.assertFalse(report["root_pinned"])
@@ -139,6 +139,11 @@ class Evidence(fleet.EndToEnd):
         last = chain["last_number"]
         (line,) = self.problems_of(parts[:batches[-1]] + parts[batches[-1] + 1:])
         self.assertEqual(f"{of}: batch {last} is missing", line)
+
+        part = next(at for at, (kind, _) in enumerate(parts) if kind == PART)
+        piece = read_batch.fields(content_of(parts[part][1]))
+        (line,) = self.problems_of(flipped(part, read_batch.one(piece, 3, b"")))
+        self.assertEqual(f"weighctl: part {read_batch.one(piece, 1, b'').hex()} of policy 1 was changed", line)
 
         statement = next(at for at, (kind, _) in enumerate(parts) if kind == STATEMENT)
         key = read_batch.one(header, 2, b"")

@@ -164,16 +164,20 @@ TEST(GoldenV1, RulesAreReadAndMadeTheSame) {
 }
 
 TEST(GoldenV1, EvidenceHoldsAndItsStatementIsMadeTheSame) {
-  const std::string file = ReadGolden("evidence.bin");
-  wire::EvidenceCheck check(std::nullopt);
-  check.Add(file);
-  const v1::EvidenceReport report = check.Finish();
-  EXPECT_TRUE(report.verified()) << report.problems(0);
-  EXPECT_EQ(report.chains_size(), 2);
-  EXPECT_EQ(report.quarantined_size(), 1);
-  v1::EvidenceFile message;
-  ASSERT_TRUE(message.ParseFromString(file));
-  EXPECT_EQ(message.records(2).statement().statement(), SignStatement(EvidenceStatement()).bytes);
+  for (const std::uint32_t version : {1U, 2U}) {
+    const std::string file = ReadGolden(version == 1 ? "evidence.bin" : "evidence_2.bin");
+    wire::EvidenceCheck check(std::nullopt);
+    check.Add(file);
+    const v1::EvidenceReport report = check.Finish();
+    EXPECT_TRUE(report.verified()) << report.problems(0);
+    EXPECT_EQ(report.format_version(), version);
+    EXPECT_EQ(report.chains_size(), 2);
+    EXPECT_EQ(report.quarantined_size(), 1);
+    EXPECT_EQ(report.parts(), version - 1);
+    v1::EvidenceFile message;
+    ASSERT_TRUE(message.ParseFromString(file));
+    EXPECT_EQ(message.records(2).statement().statement(), SignStatement(EvidenceStatement()).bytes);
+  }
 }
 
 TEST(GoldenV1, ListsAreSearchedAndMadeTheSame) {

@@ -89,7 +89,7 @@ void WriteGolden(const Folder& folder) {
   }
   WriteHello(folder);
   WritePolicy(folder);
-  folder.Write("evidence.bin", EvidenceFile(EvidenceRecords()));
+  folder.Write("evidence_2.bin", EvidenceFile(EvidenceRecords()));
 }
 
 }  // namespace

@@ -10,7 +10,7 @@ import sys
 
 from read_batch import Bad, fields, need, one, read, sha256, varint, verify
 
-HEADER, ROOT, STATEMENT, EXCEPTIONS, POLICY, ACKNOWLEDGEMENT, BATCH, QUARANTINED, TRAILER = 1, 2, 3, 4, 5, 6, 7, 8, 15
+HEADER, ROOT, STATEMENT, EXCEPTIONS, POLICY, ACKNOWLEDGEMENT, BATCH, QUARANTINED, PART, TRAILER = 1, 2, 3, 4, 5, 6, 7, 8, 9, 15
 
 
 def many(message, number):
@@ -25,7 +25,7 @@ def split(data):
         size, begin = varint(data, at + 1)
         need(size <= 4194304 and begin + size <= len(data), "a record is cut off or too long")
         (kind, content), = fields(data[begin:begin + size]) or [(0, b"")]
-        need(kind in (*range(1, 9), 15), "a record is of no kind")
+        need(kind in (*range(1, 10), 15), "a record is of no kind")
         need(kind > kinds[-1] or (kind == kinds[-1] and kind not in (HEADER, STATEMENT, TRAILER)), "records out of order")
         kinds.append(kind)
         yield kind, fields(content), at
@@ -174,14 +174,32 @@ def check_signed(by_kind, statement, roots):
     need(list(versions.values()) == [one(statement, 11, 0), one(statement, 12, 0)], "exceptions are missing")
 
 
+def check_parts(by_kind, version):
+    wanted = {}
+    for record in by_kind[POLICY]:
+        for reference in map(fields, many(fields(one(fields(one(record, 1, b"")), 1, b"")), 10)):
+            wanted.setdefault(one(reference, 2, b""), one(reference, 3, 0))
+    parts, last = {}, None
+    for record in by_kind[PART]:
+        name, offset, data = one(record, 1, b""), one(record, 2, 0), one(record, 3, b"")
+        need(name == last or name not in parts, "a part stands there twice")
+        need(offset == len(parts.setdefault(name, b"")), "a piece of a part is missing")
+        parts[name] += data
+        last = name
+    need(set(parts) == (set(wanted) if version > 1 else set()), "the parts are not those of the policies")
+    for name, data in parts.items():
+        need(len(data) == wanted[name] and sha256(data) == name, "a part was changed")
+        print("part", name.hex(), len(data))
+
+
 def check(data, pin=None):
-    by_kind = {kind: [] for kind in (*range(1, 9), 15)}
+    by_kind = {kind: [] for kind in (*range(1, 10), 15)}
     end = 0
     for kind, record, at in split(data):
         by_kind[kind].append(record)
         end = at
     header, trailer = by_kind[HEADER][0], by_kind[TRAILER][0]
-    need(one(header, 1, b"") == b"weighmaster evidence" and one(header, 2, 0) == 1, "this is no evidence of version 1")
+    need(one(header, 1, b"") == b"weighmaster evidence" and one(header, 2, 0) in (1, 2), "this is no evidence of version 1 or 2")
     need(len(by_kind[STATEMENT]) == 1, "there is no statement")
     roots = check_roots(by_kind[ROOT], pin)
     document, signatures = signed(by_kind[STATEMENT][0])
@@ -191,6 +209,7 @@ def check(data, pin=None):
     print("endpoint", one(statement, 2, b"").hex())
     check_signed(by_kind, statement, roots)
     check_batches(by_kind, statement, roots[-1])
+    check_parts(by_kind, one(header, 2, 0))
     batches = by_kind[BATCH] + by_kind[QUARANTINED]
     counts = [sum(map(len, by_kind.values())) - 1, len(batches), sum(map(check_leaves, batches))]
     need(counts == [one(trailer, number, 0) for number in (1, 2, 3)], "the trailer counts otherwise")

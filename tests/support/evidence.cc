@@ -14,11 +14,12 @@ namespace weighmaster::tests {
 namespace {
 
 constexpr std::string_view kText = "policy: test\n";
+constexpr std::string_view kContent = "content";
 
 wire::SignedDocument Bundle() {
   wire::BundleManifest manifest = MakeManifest(1);
   manifest.document = openssl::Sha256Of(base::AsBytes(kText));
-  manifest.parts = {PartOf(wire::PartKind::kContent, "content", {})};
+  manifest.parts = {PartOf(wire::PartKind::kContent, std::string(kContent), {})};
   return SignBundle(manifest);
 }
 
@@ -123,6 +124,14 @@ std::vector<v1::EvidenceRecord> EvidenceRecords() {
   for (const auto& batch : first) Put(batch, *add().mutable_batch());
   for (const auto& batch : second) Put(batch, *add().mutable_batch());
   Put(Equivocation(), *add().mutable_quarantined_batch());
+  constexpr std::size_t kFirstPieceBytes = 5;
+  const model::Sha256 digest = openssl::Sha256Of(base::AsBytes(kContent));
+  for (const std::size_t offset : {std::size_t{0}, kFirstPieceBytes}) {
+    v1::EvidencePart& part = *add().mutable_part();
+    part.set_sha256(std::string(base::AsText(digest.view())));
+    part.set_offset(offset);
+    part.set_data(std::string(kContent.substr(offset, kFirstPieceBytes)));
+  }
   return records;
 }
 

@@ -11,7 +11,8 @@ namespace weighmaster::tests {
 
 // The evidence of an endpoint of the test fleet, whose key is TestKey(11): the chain 0xc1 with the
 // batches 1 to 4, of which 2 lacks a body and 3 all of them, and the chain 0xc2 with 1 and 2, which
-// took its place; one batch that equivocates; policy 1, and exceptions of both scopes.
+// took its place; one batch that equivocates; policy 1, its part in two pieces, and exceptions of
+// both scopes.
 wire::EvidenceStatement EvidenceStatement();
 wire::SignedDocument SignStatement(const wire::EvidenceStatement& statement);
 

@@ -2,6 +2,7 @@
 #include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "policy/base/limits.h"
 #include "policy/report/table.h"
@@ -78,6 +79,7 @@ class Export {
       WM_RETURN_IF_ERROR(WriteChain(chain));
     }
     WM_RETURN_IF_ERROR(WriteQuarantined(statement));
+    for (const wire::PartReference& part : parts_) WM_RETURN_IF_ERROR(WritePart(part));
     return writer_.End();
   }
 
@@ -111,10 +113,40 @@ class Export {
     request.set_version(version);
     v1::GetPolicyResponse response;
     WM_RETURN_IF_ERROR(client_.GetPolicy(request, response));
+    WM_ASSIGN_OR_RETURN(const wire::BundleManifest manifest,
+                        wire::ParseManifest(response.bundle().manifest()));
+    for (const wire::PartReference& part : manifest.parts) {
+      // Versions of a policy often have parts in common.
+      if (std::ranges::find(parts_, part.sha256, &wire::PartReference::sha256) == parts_.end()) {
+        parts_.push_back(part);
+      }
+    }
     Record record;
     record.mutable_policy()->mutable_bundle()->Swap(response.mutable_bundle());
     record.mutable_policy()->set_document(response.document());
     return writer_.Add(record);
+  }
+
+  base::Status WritePart(const wire::PartReference& part) {
+    v1::GetPolicyPartRequest request;
+    request.set_sha256(part.sha256.ToHex());
+    std::uint64_t offset = 0;
+    do {
+      request.set_offset(offset);
+      v1::GetPolicyPartResponse piece;
+      WM_RETURN_IF_ERROR(client_.GetPolicyPart(request, piece));
+      if (piece.content().empty() && offset < part.size_bytes) {
+        return base::DataLoss("the server's part " + part.sha256.ToHex() +
+                              " is shorter than its manifest says");
+      }
+      Record record;
+      record.mutable_part()->set_sha256(std::string(base::AsText(part.sha256.view())));
+      record.mutable_part()->set_offset(offset);
+      offset += piece.content().size();
+      record.mutable_part()->set_data(std::move(*piece.mutable_content()));
+      WM_RETURN_IF_ERROR(writer_.Add(record));
+    } while (offset < part.size_bytes);
+    return {};
   }
 
   // By the numbers of the statement, which no batch that came since changes.
@@ -171,6 +203,7 @@ class Export {
   AdminClient& client_;
   const v1::GetEvidenceRequest range_;
   wire::EvidenceWriter& writer_;
+  std::vector<wire::PartReference> parts_;  // that the written policies consist of
 };
 
 base::Result<ExitCode> RunExport(Context& context, const Arguments& arguments) {
@@ -263,7 +296,10 @@ void Print(std::ostream& out, const v1::EvidenceReport& report) {
   PrintChains(out, report);
   const bool nothing = report.chains().empty() && report.quarantined().empty();
   if (nothing && !report.endpoint_id().empty()) out << kNothing;
-  PrintVersions(out, "Policies that were in force: ", report.policy_versions(), ".");
+  PrintVersions(out, "Policies that were in force: ", report.policy_versions(),
+                report.format_version() == 1
+                    ? ", without their parts, which files of version 1 do not have."
+                    : ", with " + std::to_string(report.parts()) + " parts.");
   PrintVersions(out, "Said to have been in force, and not on the server: ",
                 report.missing_policy_versions(), ".");
   if (!report.root_sha256().empty()) {

@@ -103,6 +103,18 @@ class EvidenceTest : public ::testing::Test {
         EXPECT_TRUE(wire::PutBatch(batch, *record.mutable_quarantined_batch()).has_value());
       });
     }
+    const auto manifest = wire::ParseManifest(policy->bundle().manifest());
+    EXPECT_TRUE(manifest.has_value());
+    for (const wire::PartReference& part : manifest->parts) {
+      v1::GetPolicyPartRequest request;
+      request.set_sha256(part.sha256.ToHex());
+      const auto piece = api_world_.Ask<v1::GetPolicyPartResponse>(request);
+      EXPECT_TRUE(piece.has_value());
+      add([&](v1::EvidenceRecord& record) {
+        record.mutable_part()->set_sha256(std::string(base::AsText(part.sha256.view())));
+        record.mutable_part()->set_data(piece->content());
+      });
+    }
     EXPECT_TRUE(writer.End().has_value());
     return file;
   }
@@ -125,6 +137,7 @@ TEST_F(EvidenceTest, IsEverythingThatAFileNeedsToHold) {
   EXPECT_EQ(report.chains(0).events(), 3U);
   EXPECT_EQ(report.quarantined_size(), 1);
   EXPECT_EQ(report.policy_versions_size(), 1);
+  EXPECT_EQ(report.parts(), 1U);
   EXPECT_EQ(report.fleet_exceptions_version(), 1U);
   EXPECT_EQ(report.endpoint_exceptions_version(), 1U);
   EXPECT_EQ(report.server_time_us(), base::ToMicroseconds(world_.loop_.Now()));
