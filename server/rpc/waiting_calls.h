@@ -13,6 +13,7 @@
 
 #include "policy/base/loop.h"
 #include "policy/base/result.h"
+#include "server/rpc/encoding.h"
 
 namespace weighmaster::server::rpc {
 
@@ -34,11 +35,9 @@ class WaitingCall {
 
   bool answered() const { return answered_; }
   // Reactor, request and `out` are gRPC's, and may be gone once the call was answered.
-  template <typename Response>
-  void Answer(Response& out, base::Result<Response> result) {
+  void Answer(grpc::ByteBuffer& out, const google::protobuf::MessageLite& response) {
     if (answered_) return;
-    if (!result) return Finish(ToGrpcStatus(result.error()));
-    out = std::move(result).value();
+    out = Encode(response);
     Finish(grpc::Status::OK);
   }
   void Fail(const base::Error& error) {
