@@ -172,14 +172,21 @@ void Gateway::Open(const RequestHead& head, std::function<void(Opening)> reply) 
   admitted.body_limit_bytes = method.descriptor->client_streaming()
                                   ? limits::kMaxRestPublicationBytes
                                   : limits::kMaxAdminRequestBytes;
-  dispatch_.Admit(method, head.authorization,
-                  [alive = std::weak_ptr<const void>(alive_), admitted = std::move(admitted),
-                   reply = std::move(reply)](Result<api::Dispatch::Admission> admission) mutable {
-                    if (alive.lock() == nullptr) return;
-                    if (!admission.has_value()) return reply(ErrorAnswer(admission.error()));
-                    admitted.admission = *std::move(admission);
-                    reply(std::move(admitted));
-                  });
+  const auto known = std::make_shared<bool>(false);
+  dispatch_.Admit(
+      method, head.authorization,
+      [alive = std::weak_ptr<const void>(alive_), admitted = std::move(admitted), known,
+       reply = std::move(reply)](Result<api::Dispatch::Admission> admission) mutable {
+        if (alive.lock() == nullptr) return;
+        if (admission.has_value()) {
+          admitted.admission = *std::move(admission);
+          return reply(std::move(admitted));
+        }
+        Answer answer = ErrorAnswer(admission.error());
+        answer.caller_is_known = *known;
+        reply(std::move(answer));
+      },
+      [known] { *known = true; });
 }
 
 std::shared_ptr<const void> Gateway::TakePermit(const Count& count, std::size_t most) {

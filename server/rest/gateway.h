@@ -40,6 +40,8 @@ struct Answer {
   std::shared_ptr<const void> permit;
   // The body comes from here, piece by piece; `body` is empty then.
   std::shared_ptr<ChangeEvents> events;
+  // To whom it is: the request had a good token, also where it was refused after that.
+  bool caller_is_known = false;
 };
 // An error as every path gives it, with what its status asks for (Retry-After, WWW-Authenticate).
 Answer ErrorAnswer(const base::Error& error);

@@ -194,6 +194,7 @@ class Server::State::Connection : public std::enable_shared_from_this<Connection
       const auto self = weak.lock();
       if (self == nullptr) return;
       if (auto* const answer = std::get_if<Answer>(&opening)) {
+        self->known_ = answer->caller_is_known;
         return self->Write(std::move(*answer), self->parser_->is_done());
       }
       self->ReadBody(std::get<Gateway::Admitted>(std::move(opening)));
@@ -359,7 +360,7 @@ class Server::State::Connection : public std::enable_shared_from_this<Connection
   std::optional<http::request_parser<http::string_body>> parser_;
   std::optional<http::response<http::empty_body>> continue_;
   std::optional<Response> response_;
-  bool known_ = false;                  // whose request it is
+  bool known_ = false;                  // whose request it is, by a good token
   std::shared_ptr<const void> permit_;  // of the answer that is being written
   // Of an answer that comes in pieces.
   std::shared_ptr<ChangeEvents> events_;

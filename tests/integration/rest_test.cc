@@ -324,6 +324,23 @@ TEST_F(RestTest, AnswersAStrangerOnlySoOften) {
   });
 }
 
+TEST_F(RestTest, KnowsWhoIsRefusedWithAGoodToken) {
+  Serve();
+  bearer_ = api_.MakeBearer(server::store::AdminRole::kViewer, "eve");
+  Beside([&] {
+    const auto viewer = Connect();
+    int forbidden = 0;
+    int too_often = 0;
+    for (int i = 0; i < 3 * limits::kRestConnectionBurst; ++i) {
+      const int status = viewer->Ask(Request("POST /v1/enrolment_tokens")).status;
+      forbidden += status == 403 ? 1 : 0;
+      too_often += status == 429 ? 1 : 0;
+    }
+    EXPECT_EQ(forbidden + too_often, 3 * limits::kRestConnectionBurst);
+    EXPECT_TRUE(Connect()->connected()) << "the address is no stranger's";
+  });
+}
+
 TEST_F(RestTest, SpeaksNoTlsOlderThanTwelve) {
   Serve();
   Beside([&] {

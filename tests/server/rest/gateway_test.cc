@@ -80,6 +80,16 @@ TEST_F(GatewayTest, AnswersACallAsJson) {
   EXPECT_EQ(Json::parse(answer.body).at("admin_token").at("name"), "ada");
 }
 
+TEST_F(GatewayTest, KnowsWhomItRefusesByAGoodToken) {
+  const auto known = [this] {
+    return std::get<Answer>(Open(Head("POST", "/v1/enrolment_tokens"))).caller_is_known;
+  };
+  authorization_ = world_.MakeBearer(store::AdminRole::kViewer);
+  for (int i = 0; i <= limits::kAdminCallBurst; ++i) EXPECT_TRUE(known()) << i;
+  authorization_ = "Bearer wma1.AAAA";
+  EXPECT_FALSE(known());
+}
+
 TEST_F(GatewayTest, GivesPrometheusTheSumsOfTheFleetAndOfItsCalls) {
   world_.world_.Enrol(1);
   const model::Id second = world_.world_.Enrol(2);
