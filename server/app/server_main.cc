@@ -36,6 +36,7 @@ int Init(const server::app::InitOptions& options) {
 }
 
 int Serve(const server::app::ServeOptions& options) {
+  if (const auto log = logging::SetUp(options.log); !log.has_value()) return Fail(log.error());
   posix::RaiseFileLimit();  // a connection is a file
   asio::AsioLoop loop;
   const posix::SystemClock clock;

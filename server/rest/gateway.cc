@@ -189,13 +189,15 @@ void Gateway::Open(const RequestHead& head, std::function<void(Opening)> reply) 
   const auto known = std::make_shared<bool>(false);
   dispatch_.Admit(
       method, head.authorization,
-      [alive = std::weak_ptr<const void>(alive_), admitted = std::move(admitted), known,
+      [this, alive = std::weak_ptr<const void>(alive_), admitted = std::move(admitted), known,
+       peer = head.peer,
        reply = std::move(reply)](Result<api::Dispatch::Admission> admission) mutable {
         if (alive.lock() == nullptr) return;
         if (admission.has_value()) {
           admitted.admission = *std::move(admission);
           return reply(std::move(admitted));
         }
+        peers_.Refused(peer, admission.error());
         Answer answer = ErrorAnswer(admission.error());
         answer.caller_is_known = *known;
         reply(std::move(answer));

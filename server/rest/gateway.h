@@ -14,6 +14,7 @@
 #include "policy/base/loop.h"
 #include "policy/base/result.h"
 #include "server/api/dispatch.h"
+#include "server/identity/peer_log.h"
 #include "server/rest/path_template.h"
 
 namespace weighmaster::server::rest {
@@ -29,6 +30,7 @@ struct RequestHead {
   bool has_body = false;
   std::string accept = {};
   std::string last_event_id = {};
+  std::string peer = {};  // its address, for the log
 };
 
 struct Answer {
@@ -115,6 +117,8 @@ class Gateway {
   std::vector<Route> routes_;
   const std::string openapi_;
   const std::shared_ptr<const void> alive_ = std::make_shared<int>();
+
+  identity::PeerLog peers_{clock_, "rest"};  // owned by the loop
 
   // Calls that wait. Permits outlive the Gateway and go on any thread.
   const Count waiting_ = std::make_shared<std::atomic<std::size_t>>(0);

@@ -44,19 +44,22 @@ std::unique_ptr<Message> New(const google::protobuf::Descriptor& type) {
 // is there for the loop as long as the call is not.
 class AdminService::ChunkedCall final : public grpc::ServerReadReactor<grpc::ByteBuffer> {
  public:
-  ChunkedCall(AdminService& service, const api::Method& method, const std::string& authorization,
+  ChunkedCall(AdminService& service, const api::Method& method, const Context& context,
               Bytes& response)
       : service_(service),
         method_(method),
         response_(response),
         chunk_(New(*method.descriptor->input_type())),
         call_(service.calls_.Begin(
+            context,
             [this](const grpc::Status& status) {
               late_.reset();
               over_ = true;
               this->Finish(status);
             },
-            [this, authorization](const auto& call) { Admit(authorization, call); })) {}
+            [this, authorization = AuthorizationOf(context)](const auto& call) {
+              Admit(authorization, call);
+            })) {}
   ~ChunkedCall() override = default;
   ChunkedCall(const ChunkedCall&) = delete;
   ChunkedCall& operator=(const ChunkedCall&) = delete;
@@ -153,14 +156,14 @@ class AdminService::ChunkedCall final : public grpc::ServerReadReactor<grpc::Byt
 };
 
 // As the classes do that gRPC generates for a method each (WithRawCallbackMethod_…).
-AdminService::AdminService(base::Loop& loop, Dispatch& dispatch)
-    : loop_(loop), dispatch_(dispatch), calls_(loop, limits::kMaxAdminCallsWaiting) {
+AdminService::AdminService(base::Loop& loop, const base::Clock& clock, Dispatch& dispatch)
+    : loop_(loop), dispatch_(dispatch), calls_(loop, clock, limits::kMaxAdminCallsWaiting) {
   for (const api::Method& method : dispatch_.methods()) {
     grpc::internal::MethodHandler* handler = nullptr;
     if (method.descriptor->client_streaming()) {
       handler = new grpc::internal::CallbackClientStreamingHandler<Bytes, Bytes>(
           [this, &method](Context* context, Bytes* response) {
-            return new ChunkedCall(*this, method, AuthorizationOf(*context), *response);
+            return new ChunkedCall(*this, method, *context, *response);
           });
     } else {
       handler = new grpc::internal::CallbackUnaryHandler<Bytes, Bytes>(

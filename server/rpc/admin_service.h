@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "policy/base/loop.h"
+#include "policy/base/time.h"
 #include "server/api/dispatch.h"
 #include "server/rpc/waiting_calls.h"
 #include "weighmaster/v1/admin.grpc.pb.h"
@@ -22,7 +23,7 @@ class AdminService final : public v1::AdminService::Service {
   using Bytes = grpc::ByteBuffer;
 
  public:
-  AdminService(base::Loop& loop, api::Dispatch& dispatch);
+  AdminService(base::Loop& loop, const base::Clock& clock, api::Dispatch& dispatch);
 
   // Answers all calls and takes no more. On the loop.
   void Stop() { calls_.Stop(); }

@@ -43,6 +43,7 @@ class AgentService::Stream final
   Stream(AgentService& service, grpc::CallbackServerContext& context)
       : service_(service),
         context_(context),
+        address_(PeerAddress(context.peer())),
         pipe_(std::make_shared<AgentPipe>(service.loop_, *this)) {}
   ~Stream() override = default;
   Stream(const Stream&) = delete;
@@ -61,6 +62,12 @@ class AgentService::Stream final
   }
   void Cancel() override { context_.TryCancel(); }
   void Finish(bool /*by_peer*/, const std::optional<base::Error>& why) override {
+    if (why) {
+      service_.loop_.Post([&service = service_, alive = std::weak_ptr<const void>(service_.alive_),
+                           address = address_, why = *why] {
+        if (alive.lock() != nullptr) service.TellEnd(address, why);
+      });
+    }
     Reactor::Finish(why ? ToGrpcStatus(*why) : grpc::Status::OK);
   }
 
@@ -86,6 +93,7 @@ class AgentService::Stream final
  private:
   AgentService& service_;
   grpc::CallbackServerContext& context_;
+  const std::string address_;  // gRPC forgets it when the call is cancelled
   const std::shared_ptr<AgentPipe> pipe_;
   // Of the one read and the one write that are under way.
   grpc::ByteBuffer read_;
@@ -99,7 +107,8 @@ AgentService::AgentService(base::Loop& loop, const base::Clock& clock, AgentCall
       calls_(calls),
       quota_(quota),
       limit_(clock),
-      enrolments_(loop, limits::kMaxEnrolmentsWaiting) {
+      enrolments_(loop, clock, limits::kMaxEnrolmentsWaiting),
+      peers_(clock, "rpc") {
   SizeQuotaLocked();
 }
 
@@ -199,6 +208,13 @@ void AgentService::Admit(const std::string& certificate_pem, const void* stream,
     MakeRoom(stream, pipe, *decision->endpoint);
     pipe->Open(*listener);
   });
+}
+
+void AgentService::TellEnd(const std::string& address, const base::Error& why) {
+  const bool too_slow = why.code() == base::ErrorCode::kResourceExhausted;
+  const bool no_frame = why.code() == base::ErrorCode::kInvalidArgument;
+  if (too_slow || no_frame) return peers_.Tell(address, "was cut off: " + why.message());
+  peers_.Refused(address, why);
 }
 
 base::Status AgentService::Register(const void* stream, const std::shared_ptr<AgentPipe>& pipe) {

@@ -14,6 +14,7 @@
 #include "policy/base/loop.h"
 #include "policy/base/time.h"
 #include "proto/wire/stream/pipe.h"
+#include "server/identity/peer_log.h"
 #include "server/rpc/calls.h"
 #include "server/rpc/peer_limit.h"
 #include "server/rpc/waiting_calls.h"
@@ -59,6 +60,8 @@ class AgentService final
   void Forget(const void* stream);
   void Admit(const std::string& certificate_pem, const void* stream,
              const std::shared_ptr<AgentPipe>& pipe);
+  // To the log, where a stream ended for who its peer is, or for what it did.
+  void TellEnd(const std::string& address, const base::Error& why);
   void MakeRoom(const void* stream, const std::shared_ptr<AgentPipe>& pipe,
                 const model::Id& endpoint);
   void SizeQuotaLocked();
@@ -71,6 +74,7 @@ class AgentService final
 
   // Owned by the loop: replies that come after it do nothing.
   const std::shared_ptr<const void> alive_ = std::make_shared<int>();
+  identity::PeerLog peers_;  // of streams
 
   std::mutex mutex_;  // gRPC's threads and the loop
   std::unordered_map<const void*, std::shared_ptr<AgentPipe>> streams_;

@@ -13,6 +13,7 @@
 #include "tests/integration/both_ports.h"
 #include "tests/integration/fake_fleet.h"
 #include "tests/support/live_loop.h"
+#include "tests/support/log_file.h"
 #include "tests/support/pki.h"
 
 namespace weighmaster::tests {
@@ -81,6 +82,7 @@ TEST_F(MalformedAdminCalls, AreInvalidArgumentsWithASentenceAndAreCounted) {
 }
 
 TEST_F(MalformedAdminCalls, AreNotReadForNobody) {
+  const LogFile log;
   ports_.Beside([&] {
     for (const Method& method : ports_.api_.dispatch_->methods()) {
       EXPECT_EQ(Ask(method.name, kCutShort, "").error_code(), grpc::StatusCode::UNAUTHENTICATED)
@@ -88,6 +90,8 @@ TEST_F(MalformedAdminCalls, AreNotReadForNobody) {
     }
   });
   EXPECT_EQ(CountOf("ListEndpoints", base::ErrorCode::kUnauthenticated), 1U);
+  EXPECT_TRUE(log.Has("warning rpc: 127.0.0.1 was refused: an administrator's token is needed"))
+      << log.Text();
 }
 
 // Sends one message on a stream and keeps how that ends.

@@ -17,6 +17,7 @@
 #include "server/rest/server.h"
 #include "tests/integration/served_api.h"
 #include "tests/integration/tls_client.h"
+#include "tests/support/log_file.h"
 #include "third_party/asio/asio_loop.h"
 
 namespace weighmaster::tests {
@@ -169,6 +170,7 @@ TEST_F(RestTest, GivesEveryRefusalItsStatus) {
 }
 
 TEST_F(RestTest, CutsOffWhomItDoesNotKnow) {
+  const LogFile log;
   Serve();
   bearer_ = "Bearer wma1.AAAA";
   Beside([&] {
@@ -179,6 +181,9 @@ TEST_F(RestTest, CutsOffWhomItDoesNotKnow) {
     EXPECT_EQ(CodeOf(answer), 16);
     EXPECT_TRUE(client->ReadsEnd());
   });
+  EXPECT_TRUE(log.Has("warning rest: 127.0.0.1 was refused: the administrator's token is"))
+      << log.Text();
+  EXPECT_FALSE(log.Has("AAAA")) << log.Text();
 }
 
 TEST_F(RestTest, RefusesWhatIsNoHttp) {
@@ -239,6 +244,7 @@ TEST_F(RestTest, RefusesABodyThatIsTooLargeAndLetsItsSenderReadThat) {
 }
 
 TEST_F(RestTest, CutsOffWhoIsSlow) {
+  const LogFile log;
   options_.handshake_timeout = options_.header_timeout = options_.body_timeout = milliseconds(300);
   Serve();
   Beside([&] {
@@ -255,6 +261,7 @@ TEST_F(RestTest, CutsOffWhoIsSlow) {
     EXPECT_TRUE(Becomes([](const auto& counts) { return counts.timed_out == 3; }));
     EXPECT_EQ(Counts().open, 0U);
   });
+  EXPECT_TRUE(log.Has("warning rest: 127.0.0.1 was cut off: it was too slow")) << log.Text();
 }
 
 TEST_F(RestTest, CutsOffWhoReadsSlowly) {
