@@ -8,6 +8,7 @@
 #include "third_party/asio/asio_loop.h"
 #include "third_party/asio/signals.h"
 #include "third_party/posix/system_clock.h"
+#include "third_party/protobuf/log.h"
 #include "third_party/spdlog/log.h"
 
 namespace {
@@ -23,6 +24,7 @@ int Fail(const base::Error& error) {
 
 int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);
+  protobuf_adapter::TakeOverLog();
   const auto options = agent::app::ParseOptions({argv + 1, argv + argc});
   if (options.exit_code.has_value()) return *options.exit_code;
   auto settings = agent::app::LoadSettings(options.settings_path);

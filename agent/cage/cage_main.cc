@@ -1,11 +1,13 @@
 #include <unistd.h>
 
 #include "agent/cage/zygote.h"
+#include "third_party/protobuf/log.h"
 
 // weighmaster-cage: started by the agent and by `weighmaster scan`, by nobody else, with one end of
 // a SOCK_SEQPACKET socket as descriptor 3.
 int main() {
   constexpr int kSocket = 3;
+  weighmaster::protobuf_adapter::TakeOverLog();
   bool clean = false;
   {
     weighmaster::agent::cage::Zygote zygote(kSocket);

@@ -326,6 +326,10 @@ inline constexpr std::chrono::milliseconds kAdminCallInterval{10};
 // Those past it are refused all the same.
 inline constexpr int kAuditRefusalBurst = 10;
 inline constexpr std::chrono::minutes kAuditRefusalInterval{1};
+// Lines of the server's log that a stranger can cause, per port: so many at once, then one an
+// interval. How many were left out is said in the next one.
+inline constexpr int kPeerLogBurst = 20;
+inline constexpr std::chrono::seconds kPeerLogInterval{6};
 // What the audit log keeps of a request, as text; the rest is cut off, and it says so.
 inline constexpr std::size_t kMaxAuditSummaryBytes = 1 * kKiB;
 // The reviewed text of a published policy is kMaxPolicyBytes; a bundle has at most this many parts.

@@ -10,6 +10,7 @@
 #include "policy/base/bytes.h"
 #include "policy/base/limits.h"
 #include "server/store/ask.h"
+#include "third_party/spdlog/log.h"
 #include "weighmaster/v1/options.pb.h"
 
 namespace weighmaster::server::api {
@@ -77,6 +78,16 @@ void AddFields(const Message& message, int depth, std::string& out) {
   }
 }
 
+// "row 8: ada (token 00ff…): RevokeEndpoint done, begun in row 7".
+std::string LineOf(const wire::AuditRow& row, std::uint64_t number) {
+  std::string line = "row " + std::to_string(number) + ": " + row.token_name + " (token " +
+                     row.token_id.ToHex() + "): " + row.method + " " +
+                     std::string(wire::AuditOutcomeName(row.outcome));
+  if (row.begun_number > 0) line += ", begun in row " + std::to_string(row.begun_number);
+  if (!row.summary.empty()) line += ": " + row.summary;
+  return line;
+}
+
 }  // namespace
 
 std::string Summarise(const Message& message) {
@@ -142,8 +153,11 @@ wire::AuditRow AuditLog::RowOf(const identity::Caller& caller, const Method& met
 
 void AuditLog::Append(wire::AuditRow row, std::function<void(base::Result<std::uint64_t>)> reply) {
   store::Ask(
-      writer_, loop_, alive_,
-      [&store = store_, row = std::move(row)] { return store.AppendAudit(row); }, std::move(reply));
+      writer_, loop_, alive_, [&store = store_, row] { return store.AppendAudit(row); },
+      [row, reply = std::move(reply)](base::Result<std::uint64_t> number) {
+        if (number.has_value()) logging::Info("audit", LineOf(row, *number));
+        reply(std::move(number));
+      });
 }
 
 }  // namespace weighmaster::server::api

@@ -20,7 +20,8 @@ class Message;
 namespace weighmaster::server::api {
 
 // Writes down what administrators do: docs/formats/audit-log.md. A row before a call and one after
-// it, so that nothing is changed that the log does not know of.
+// it, so that nothing is changed that the log does not know of. The program's log repeats each row
+// that was written, in a line.
 //
 // Loop-owned; replies come on the loop, later, and never once it is destroyed. Everything passed in
 // must outlive it.

@@ -91,16 +91,18 @@ void Dispatch::Count(const Method& method, std::optional<base::ErrorCode> error)
 }
 
 void Dispatch::Admit(const Method& method, const std::string& authorization,
-                     Reply<Admission> answer) {
+                     Reply<Admission> answer, std::function<void()> known) {
   administrators_.Authenticate(
-      authorization, [this, &method, alive = std::weak_ptr<const void>(alive_),
-                      answer = std::move(answer)](Result<identity::Caller> caller) {
+      authorization,
+      [this, &method, alive = std::weak_ptr<const void>(alive_), answer = std::move(answer),
+       known = std::move(known)](Result<identity::Caller> caller) {
         if (alive.lock() == nullptr) return;
         const auto reply = [&](Result<Admission> admission) {
           if (!admission.has_value()) Count(method, admission.error().code());
           answer(std::move(admission));
         };
         if (!caller.has_value()) return reply(std::move(caller).error());
+        if (known != nullptr) known();
         if (auto status = Admissible(method, *caller); !status.has_value()) {
           const bool may_not = status.error().code() == base::ErrorCode::kPermissionDenied;
           if (may_not && method.audited) audit_.Refused(*caller, method);

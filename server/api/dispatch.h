@@ -73,8 +73,10 @@ class Dispatch {
   // `authorization` is the metadata's value ("Bearer wma1.…", "" if there is none). Nothing else in
   // a request says who the caller is. UNAUTHENTICATED, see Administrators; PERMISSION_DENIED: the
   // token's role may not; RESOURCE_EXHAUSTED: too many calls of this token
-  // (limits::kAdminCallBurst), or another call of a streaming method is not over.
-  void Admit(const Method& method, const std::string& authorization, Reply<Admission> reply);
+  // (limits::kAdminCallBurst), or another call of a streaming method is not over. `known`, if there
+  // is one, is called before the reply when the token is good, whatever the reply is then.
+  void Admit(const Method& method, const std::string& authorization, Reply<Admission> reply,
+             std::function<void()> known = nullptr);
 
   // The request must be of the admitted method's type; what is in it may be taken out. An audited
   // call whose begin can't be written down does not happen; one whose outcome can't be is reported

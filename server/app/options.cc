@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <map>
 #include <string_view>
 #include <utility>
 
@@ -15,19 +16,39 @@ namespace {
 constexpr const char* kHelp =
     "Usage: weighmaster-server init --data FOLDER --address HOST:PORT\n"
     "       weighmaster-server serve --data FOLDER [--listen HOST:PORT] [--rest IP:PORT]\n"
+    "                                [--log-form text|json] [--log-level LEVEL]\n"
     "       weighmaster-server adopt-root --data FOLDER --root FILE\n"
     "\n"
     "init        makes a fleet: its certificate authority, its root of trust, its policy key, and\n"
     "            a first administrator's token. --address is where agents and administrators\n"
     "            reach it.\n"
     "serve       runs the server until SIGTERM or SIGINT. --listen is where it listens (the\n"
-    "            address). --rest opens the REST gateway there as well.\n"
+    "            address). --rest opens the REST gateway there as well. --log-form json writes\n"
+    "            the log as an object a line; --log-level debug, info, warning or error leaves "
+    "out\n"
+    "            what is below it.\n"
     "adopt-root  puts the next root of trust, made by \"weighctl root\", in the place of the one\n"
     "            before; a server that runs is to be started again.\n"
     "\n"
     "  --version  print the version\n"
     "\n"
     "The manual: weighmaster-server(8). Exit codes: 0 done, 1 failed, 2 wrong usage.\n";
+
+base::Status ReadLog(const std::string& form, const std::string& level, logging::Options& log) {
+  const std::map<std::string, logging::Form> forms = {{"text", logging::Form::kText},
+                                                      {"json", logging::Form::kJson}};
+  const std::map<std::string, logging::Level> levels = {{"debug", logging::Level::kDebug},
+                                                        {"info", logging::Level::kInfo},
+                                                        {"warning", logging::Level::kWarning},
+                                                        {"error", logging::Level::kError}};
+  if (!forms.contains(form)) return base::InvalidArgument("--log-form is text or json");
+  if (!levels.contains(level)) {
+    return base::InvalidArgument("--log-level is debug, info, warning or error");
+  }
+  log.form = forms.at(form);
+  log.level = levels.at(level);
+  return {};
+}
 
 // An option that a command takes, and where its value goes.
 struct Known {
@@ -63,9 +84,14 @@ base::Result<Options> Parse(const std::vector<std::string>& words) {
     options.command = std::move(init);
   } else if (words[0] == "serve") {
     ServeOptions serve;
+    std::string log_form = "text";
+    std::string log_level = "info";
     WM_RETURN_IF_ERROR(ParseValues(words, {{"--data", "FOLDER", &serve.data_folder},
                                            {"--listen", "HOST:PORT", &serve.listen, false},
-                                           {"--rest", "IP:PORT", &serve.rest, false}}));
+                                           {"--rest", "IP:PORT", &serve.rest, false},
+                                           {"--log-form", "FORM", &log_form, false},
+                                           {"--log-level", "LEVEL", &log_level, false}}));
+    WM_RETURN_IF_ERROR(ReadLog(log_form, log_level, serve.log));
     options.command = std::move(serve);
   } else if (words[0] == "adopt-root") {
     AdoptRootOptions adopt;

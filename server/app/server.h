@@ -25,6 +25,7 @@
 #include "third_party/asio/thread_pool.h"
 #include "third_party/openssl/random.h"
 #include "third_party/posix/folder_lock.h"
+#include "third_party/spdlog/log.h"
 
 namespace weighmaster::server::app {
 
@@ -32,6 +33,7 @@ struct ServeOptions {
   std::string data_folder;  // what `init` made
   std::string listen;       // "host:port"
   std::string rest;         // "ip:port"; "": no REST gateway
+  logging::Options log;
 };
 
 // The server: every room, made in the order in which they stand on each other, and taken down in

@@ -9,6 +9,7 @@
 #include "third_party/asio/signals.h"
 #include "third_party/posix/file_limit.h"
 #include "third_party/posix/system_clock.h"
+#include "third_party/protobuf/log.h"
 #include "third_party/spdlog/log.h"
 
 namespace {
@@ -46,6 +47,7 @@ int AdoptRoot(const server::app::AdoptRootOptions& options) {
 }
 
 int Serve(const server::app::ServeOptions& options) {
+  if (const auto log = logging::SetUp(options.log); !log.has_value()) return Fail(log.error());
   posix::RaiseFileLimit();  // a connection is a file
   asio::AsioLoop loop;
   const posix::SystemClock clock;
@@ -61,6 +63,7 @@ int Serve(const server::app::ServeOptions& options) {
 
 int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);
+  protobuf_adapter::TakeOverLog();
   const server::app::Options options = server::app::ParseOptions({argv + 1, argv + argc});
   if (options.exit_code.has_value()) return *options.exit_code;
   if (const auto* const init = std::get_if<server::app::InitOptions>(&options.command)) {

@@ -5,6 +5,7 @@
 #include <iterator>
 #include <sstream>
 
+#include "policy/base/bytes.h"
 #include "policy/base/duration_words.h"
 
 namespace weighmaster::server::ctl {
@@ -36,6 +37,9 @@ base::Result<Arguments> Arguments::Parse(const std::vector<std::string>& words,
                                          const std::vector<Option>& options,
                                          const std::vector<std::string_view>& positionals) {
   Arguments parsed;
+  for (const std::string& word : words) {
+    if (!base::IsUtf8(word)) return base::InvalidArgument("\"" + word + "\" is not UTF-8");
+  }
   for (std::size_t i = 0; i < words.size(); ++i) {
     const std::string_view word = words[i];
     if (!word.starts_with("--")) {

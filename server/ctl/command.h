@@ -28,7 +28,8 @@ class Arguments {
   };
 
   // INVALID_ARGUMENT names the option that is unknown, repeated or without its value, and what
-  // option or positional argument is missing or too many. One in brackets may be missing.
+  // option or positional argument is missing or too many. One in brackets may be missing. None may
+  // be other than UTF-8: the API has no form for it.
   static base::Result<Arguments> Parse(const std::vector<std::string>& words,
                                        const std::vector<Option>& options,
                                        const std::vector<std::string_view>& positionals);

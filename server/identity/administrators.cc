@@ -1,5 +1,6 @@
 #include "server/identity/administrators.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "policy/base/bytes.h"
@@ -16,10 +17,18 @@ namespace limits = base::limits;
 
 constexpr std::size_t kSecretBytes = 32;
 
+// RFC 9110, section 11.1: a scheme has no case.
+bool HasScheme(std::string_view authorization, std::string_view lower_case) {
+  const std::string_view scheme = authorization.substr(0, lower_case.size());
+  return std::ranges::equal(scheme, lower_case, [](char a, char b) {
+    return (a >= 'A' && a <= 'Z' ? a - 'A' + 'a' : a) == b;
+  });
+}
+
 // The secret in "Bearer wma1.…".
 Result<base::Bytes> SecretIn(std::string_view authorization) {
-  constexpr std::string_view kScheme = "Bearer ";
-  if (!authorization.starts_with(kScheme)) {
+  constexpr std::string_view kScheme = "bearer ";
+  if (!HasScheme(authorization, kScheme)) {
     return base::Unauthenticated("an administrator's token is needed (weighctl login)");
   }
   authorization.remove_prefix(kScheme.size());

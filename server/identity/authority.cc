@@ -7,6 +7,7 @@
 #include "server/store/ask.h"
 #include "third_party/openssl/certificate.h"
 #include "third_party/openssl/sha256.h"
+#include "third_party/spdlog/log.h"
 #include "weighmaster/v1/enrol.pb.h"
 #include "weighmaster/v1/trust.pb.h"
 
@@ -133,7 +134,17 @@ void Authority::Enrol(const v1::EnrolRequest& request, Reply<v1::EnrolResponse> 
         wire::ToProto(files->signed_root, *response.mutable_root());
         return response;
       },
-      std::move(reply));
+      [id, hostname = CutFact(request.machine().hostname()),
+       reply = std::move(reply)](Result<v1::EnrolResponse> enrolled) {
+        if (enrolled.has_value()) {
+          const base::ByteView stored = base::AsBytes(enrolled->endpoint_id());
+          logging::Info("identity",
+                        "endpoint " + base::HexEncode(stored) + " enrolled" +
+                            (base::AsText(id.view()) == enrolled->endpoint_id() ? "" : " again") +
+                            ", on " + hostname);
+        }
+        reply(std::move(enrolled));
+      });
 }
 
 void Authority::Renew(const model::Id& endpoint, const v1::RenewRequest& request,

@@ -27,14 +27,28 @@ constexpr std::string_view kMetricsPath = "/metrics";
 constexpr std::string_view kStatisticsPath = "/v1/statistics";
 constexpr std::string_view kEventStream = "text/event-stream";
 
+bool StartsWithAnyCase(std::string_view text, std::string_view lower_case) {
+  return std::ranges::equal(text.substr(0, lower_case.size()), lower_case, [](char a, char b) {
+    return (a >= 'A' && a <= 'Z' ? a + 32 : a) == b;
+  });
+}
+
 // "application/json; charset=utf-8" is JSON as well.
 bool IsJson(std::string_view content_type) {
   const std::string_view type = content_type.substr(0, content_type.find(';'));
   const std::size_t end = type.find_last_not_of(" \t");
   if (end == std::string_view::npos) return false;
-  const std::string_view trimmed = type.substr(0, end + 1);
-  return std::equal(trimmed.begin(), trimmed.end(), kJson.begin(), kJson.end(),
-                    [](char a, char b) { return (a >= 'A' && a <= 'Z' ? a + 32 : a) == b; });
+  return end + 1 == kJson.size() && StartsWithAnyCase(type, kJson);
+}
+
+// A target in the form that proxies are sent, and a server takes as well (RFC 9112, section 3.2.2):
+// without scheme and host, which say nothing here.
+std::string_view WithoutHost(std::string_view target) {
+  for (const std::string_view scheme : {"https://", "http://"}) {
+    if (!StartsWithAnyCase(target, scheme)) continue;
+    return target.substr(std::min(target.find_first_of("/?", scheme.size()), target.size()));
+  }
+  return target;
 }
 
 // As browsers ask for events: with this type first, or alone.
@@ -140,7 +154,7 @@ void Gateway::Open(const RequestHead& head, std::function<void(Opening)> reply) 
   if (head.target.size() > limits::kMaxRestTargetBytes) {
     return reply(ErrorAnswer(414, base::InvalidArgument("the path is longer than 8 KiB")));
   }
-  const std::string_view target = head.target;
+  const std::string_view target = WithoutHost(head.target);
   const std::size_t question = target.find('?');
   const std::string_view path = target.substr(0, question);
   const std::string_view http_method = head.method == "HEAD" ? kGet : head.method;
@@ -172,14 +186,23 @@ void Gateway::Open(const RequestHead& head, std::function<void(Opening)> reply) 
   admitted.body_limit_bytes = method.descriptor->client_streaming()
                                   ? limits::kMaxRestPublicationBytes
                                   : limits::kMaxAdminRequestBytes;
-  dispatch_.Admit(method, head.authorization,
-                  [alive = std::weak_ptr<const void>(alive_), admitted = std::move(admitted),
-                   reply = std::move(reply)](Result<api::Dispatch::Admission> admission) mutable {
-                    if (alive.lock() == nullptr) return;
-                    if (!admission.has_value()) return reply(ErrorAnswer(admission.error()));
-                    admitted.admission = *std::move(admission);
-                    reply(std::move(admitted));
-                  });
+  const auto known = std::make_shared<bool>(false);
+  dispatch_.Admit(
+      method, head.authorization,
+      [this, alive = std::weak_ptr<const void>(alive_), admitted = std::move(admitted), known,
+       peer = head.peer,
+       reply = std::move(reply)](Result<api::Dispatch::Admission> admission) mutable {
+        if (alive.lock() == nullptr) return;
+        if (admission.has_value()) {
+          admitted.admission = *std::move(admission);
+          return reply(std::move(admitted));
+        }
+        peers_.Refused(peer, admission.error());
+        Answer answer = ErrorAnswer(admission.error());
+        answer.caller_is_known = *known;
+        reply(std::move(answer));
+      },
+      [known] { *known = true; });
 }
 
 std::shared_ptr<const void> Gateway::TakePermit(const Count& count, std::size_t most) {

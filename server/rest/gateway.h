@@ -14,6 +14,7 @@
 #include "policy/base/loop.h"
 #include "policy/base/result.h"
 #include "server/api/dispatch.h"
+#include "server/identity/peer_log.h"
 #include "server/rest/path_template.h"
 
 namespace weighmaster::server::rest {
@@ -29,6 +30,7 @@ struct RequestHead {
   bool has_body = false;
   std::string accept = {};
   std::string last_event_id = {};
+  std::string peer = {};  // its address, for the log
 };
 
 struct Answer {
@@ -40,6 +42,8 @@ struct Answer {
   std::shared_ptr<const void> permit;
   // The body comes from here, piece by piece; `body` is empty then.
   std::shared_ptr<ChangeEvents> events;
+  // To whom it is: the request had a good token, also where it was refused after that.
+  bool caller_is_known = false;
 };
 // An error as every path gives it, with what its status asks for (Retry-After, WWW-Authenticate).
 Answer ErrorAnswer(const base::Error& error);
@@ -113,6 +117,8 @@ class Gateway {
   std::vector<Route> routes_;
   const std::string openapi_;
   const std::shared_ptr<const void> alive_ = std::make_shared<int>();
+
+  identity::PeerLog peers_{clock_, "rest"};  // owned by the loop
 
   // Calls that wait. Permits outlive the Gateway and go on any thread.
   const Count waiting_ = std::make_shared<std::atomic<std::size_t>>(0);

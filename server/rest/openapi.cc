@@ -14,6 +14,7 @@
 #include "policy/base/version.h"
 #include "server/identity/permissions.h"
 #include "server/rest/path_template.h"
+#include "weighmaster/v1/admin.pb.h"
 #include "weighmaster/v1/admin_source.pb.h"
 #include "weighmaster/v1/options.pb.h"
 
@@ -22,6 +23,7 @@ namespace {
 
 using google::protobuf::Descriptor;
 using google::protobuf::EnumDescriptor;
+using google::protobuf::EnumValueDescriptor;
 using google::protobuf::FieldDescriptor;
 using Json = nlohmann::ordered_json;
 
@@ -45,6 +47,9 @@ class Comments {
   }
   std::string Of(const EnumDescriptor& type) const {
     return Text(*pool_.FindEnumTypeByName(type.full_name()));
+  }
+  std::string Of(const EnumValueDescriptor& value) const {
+    return Text(*pool_.FindEnumValueByName(value.full_name()));
   }
   std::string Of(const FieldDescriptor& field) const {
     return Text(*pool_.FindFieldByName(field.full_name()));
@@ -121,6 +126,9 @@ class Page {
     AddStatus();
     for (const api::Method& method : methods) Ask(*method.request);
     for (const api::Method& method : methods) AddMethod(method);
+    const auto statistics =
+        std::ranges::find(methods, v1::GetStatisticsRequest::descriptor(), &api::Method::request);
+    if (statistics != methods.end()) AddMetrics(*statistics);
     AddOwn();
   }
 
@@ -140,7 +148,7 @@ class Page {
              {{"type", "http"},
               {"scheme", "bearer"},
               {"description", "An administrator's token: wma1.…"}}}}},
-          {"responses", {{"Error", ErrorResponse()}}},
+          {"responses", ErrorResponses()},
           {"schemas", schemas_}}}};
     return page.dump();
   }
@@ -164,11 +172,39 @@ class Page {
         {"properties",
          {{"code", {{"type", "integer"}, {"description", "A google.rpc.Code."}}},
           {"message", {{"type", "string"}, {"description", "What is wrong, for people."}}},
-          {"details", {{"type", "array"}, {"items", {{"type", "object"}}}}}}}};
+          {"details",
+           {{"type", "array"},
+            {"items", {{"type", "object"}}},
+            {"description", "Always empty: the message says all there is."}}}}}};
   }
-  static Json ErrorResponse() {
-    return {{"description", "What is wrong."},
+  static Json ErrorResponse(std::string_view description) {
+    return {{"description", description},
             {"content", Content({{"$ref", "#/components/schemas/Status"}})}};
+  }
+  static Json ErrorResponse(std::string_view description, const std::string& header, Json schema,
+                            std::string_view header_description) {
+    Json response = ErrorResponse(description);
+    response["headers"][header] = {
+        {"description", header_description}, {"required", true}, {"schema", std::move(schema)}};
+    return response;
+  }
+  static Json ErrorResponses() {
+    const Json text = {{"type", "string"}};
+    return {
+        {"Error", ErrorResponse("What is wrong.")},
+        {"Unauthenticated", ErrorResponse("Nobody knows who asks.", "WWW-Authenticate", text,
+                                          "The scheme of tokens: Bearer.")},
+        {"NotAllowed", ErrorResponse("The path has only other methods.", "Allow", text,
+                                     "These, with a comma between them.")},
+        {"TryAgain", ErrorResponse("Not now.", "Retry-After", {{"type", "integer"}, {"minimum", 0}},
+                                   "After so many seconds it may go well.")}};
+  }
+  // Which of them a status is.
+  static std::string_view ErrorName(std::string_view status) {
+    if (status == "401") return "Unauthenticated";
+    if (status == "405") return "NotAllowed";
+    if (status == "429" || status == "503") return "TryAgain";
+    return "Error";
   }
 
   // A reference to the message's or enum's schema, which is added when it is new.
@@ -179,9 +215,16 @@ class Page {
   }
   void AddSchema(const EnumDescriptor& type) {
     Json values = Json::array();
-    for (int i = 0; i < type.value_count(); ++i) values.push_back(type.value(i)->name());
+    std::string text = comments_.Of(type);
+    for (int i = 0; i < type.value_count(); ++i) {
+      const EnumValueDescriptor& value = *type.value(i);
+      values.push_back(value.name());
+      // OpenAPI 3.0 has no place for them beside the values.
+      const std::string of_value = comments_.Of(value);
+      if (!of_value.empty()) text += "\n\n- `" + value.name() + "`: " + of_value;
+    }
     Json& schema = schemas_[type.name()] = {{"type", "string"}, {"enum", std::move(values)}};
-    Describe(schema, comments_.Of(type));
+    Describe(schema, text);
   }
   void AddSchema(const Descriptor& message) {
     schemas_[message.name()] = Json::object();  // a message may hold itself
@@ -253,7 +296,7 @@ class Page {
     std::set<std::string> statuses = {"400", "405", "414", "431", "500"};
     statuses.insert(errors.begin(), errors.end());
     for (const std::string& status : statuses) {
-      responses[status] = {{"$ref", "#/components/responses/Error"}};
+      responses[status] = {{"$ref", "#/components/responses/" + std::string(ErrorName(status))}};
     }
     return responses;
   }
@@ -282,22 +325,66 @@ class Page {
       in_path.insert(name);
     }
     if (!method.has_body) AddQuery(parameters, *method.request, "", in_path, 1);
+    const bool is_changes = method.request == v1::ListChangesRequest::descriptor();
+    if (is_changes) AddLastEventId(parameters);
     if (!parameters.empty()) operation["parameters"] = std::move(parameters);
     if (method.has_body) {
-      operation["requestBody"] = {{"content", Content(BodySchema(method, in_path))}};
+      Json body = BodySchema(method, in_path);
+      // Where all that must be said is in the path, no body is an empty one.
+      const bool needed = in_path.empty() || body.contains("required");
+      operation["requestBody"] = {{"required", needed}, {"content", Content(std::move(body))}};
     }
     operation["responses"] = ResponsesOf(method, Reference(*method.response));
+    if (is_changes) AddEvents(operation["responses"]["200"]);
     std::string verb = method.http_method;
     std::ranges::transform(verb, verb.begin(), [](unsigned char c) { return std::tolower(c); });
     paths_[method.path][verb] = std::move(operation);
   }
 
+  static void AddLastEventId(Json& parameters) {
+    parameters.push_back(
+        {{"name", "Last-Event-ID"},
+         {"in", "header"},
+         {"required", false},
+         {"schema", {{"type", "string"}}},
+         {"description",
+          "Only with `Accept: text/event-stream`: the position to go on from, instead of the "
+          "parameter, as browsers send it by themselves."}});
+  }
+  static void AddEvents(Json& response) {
+    response["content"]["text/event-stream"] = {
+        {"schema",
+         {{"type", "string"},
+          {"description",
+           "With `Accept: text/event-stream`: server-sent events that do not end. `id` is a "
+           "position, `event` the topic, `data` a Change as JSON."}}}};
+  }
+
+  // GET /metrics, for whoever may GetStatistics.
+  void AddMetrics(const api::Method& statistics) {
+    Json operation = {{"operationId", "Metrics"},
+                      {"description",
+                       "GetStatistics and how calls ended, as Prometheus reads it. Needs the "
+                       "permission " +
+                           std::string(identity::PermissionName(statistics.permission)) + "."},
+                      {"responses", ResponsesOf(statistics, Json::object())}};
+    operation["responses"]["200"]["content"] = {
+        {"text/plain",
+         {{"schema",
+           {{"type", "string"}, {"description", "The text format of Prometheus, 0.0.4."}}}}}};
+    paths_["/metrics"]["get"] = std::move(operation);
+  }
+
   // The paths that are no methods of the service, for everybody.
   void AddOwn() {
-    const Json health = {
-        {"type", "object"},
-        {"required", {"status"}},
-        {"properties", {{"status", {{"type", "string"}, {"enum", {"ok", "store_unwritable"}}}}}}};
+    const Json health = {{"type", "object"},
+                         {"description", "How the server is."},
+                         {"required", {"status"}},
+                         {"properties",
+                          {{"status",
+                            {{"type", "string"},
+                             {"enum", {"ok", "store_unwritable"}},
+                             {"description", "Whether what endpoints send can be stored."}}}}}};
     Json operation = {{"operationId", "Health"},
                       {"description", "Whether the server can store what endpoints send."},
                       {"security", Json::array()},

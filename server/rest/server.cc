@@ -14,6 +14,7 @@
 #include "policy/base/check.h"
 #include "policy/base/rate_limit.h"
 #include "server/identity/limit_key.h"
+#include "server/identity/peer_log.h"
 #include "server/rest/change_events.h"
 #include "server/rest/gateway.h"
 
@@ -121,6 +122,7 @@ class Server::State : public std::enable_shared_from_this<State> {
   Tcp::acceptor acceptor_;
   std::uint16_t port_ = 0;
   Counts counts_;
+  identity::PeerLog peers_{clock_, "rest"};
   bool stopped_ = false;
 
  private:
@@ -136,8 +138,10 @@ class Server::State : public std::enable_shared_from_this<State> {
 // time. It holds the State, which holds it until it is forgotten; after Cut every operation fails.
 class Server::State::Connection : public std::enable_shared_from_this<Connection> {
  public:
-  Connection(std::shared_ptr<State> state, Tcp::socket socket, std::string peer)
+  Connection(std::shared_ptr<State> state, Tcp::socket socket, std::string address,
+             std::string peer)
       : state_(std::move(state)),
+        address_(std::move(address)),
         peer_(std::move(peer)),
         stream_(std::move(socket), *state_->tls_) {}
 
@@ -190,10 +194,12 @@ class Server::State::Connection : public std::enable_shared_from_this<Connection
     head.has_body = !parser_->is_done();
     head.accept = std::string(request[http::field::accept]);
     head.last_event_id = std::string(request["Last-Event-ID"]);
+    head.peer = address_;
     state_->gateway_.Open(head, [weak = weak_from_this()](Gateway::Opening opening) {
       const auto self = weak.lock();
       if (self == nullptr) return;
       if (auto* const answer = std::get_if<Answer>(&opening)) {
+        self->known_ = answer->caller_is_known;
         return self->Write(std::move(*answer), self->parser_->is_done());
       }
       self->ReadBody(std::get<Gateway::Admitted>(std::move(opening)));
@@ -348,18 +354,22 @@ class Server::State::Connection : public std::enable_shared_from_this<Connection
 
   void Drop(const error_code& error) {
     Cut();
-    if (error == beast::error::timeout) ++state_->counts_.timed_out;
+    if (error == beast::error::timeout) {
+      ++state_->counts_.timed_out;
+      state_->peers_.Tell(address_, "was cut off: it was too slow");
+    }
     state_->Forget(*this);
   }
 
   const std::shared_ptr<State> state_;
-  const std::string peer_;  // LimitKey
+  const std::string address_;  // for the log
+  const std::string peer_;     // LimitKey
   beast::ssl_stream<beast::tcp_stream> stream_;
   beast::flat_buffer buffer_{limits::kMaxRestHeaderBytes + kReadBytes};
   std::optional<http::request_parser<http::string_body>> parser_;
   std::optional<http::response<http::empty_body>> continue_;
   std::optional<Response> response_;
-  bool known_ = false;                  // whose request it is
+  bool known_ = false;                  // whose request it is, by a good token
   std::shared_ptr<const void> permit_;  // of the answer that is being written
   // Of an answer that comes in pieces.
   std::shared_ptr<ChangeEvents> events_;
@@ -405,7 +415,8 @@ void Server::State::Take(Tcp::socket socket) {
   error_code error;
   const Tcp::endpoint peer = socket.remote_endpoint(error);
   if (error) return;  // it has gone already
-  std::string key = identity::LimitKey(peer.address().to_string());
+  std::string address = peer.address().to_string();
+  std::string key = identity::LimitKey(address);
   std::size_t& open_of = open_of_[key];
   if (open_.size() >= options_.max_connections || open_of >= options_.max_connections_of_address ||
       !Admits(key)) {
@@ -414,8 +425,8 @@ void Server::State::Take(Tcp::socket socket) {
     return;
   }
   ++open_of;
-  const auto connection =
-      std::make_shared<Connection>(shared_from_this(), std::move(socket), std::move(key));
+  const auto connection = std::make_shared<Connection>(shared_from_this(), std::move(socket),
+                                                       std::move(address), std::move(key));
   open_.emplace(connection.get(), connection);
   connection->Start();
 }

@@ -34,14 +34,16 @@ base::Error RefusalOf(const PeerDecision& decision, std::string_view otherwise) 
 }  // namespace
 
 // One Sync call. gRPC owns it until OnDone, where it deletes itself.
-class AgentService::Stream final : public grpc::ServerBidiReactor<v1::AgentFrame, v1::ServerFrame>,
-                                   public wire::Transport<v1::ServerFrame, v1::AgentFrame> {
-  using Reactor = grpc::ServerBidiReactor<v1::AgentFrame, v1::ServerFrame>;
+class AgentService::Stream final
+    : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>,
+      public wire::Transport<v1::ServerFrame, v1::AgentFrame> {
+  using Reactor = grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>;
 
  public:
   Stream(AgentService& service, grpc::CallbackServerContext& context)
       : service_(service),
         context_(context),
+        address_(PeerAddress(context.peer())),
         pipe_(std::make_shared<AgentPipe>(service.loop_, *this)) {}
   ~Stream() override = default;
   Stream(const Stream&) = delete;
@@ -50,21 +52,36 @@ class AgentService::Stream final : public grpc::ServerBidiReactor<v1::AgentFrame
   const std::shared_ptr<AgentPipe>& pipe() const { return pipe_; }
 
   // The Transport's side, under the pipe's lock. gRPC calls nothing back from inside these.
-  void StartRead(v1::AgentFrame* into) override { Reactor::StartRead(into); }
-  void StartWrite(const v1::ServerFrame* frame) override { Reactor::StartWrite(frame); }
+  void StartRead(v1::AgentFrame* into) override {
+    into_ = into;
+    Reactor::StartRead(&read_);
+  }
+  void StartWrite(const v1::ServerFrame* frame) override {
+    written_ = Encode(*frame);
+    Reactor::StartWrite(&written_);
+  }
   void Cancel() override { context_.TryCancel(); }
   void Finish(bool /*by_peer*/, const std::optional<base::Error>& why) override {
+    if (why) {
+      service_.loop_.Post([&service = service_, alive = std::weak_ptr<const void>(service_.alive_),
+                           address = address_, why = *why] {
+        if (alive.lock() != nullptr) service.TellEnd(address, why);
+      });
+    }
     Reactor::Finish(why ? ToGrpcStatus(*why) : grpc::Status::OK);
   }
 
   void OnReadDone(bool ok) override {
-    if (!ok) {
-      pipe_->Fail(base::Unavailable("the agent has closed the stream"));
-    } else {
-      pipe_->OnRead(true);
-    }
+    if (!ok) return pipe_->Fail(base::Unavailable("the agent has closed the stream"));
+    const base::Status read = Decode(read_, *into_);
+    read_.Clear();
+    if (!read) return pipe_->Fail(read.error());
+    pipe_->OnRead(true);
   }
-  void OnWriteDone(bool ok) override { pipe_->OnWritten(ok); }
+  void OnWriteDone(bool ok) override {
+    written_.Clear();
+    pipe_->OnWritten(ok);
+  }
   void OnCancel() override {
     pipe_->Fail(base::Unavailable("the connection to the agent was lost"));
   }
@@ -76,7 +93,12 @@ class AgentService::Stream final : public grpc::ServerBidiReactor<v1::AgentFrame
  private:
   AgentService& service_;
   grpc::CallbackServerContext& context_;
+  const std::string address_;  // gRPC forgets it when the call is cancelled
   const std::shared_ptr<AgentPipe> pipe_;
+  // Of the one read and the one write that are under way.
+  grpc::ByteBuffer read_;
+  v1::AgentFrame* into_ = nullptr;  // the pipe's
+  grpc::ByteBuffer written_;
 };
 
 AgentService::AgentService(base::Loop& loop, const base::Clock& clock, AgentCalls& calls,
@@ -85,7 +107,8 @@ AgentService::AgentService(base::Loop& loop, const base::Clock& clock, AgentCall
       calls_(calls),
       quota_(quota),
       limit_(clock),
-      enrolments_(loop, limits::kMaxEnrolmentsWaiting) {
+      enrolments_(loop, clock, limits::kMaxEnrolmentsWaiting),
+      peers_(clock, "rpc") {
   SizeQuotaLocked();
 }
 
@@ -104,49 +127,59 @@ base::Status AgentService::CheckLimits(const grpc::CallbackServerContext& contex
   return {};
 }
 
-grpc::ServerUnaryReactor* AgentService::Enrol(grpc::CallbackServerContext* context,
-                                              const v1::EnrolRequest* request,
-                                              v1::EnrolResponse* response) {
-  const base::Status within = CheckLimits(*context, request->ByteSizeLong());
+template <typename Request>
+base::Result<std::shared_ptr<const Request>> AgentService::Read(const Context& context,
+                                                                const Bytes& request) {
+  WM_RETURN_IF_ERROR(CheckLimits(context, request.Length()));
+  auto message = std::make_shared<Request>();
+  WM_RETURN_IF_ERROR(Decode(request, *message));
+  return std::shared_ptr<const Request>(std::move(message));
+}
+
+grpc::ServerUnaryReactor* AgentService::Enrol(Context* context, const Bytes* request,
+                                              Bytes* response) {
+  const auto read = Read<v1::EnrolRequest>(*context, *request);
+  return enrolments_.Begin(*context, [this, read, response,
+                                      pem = CertificateOf(*context)](const auto& call) {
+    if (!read) return call->Fail(read.error());
+    calls_.Classify(pem, [this, asked = *read, response,
+                          call](base::Result<PeerDecision> decision) {
+      if (call->answered()) return;
+      if (!decision) return call->Fail(decision.error());
+      if (decision->right != PeerRight::kEnrolOnly) {
+        return call->Fail(RefusalOf(*decision, "this endpoint is enrolled already"));
+      }
+      calls_.Enrol(*asked, [asked, response, call](const base::Result<v1::EnrolResponse>& made) {
+        if (!made) return call->Fail(made.error());
+        call->Answer(*response, *made);
+      });
+    });
+  });
+}
+
+grpc::ServerUnaryReactor* AgentService::Renew(Context* context, const Bytes* request,
+                                              Bytes* response) {
+  const auto read = Read<v1::RenewRequest>(*context, *request);
   return enrolments_.Begin(
-      *context, [this, within, request, response, pem = CertificateOf(*context)](const auto& call) {
-        if (!within) return call->Fail(within.error());
-        calls_.Classify(pem, [this, request, response, call](base::Result<PeerDecision> decision) {
-          if (call->answered()) return;
-          if (!decision) return call->Fail(decision.error());
-          if (decision->right != PeerRight::kEnrolOnly) {
-            return call->Fail(RefusalOf(*decision, "this endpoint is enrolled already"));
-          }
-          calls_.Enrol(*request, [response, call](base::Result<v1::EnrolResponse> result) {
-            if (!call->answered()) call->Answer(*response, std::move(result));
-          });
-        });
+      *context, [this, read, response, pem = CertificateOf(*context)](const auto& call) {
+        if (!read) return call->Fail(read.error());
+        calls_.Classify(
+            pem, [this, asked = *read, response, call](base::Result<PeerDecision> decision) {
+              if (call->answered()) return;
+              if (!decision) return call->Fail(decision.error());
+              if (!decision->endpoint) {
+                return call->Fail(RefusalOf(*decision, "this connection may not renew"));
+              }
+              calls_.Renew(*decision->endpoint, *asked,
+                           [asked, response, call](const base::Result<v1::RenewResponse>& made) {
+                             if (!made) return call->Fail(made.error());
+                             call->Answer(*response, *made);
+                           });
+            });
       });
 }
 
-grpc::ServerUnaryReactor* AgentService::Renew(grpc::CallbackServerContext* context,
-                                              const v1::RenewRequest* request,
-                                              v1::RenewResponse* response) {
-  const base::Status within = CheckLimits(*context, request->ByteSizeLong());
-  return enrolments_.Begin(
-      *context, [this, within, request, response, pem = CertificateOf(*context)](const auto& call) {
-        if (!within) return call->Fail(within.error());
-        calls_.Classify(pem, [this, request, response, call](base::Result<PeerDecision> decision) {
-          if (call->answered()) return;
-          if (!decision) return call->Fail(decision.error());
-          if (!decision->endpoint) {
-            return call->Fail(RefusalOf(*decision, "this connection may not renew"));
-          }
-          calls_.Renew(*decision->endpoint, *request,
-                       [response, call](base::Result<v1::RenewResponse> result) {
-                         if (!call->answered()) call->Answer(*response, std::move(result));
-                       });
-        });
-      });
-}
-
-grpc::ServerBidiReactor<v1::AgentFrame, v1::ServerFrame>* AgentService::Sync(
-    grpc::CallbackServerContext* context) {
+grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* AgentService::Sync(Context* context) {
   auto* const stream = new Stream(*this, *context);
   const std::shared_ptr<AgentPipe> pipe = stream->pipe();
   if (const base::Status status = Register(stream, pipe); !status) {
@@ -175,6 +208,13 @@ void AgentService::Admit(const std::string& certificate_pem, const void* stream,
     MakeRoom(stream, pipe, *decision->endpoint);
     pipe->Open(*listener);
   });
+}
+
+void AgentService::TellEnd(const std::string& address, const base::Error& why) {
+  const bool too_slow = why.code() == base::ErrorCode::kResourceExhausted;
+  const bool no_frame = why.code() == base::ErrorCode::kInvalidArgument;
+  if (too_slow || no_frame) return peers_.Tell(address, "was cut off: " + why.message());
+  peers_.Refused(address, why);
 }
 
 base::Status AgentService::Register(const void* stream, const std::shared_ptr<AgentPipe>& pipe) {

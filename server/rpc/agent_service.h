@@ -14,6 +14,7 @@
 #include "policy/base/loop.h"
 #include "policy/base/time.h"
 #include "proto/wire/stream/pipe.h"
+#include "server/identity/peer_log.h"
 #include "server/rpc/calls.h"
 #include "server/rpc/peer_limit.h"
 #include "server/rpc/waiting_calls.h"
@@ -27,7 +28,13 @@ using AgentPipe = wire::Pipe<v1::ServerFrame, v1::AgentFrame>;
 // the loop. What a caller may do is decided by the certificate of its connection and nothing else.
 // Gives `quota` the size that limits::kTransportBytes describes. Must outlive gRPC's last call to
 // it, that is, the grpc::Server.
-class AgentService final : public v1::AgentService::CallbackService {
+class AgentService final
+    : public v1::AgentService::WithRawCallbackMethod_Enrol<
+          v1::AgentService::WithRawCallbackMethod_Renew<
+              v1::AgentService::WithRawCallbackMethod_Sync<v1::AgentService::Service>>> {
+  using Context = grpc::CallbackServerContext;
+  using Bytes = grpc::ByteBuffer;
+
  public:
   AgentService(base::Loop& loop, const base::Clock& clock, AgentCalls& calls,
                grpc::ResourceQuota& quota);
@@ -35,14 +42,9 @@ class AgentService final : public v1::AgentService::CallbackService {
   AgentService(const AgentService&) = delete;
   AgentService& operator=(const AgentService&) = delete;
 
-  grpc::ServerUnaryReactor* Enrol(grpc::CallbackServerContext* context,
-                                  const v1::EnrolRequest* request,
-                                  v1::EnrolResponse* response) override;
-  grpc::ServerUnaryReactor* Renew(grpc::CallbackServerContext* context,
-                                  const v1::RenewRequest* request,
-                                  v1::RenewResponse* response) override;
-  grpc::ServerBidiReactor<v1::AgentFrame, v1::ServerFrame>* Sync(
-      grpc::CallbackServerContext* context) override;
+  grpc::ServerUnaryReactor* Enrol(Context* context, const Bytes* request, Bytes* response) override;
+  grpc::ServerUnaryReactor* Renew(Context* context, const Bytes* request, Bytes* response) override;
+  grpc::ServerBidiReactor<Bytes, Bytes>* Sync(Context* context) override;
 
   // Ends all streams, answers all calls, and takes no more. On the loop.
   void Stop();
@@ -50,11 +52,16 @@ class AgentService final : public v1::AgentService::CallbackService {
  private:
   class Stream;
 
-  base::Status CheckLimits(const grpc::CallbackServerContext& context, std::size_t request_bytes);
+  // The request of a stranger, parsed when it is within the limits.
+  template <typename Request>
+  base::Result<std::shared_ptr<const Request>> Read(const Context& context, const Bytes& request);
+  base::Status CheckLimits(const Context& context, std::size_t request_bytes);
   base::Status Register(const void* stream, const std::shared_ptr<AgentPipe>& pipe);
   void Forget(const void* stream);
   void Admit(const std::string& certificate_pem, const void* stream,
              const std::shared_ptr<AgentPipe>& pipe);
+  // To the log, where a stream ended for who its peer is, or for what it did.
+  void TellEnd(const std::string& address, const base::Error& why);
   void MakeRoom(const void* stream, const std::shared_ptr<AgentPipe>& pipe,
                 const model::Id& endpoint);
   void SizeQuotaLocked();
@@ -67,6 +74,7 @@ class AgentService final : public v1::AgentService::CallbackService {
 
   // Owned by the loop: replies that come after it do nothing.
   const std::shared_ptr<const void> alive_ = std::make_shared<int>();
+  identity::PeerLog peers_;  // of streams
 
   std::mutex mutex_;  // gRPC's threads and the loop
   std::unordered_map<const void*, std::shared_ptr<AgentPipe>> streams_;

@@ -91,7 +91,7 @@ class GrpcServer final : public Server {
  public:
   GrpcServer(base::Loop& loop, const base::Clock& clock, AgentCalls& agents, api::Dispatch* admin)
       : loop_(loop), agents_(loop, clock, agents, quota_) {
-    if (admin != nullptr) admin_.emplace(loop, *admin);
+    if (admin != nullptr) admin_.emplace(loop, clock, *admin);
   }
   ~GrpcServer() override { Shutdown(std::chrono::milliseconds(0)); }
   GrpcServer(const GrpcServer&) = delete;

@@ -1,11 +1,18 @@
 #include "server/rpc/waiting_calls.h"
 
 #include "policy/base/check.h"
+#include "server/rpc/peer_limit.h"
 
 namespace weighmaster::server::rpc {
 
 grpc::Status ToGrpcStatus(const base::Error& error) {
   return {static_cast<grpc::StatusCode>(error.code()), error.message()};
+}
+
+void WaitingCall::Fail(const base::Error& error) {
+  if (answered_) return;
+  calls_.peers_.Refused(PeerAddress(peer_), error);
+  Finish(ToGrpcStatus(error));
 }
 
 void WaitingCall::Finish(const grpc::Status& status) {
@@ -16,12 +23,15 @@ void WaitingCall::Finish(const grpc::Status& status) {
 
 grpc::ServerUnaryReactor* WaitingCalls::Begin(grpc::CallbackServerContext& context, Start start) {
   grpc::ServerUnaryReactor* const reactor = context.DefaultReactor();
-  Begin([reactor](const grpc::Status& status) { reactor->Finish(status); }, std::move(start));
+  Begin(
+      context, [reactor](const grpc::Status& status) { reactor->Finish(status); },
+      std::move(start));
   return reactor;
 }
 
-std::shared_ptr<WaitingCall> WaitingCalls::Begin(const WaitingCall::Finisher& finish, Start start) {
-  const auto call = std::make_shared<WaitingCall>(*this, finish);
+std::shared_ptr<WaitingCall> WaitingCalls::Begin(const grpc::CallbackServerContext& context,
+                                                 const WaitingCall::Finisher& finish, Start start) {
+  const auto call = std::make_shared<WaitingCall>(*this, finish, context.peer());
   {
     const std::lock_guard lock(mutex_);
     if (stopped_) {

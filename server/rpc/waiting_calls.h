@@ -8,11 +8,15 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <unordered_map>
 #include <utility>
 
 #include "policy/base/loop.h"
 #include "policy/base/result.h"
+#include "policy/base/time.h"
+#include "server/identity/peer_log.h"
+#include "server/rpc/encoding.h"
 
 namespace weighmaster::server::rpc {
 
@@ -27,29 +31,28 @@ class WaitingCall {
  public:
   using Finisher = std::function<void(const grpc::Status&)>;
 
-  WaitingCall(WaitingCalls& calls, Finisher finish) : calls_(calls), finish_(std::move(finish)) {}
+  WaitingCall(WaitingCalls& calls, Finisher finish, std::string peer)
+      : calls_(calls), finish_(std::move(finish)), peer_(std::move(peer)) {}
   ~WaitingCall() = default;
   WaitingCall(const WaitingCall&) = delete;
   WaitingCall& operator=(const WaitingCall&) = delete;
 
   bool answered() const { return answered_; }
   // Reactor, request and `out` are gRPC's, and may be gone once the call was answered.
-  template <typename Response>
-  void Answer(Response& out, base::Result<Response> result) {
+  void Answer(grpc::ByteBuffer& out, const google::protobuf::MessageLite& response) {
     if (answered_) return;
-    if (!result) return Finish(ToGrpcStatus(result.error()));
-    out = std::move(result).value();
+    out = Encode(response);
     Finish(grpc::Status::OK);
   }
-  void Fail(const base::Error& error) {
-    if (!answered_) Finish(ToGrpcStatus(error));
-  }
+  // Says why; also to the log, where it is for who calls.
+  void Fail(const base::Error& error);
 
  private:
   void Finish(const grpc::Status& status);
 
   WaitingCalls& calls_;  // not touched once answered
   const Finisher finish_;
+  const std::string peer_;  // as gRPC has it
   bool answered_ = false;
 };
 
@@ -59,7 +62,8 @@ class WaitingCalls {
  public:
   using Start = std::function<void(const std::shared_ptr<WaitingCall>&)>;
 
-  WaitingCalls(base::Loop& loop, std::size_t most) : loop_(loop), most_(most) {}
+  WaitingCalls(base::Loop& loop, const base::Clock& clock, std::size_t most)
+      : loop_(loop), most_(most), peers_(clock, "rpc") {}
   ~WaitingCalls() = default;
   WaitingCalls(const WaitingCalls&) = delete;
   WaitingCalls& operator=(const WaitingCalls&) = delete;
@@ -68,7 +72,8 @@ class WaitingCalls {
   grpc::ServerUnaryReactor* Begin(grpc::CallbackServerContext& context, Start start);
   // The same for a call with a reactor of its own, which `finish` ends. Null when it is ended
   // already.
-  std::shared_ptr<WaitingCall> Begin(const WaitingCall::Finisher& finish, Start start);
+  std::shared_ptr<WaitingCall> Begin(const grpc::CallbackServerContext& context,
+                                     const WaitingCall::Finisher& finish, Start start);
 
   // On the loop: UNAVAILABLE to all that wait, and to all that still come.
   void Stop();
@@ -82,6 +87,7 @@ class WaitingCalls {
   std::mutex mutex_;  // gRPC's threads and the loop; held for a look-up
   std::unordered_map<const WaitingCall*, std::shared_ptr<WaitingCall>> calls_;
   bool stopped_ = false;
+  identity::PeerLog peers_;  // owned by the loop
 };
 
 }  // namespace weighmaster::server::rpc

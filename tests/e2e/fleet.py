@@ -169,9 +169,10 @@ class Agent(Process):
 
 
 class Fleet:
-    """A server in `folder`, made by `init`, and its administrator. With `rest` it has a REST port as well."""
+    """A server in `folder`, made by `init`, and its administrator. With `rest` it has a REST port as well; `serve`
+    are more of its options."""
 
-    def __init__(self, folder, data=None, prefix=(), rest=False):
+    def __init__(self, folder, data=None, prefix=(), rest=False, serve=()):
         self.folder = folder
         self.data = data or os.path.join(folder, "server")
         self.address = own_address()
@@ -184,7 +185,7 @@ class Fleet:
         host = self.address.rpartition(":")[0]
         self.rest_address = f"{host}:{free_port(host)}" if rest else None
         self.server = Process(["weighmaster-server", "serve", "--data", self.data,
-                               *(["--rest", self.rest_address] if rest else [])],
+                               *(["--rest", self.rest_address] if rest else []), *serve],
                               os.path.join(folder, "server.log"), prefix)
         self.agents = []
 

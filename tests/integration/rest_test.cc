@@ -17,6 +17,7 @@
 #include "server/rest/server.h"
 #include "tests/integration/served_api.h"
 #include "tests/integration/tls_client.h"
+#include "tests/support/log_file.h"
 #include "third_party/asio/asio_loop.h"
 
 namespace weighmaster::tests {
@@ -169,6 +170,7 @@ TEST_F(RestTest, GivesEveryRefusalItsStatus) {
 }
 
 TEST_F(RestTest, CutsOffWhomItDoesNotKnow) {
+  const LogFile log;
   Serve();
   bearer_ = "Bearer wma1.AAAA";
   Beside([&] {
@@ -179,6 +181,9 @@ TEST_F(RestTest, CutsOffWhomItDoesNotKnow) {
     EXPECT_EQ(CodeOf(answer), 16);
     EXPECT_TRUE(client->ReadsEnd());
   });
+  EXPECT_TRUE(log.Has("warning rest: 127.0.0.1 was refused: the administrator's token is"))
+      << log.Text();
+  EXPECT_FALSE(log.Has("AAAA")) << log.Text();
 }
 
 TEST_F(RestTest, RefusesWhatIsNoHttp) {
@@ -239,6 +244,7 @@ TEST_F(RestTest, RefusesABodyThatIsTooLargeAndLetsItsSenderReadThat) {
 }
 
 TEST_F(RestTest, CutsOffWhoIsSlow) {
+  const LogFile log;
   options_.handshake_timeout = options_.header_timeout = options_.body_timeout = milliseconds(300);
   Serve();
   Beside([&] {
@@ -255,6 +261,7 @@ TEST_F(RestTest, CutsOffWhoIsSlow) {
     EXPECT_TRUE(Becomes([](const auto& counts) { return counts.timed_out == 3; }));
     EXPECT_EQ(Counts().open, 0U);
   });
+  EXPECT_TRUE(log.Has("warning rest: 127.0.0.1 was cut off: it was too slow")) << log.Text();
 }
 
 TEST_F(RestTest, CutsOffWhoReadsSlowly) {
@@ -321,6 +328,23 @@ TEST_F(RestTest, AnswersAStrangerOnlySoOften) {
     EXPECT_TRUE(stranger->ReadsEnd());
     EXPECT_EQ(known->Ask(Request("GET /v1/whoami")).status, 200) << "of the same address";
     EXPECT_EQ(known->Ask(Request("GET /v1/whoami")).status, 200);
+  });
+}
+
+TEST_F(RestTest, KnowsWhoIsRefusedWithAGoodToken) {
+  Serve();
+  bearer_ = api_.MakeBearer(server::store::AdminRole::kViewer, "eve");
+  Beside([&] {
+    const auto viewer = Connect();
+    int forbidden = 0;
+    int too_often = 0;
+    for (int i = 0; i < 3 * limits::kRestConnectionBurst; ++i) {
+      const int status = viewer->Ask(Request("POST /v1/enrolment_tokens")).status;
+      forbidden += status == 403 ? 1 : 0;
+      too_often += status == 429 ? 1 : 0;
+    }
+    EXPECT_EQ(forbidden + too_often, 3 * limits::kRestConnectionBurst);
+    EXPECT_TRUE(Connect()->connected()) << "the address is no stranger's";
   });
 }
 

@@ -15,6 +15,7 @@
 #include "tests/integration/fake_fleet.h"
 #include "tests/integration/plain_server.h"
 #include "tests/support/live_loop.h"
+#include "tests/support/log_file.h"
 #include "tests/support/pki.h"
 #include "weighmaster/v1/sync.pb.h"
 
@@ -223,9 +224,11 @@ TEST_F(TransportTest, OpensNoStreamWithAnExpiredCertificate) {
 }
 
 TEST_F(TransportTest, OpensNoStreamWithAForeignCertificate) {
+  const LogFile log;
   Serve();
   const Identity foreign = Pki(clock_).ClientIdentity(endpoint_);
   EXPECT_EQ(FailureOf(OptionsFor(foreign, address())).code(), base::ErrorCode::kPermissionDenied);
+  EXPECT_TRUE(log.Has("warning rpc: 127.0.0.1 was refused: ")) << log.Text();
   EXPECT_TRUE(fleet_.sessions().empty());
 }
 
@@ -251,6 +254,7 @@ TEST_F(TransportTest, UsesARenewedCertificateAtTheNextConnect) {
 }
 
 TEST_F(TransportTest, EndsTheStreamOfAnAgentThatDoesNotRead) {
+  const LogFile log;
   Serve();
   const auto connector = MakeConnector(Options());
   AgentSession session;
@@ -263,6 +267,9 @@ TEST_F(TransportTest, EndsTheStreamOfAnAgentThatDoesNotRead) {
   ASSERT_TRUE(loop_.RunUntil([&] { return at_server.closed().has_value(); }));
   EXPECT_EQ(at_server.closed()->code(), base::ErrorCode::kResourceExhausted);
   EXPECT_TRUE(loop_.RunUntil([&] { return session.closed.has_value(); }));
+  EXPECT_TRUE(loop_.RunUntil([&] {
+    return log.Has("warning rpc: 127.0.0.1 was cut off: the peer is too slow");
+  })) << log.Text();
 }
 
 TEST_F(TransportTest, DeliversTheLastWordOfAServerThatHangsUp) {

@@ -15,7 +15,8 @@ import tree
 # Folders of tests that mirror no room.
 OWN_TESTS = ("support", "sim", "fuzz", "integration", "e2e", "bench", "tidy", "golden")
 # Rooms whose libraries would otherwise have the name of what they adapt.
-ROOM_NAMES = {"third_party/grpc": "grpc_adapter", "third_party/spdlog": "logging"}
+ROOM_NAMES = {"third_party/grpc": "grpc_adapter", "third_party/protobuf": "protobuf_adapter",
+              "third_party/spdlog": "logging"}
 ROOM = re.compile(r"\bweighmaster_room\(\s*(\w+)")
 
 

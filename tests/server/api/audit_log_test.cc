@@ -6,6 +6,7 @@
 
 #include "policy/base/limits.h"
 #include "tests/server/api/api_world.h"
+#include "tests/support/log_file.h"
 #include "weighmaster/v1/admin.pb.h"
 
 namespace weighmaster::server::api {
@@ -51,7 +52,23 @@ TEST_F(AuditLogTest, HasARowBeforeAndOneAfterEachChange) {
   EXPECT_EQ(rows[3].code(), 5U);
 }
 
+TEST_F(AuditLogTest, IsRepeatedInTheProgramsLogALineForEachRow) {
+  const tests::LogFile log;
+  world_.world_.Enrol(1);
+  ASSERT_TRUE(world_.Ask<v1::RevokeEndpointResponse>(Revocation(1)).has_value());
+  ASSERT_FALSE(world_.Ask<v1::RevokeEndpointResponse>(Revocation(2)).has_value());
+  const std::string ada = ": ada (token " + world_.last_id_.ToHex() + "): RevokeEndpoint ";
+  EXPECT_TRUE(log.Has("info audit: row 1" + ada + "begun: endpoint_id=\"" +
+                      tests::TestId(1).ToHex() + "\""))
+      << log.Text();
+  EXPECT_TRUE(log.Has("info audit: row 2" + ada + "done, begun in row 1")) << log.Text();
+  EXPECT_TRUE(log.Has("info audit: row 4" + ada + "failed, begun in row 3: there is no endpoint"))
+      << log.Text();
+}
+
 TEST_F(AuditLogTest, HoldsNoSecret) {
+  const tests::LogFile log;
+
   v1::CreateAdminTokenRequest request;
   request.set_name("bo");
   request.set_role(v1::ADMIN_ROLE_VIEWER);
@@ -64,6 +81,7 @@ TEST_F(AuditLogTest, HoldsNoSecret) {
   for (const v1::AuditEntry& row : rows) {
     EXPECT_EQ(row.DebugString().find("wma1."), std::string::npos) << row.DebugString();
   }
+  EXPECT_FALSE(log.Has("wma1.")) << log.Text();
 }
 
 TEST_F(AuditLogTest, HasWhatARoleMayNotUpToTheLimit) {

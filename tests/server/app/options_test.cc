@@ -18,6 +18,18 @@ TEST(ServerOptions, AreACommandWithItsValues) {
   EXPECT_FALSE(ParseOptions({"serve", "--data", "/d"}).exit_code.has_value());
 }
 
+TEST(ServerOptions, SayHowTheLogIsWritten) {
+  const auto log = [](std::vector<std::string> more) {
+    std::vector<std::string> words = {"serve", "--data", "/d"};
+    words.insert(words.end(), more.begin(), more.end());
+    return std::get<ServeOptions>(ParseOptions(words).command).log;
+  };
+  EXPECT_EQ(log({}).form, logging::Form::kText);
+  EXPECT_EQ(log({}).level, logging::Level::kInfo);
+  EXPECT_EQ(log({"--log-form", "json"}).form, logging::Form::kJson);
+  EXPECT_EQ(log({"--log-level", "warning"}).level, logging::Level::kWarning);
+}
+
 TEST(ServerOptions, WrongUsageIsTwo) {
   for (const std::vector<std::string>& words : {std::vector<std::string>{},
                                                 {"start"},
@@ -26,6 +38,8 @@ TEST(ServerOptions, WrongUsageIsTwo) {
                                                 {"init", "--data", "/d"},
                                                 {"serve", "--data"},
                                                 {"serve", "--data", "/d", "--address", "a:1"},
+                                                {"serve", "--data", "/d", "--log-form", "xml"},
+                                                {"serve", "--data", "/d", "--log-level", "all"},
                                                 {"init", "--data", "/d", "--listen", "a:1"},
                                                 {"init", "--data", "/d", "--rest", "a:1"}}) {
     EXPECT_EQ(ParseOptions(words).exit_code, 2);

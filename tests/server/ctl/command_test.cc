@@ -28,6 +28,17 @@ TEST(Arguments, NameWhatIsWrong) {
   EXPECT_EQ(message({"a", "--json", "--json"}), "--json is given twice");
 }
 
+TEST(Arguments, AreUtf8) {
+  for (const std::vector<std::string>& words : {std::vector<std::string>{"\xff\xfe"},
+                                                {"a", "--uses", "\xff\xfe"},
+                                                {"a", "--uses=\xff\xfe"}}) {
+    const auto arguments = Arguments::Parse(words, kOptions, {"SHA256"});
+    ASSERT_FALSE(arguments.has_value());
+    EXPECT_NE(arguments.error().message().find("\xff\xfe\" is not UTF-8"), std::string::npos);
+  }
+  EXPECT_TRUE(Arguments::Parse({"gr\u00f6\u00dfer"}, kOptions, {"NAME"}).has_value());
+}
+
 TEST(Arguments, TakeALengthOfTimeAfterAFlagThatMayHaveOneAndNothingElse) {
   const std::vector<Arguments::Option> options = {{"watch", "[TIME]", ""}, {"json", "", ""}};
   const auto watch = [&](const std::vector<std::string>& words) {

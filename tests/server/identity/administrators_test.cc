@@ -55,5 +55,16 @@ TEST_F(AdministratorsTest, ShowATokenThatIsKnownAndGood) {
   EXPECT_FALSE(Authenticate("Bearer " + token.text).has_value());
 }
 
+TEST_F(AdministratorsTest, CareNotForTheCaseOfTheSchemeButForThatOfTheToken) {
+  const NewAdminToken token =
+      MakeAdminToken("ada", store::AdminRole::kViewer, loop_.Now(), std::nullopt, random_);
+  ASSERT_TRUE(store_->AddAdminToken(token.record).has_value());
+  for (const std::string scheme : {"Bearer ", "bearer ", "BEARER "}) {
+    EXPECT_TRUE(Authenticate(scheme + token.text).has_value()) << scheme;
+  }
+  EXPECT_FALSE(Authenticate("bearer WMA1" + token.text.substr(4)).has_value());
+  EXPECT_FALSE(Authenticate("bearer" + token.text).has_value());
+}
+
 }  // namespace
 }  // namespace weighmaster::server::identity

@@ -80,6 +80,26 @@ TEST_F(GatewayTest, AnswersACallAsJson) {
   EXPECT_EQ(Json::parse(answer.body).at("admin_token").at("name"), "ada");
 }
 
+TEST_F(GatewayTest, KnowsWhomItRefusesByAGoodToken) {
+  const auto known = [this] {
+    return std::get<Answer>(Open(Head("POST", "/v1/enrolment_tokens"))).caller_is_known;
+  };
+  authorization_ = world_.MakeBearer(store::AdminRole::kViewer);
+  for (int i = 0; i <= limits::kAdminCallBurst; ++i) EXPECT_TRUE(known()) << i;
+  authorization_ = "Bearer wma1.AAAA";
+  EXPECT_FALSE(known());
+}
+
+TEST_F(GatewayTest, TakesAPathWithItsHost) {
+  EXPECT_EQ(Ask("GET", "http://server/v1/whoami").status, 200);
+  EXPECT_EQ(Ask("GET", "HTTPS://server:8444/v1/endpoints?page_size=1").status, 200);
+  EXPECT_EQ(Ask("GET", "https://[2001:db8::1]:8444/healthz").status, 200);
+  for (const char* const target : {"https://server", "https://server?a=/healthz", "http://",
+                                   "ftp://server/healthz", "server/healthz"}) {
+    EXPECT_EQ(Ask("GET", target).status, 404) << target;
+  }
+}
+
 TEST_F(GatewayTest, GivesPrometheusTheSumsOfTheFleetAndOfItsCalls) {
   world_.world_.Enrol(1);
   const model::Id second = world_.world_.Enrol(2);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 
 namespace weighmaster::server::rest {
 namespace {
@@ -46,6 +47,12 @@ TEST_F(OpenApiTest, HasEveryMethodWithItsCommentPermissionAndErrors) {
       EXPECT_TRUE(operation.at("responses").contains(status)) << method.name << " " << status;
     }
     EXPECT_EQ(operation.contains("requestBody"), method.has_body) << method.name;
+    if (method.has_body) {
+      // No body is an empty one, which is all that these need beside their path.
+      EXPECT_EQ(operation.at("requestBody").at("required"),
+                method.path.find('{') == std::string::npos)
+          << method.name;
+    }
   }
   EXPECT_EQ(page_.at("security"), Json::parse(R"([{"token": []}])"));
 }
@@ -86,18 +93,62 @@ TEST_F(OpenApiTest, SaysWhatMustBeGivenAndWhatIsAlwaysThere) {
   EXPECT_FALSE(schemas.at("Publication").contains("required"));
 }
 
-TEST_F(OpenApiTest, DescribesEveryFieldOfTheAdministrativeApi) {
-  for (const api::Method& method : methods_) {
-    const auto& file = *method.descriptor->file();
-    for (int i = 0; i < file.message_type_count(); ++i) {
-      const auto& message = *file.message_type(i);
-      if (!page_.at("components").at("schemas").contains(message.name())) continue;
-      const Json& schema = page_.at("components").at("schemas").at(message.name());
-      EXPECT_TRUE(schema.contains("description")) << message.name();
-      for (const auto& [name, property] : schema.at("properties").items()) {
-        EXPECT_TRUE(property.contains("description")) << message.name() << "." << name;
+TEST_F(OpenApiTest, DescribesEverySchemaAndPropertyWhereverItIs) {
+  int described = 0;
+  const auto check = [&](const auto& self, const Json& json, const std::string& where) -> void {
+    if (json.is_object() && json.contains("properties")) {
+      EXPECT_TRUE(json.contains("description")) << where;
+      for (const auto& [name, property] : json.at("properties").items()) {
+        EXPECT_TRUE(property.contains("description")) << where << "." << name;
+        ++described;
       }
     }
+    if (!json.is_structured()) return;
+    for (const auto& [name, value] : json.items()) self(self, value, where + "/" + name);
+  };
+  check(check, page_, "");
+  EXPECT_GT(described, 300);
+  for (const auto& [name, schema] : page_.at("components").at("schemas").items()) {
+    EXPECT_TRUE(schema.contains("description")) << name;
+  }
+}
+
+TEST_F(OpenApiTest, SaysWhatEveryValueOfAnEnumMeans) {
+  for (const auto& [name, schema] : page_.at("components").at("schemas").items()) {
+    if (!schema.contains("enum")) continue;
+    const std::string text = schema.at("description");
+    for (const std::string value : schema.at("enum")) {
+      if (value.ends_with("_UNSPECIFIED")) continue;
+      EXPECT_NE(text.find("\n- `" + value + "`: "), std::string::npos) << name << " " << value;
+    }
+  }
+}
+
+TEST_F(OpenApiTest, HasWhatChangesAsAStreamAsWell) {
+  const Json& changes = Operation("ListChanges");
+  EXPECT_TRUE(changes.at("responses").at("200").at("content").contains("text/event-stream"));
+  EXPECT_TRUE(changes.at("responses").at("200").at("content").contains("application/json"));
+  const Json last = Parameter(changes, "Last-Event-ID");
+  EXPECT_EQ(last.at("in"), "header");
+  EXPECT_FALSE(last.at("required"));
+}
+
+TEST_F(OpenApiTest, HasWhatPrometheusReads) {
+  const Json& metrics = page_.at("paths").at("/metrics").at("get");
+  EXPECT_FALSE(metrics.contains("security")) << "it wants a token";
+  EXPECT_EQ(metrics.at("responses").at("200").at("content").size(), 1U);
+  EXPECT_TRUE(metrics.at("responses").at("200").at("content").contains("text/plain"));
+}
+
+TEST_F(OpenApiTest, DescribesTheHeadersThatRefusalsHave) {
+  const std::pair<const char*, const char*> headers[] = {{"401", "WWW-Authenticate"},
+                                                         {"405", "Allow"},
+                                                         {"429", "Retry-After"},
+                                                         {"503", "Retry-After"}};
+  for (const auto& [status, header] : headers) {
+    const std::string pointer = Operation("GetFleet").at("responses").at(status).at("$ref");
+    const Json& response = page_.at(Json::json_pointer(pointer.substr(1)));
+    EXPECT_TRUE(response.at("headers").at(header).contains("description")) << status;
   }
 }
 
