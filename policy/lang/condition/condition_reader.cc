@@ -86,8 +86,11 @@ std::optional<std::string> WhyNoPath(Operator op, const std::string& operand) {
   const bool is_whole =
       IsStartOfPath([&](std::string_view start) { return glob.MatchesSomeAfter(start); });
   if (is_whole) return std::nullopt;
-  return "a path is whole and begins with \"/\", which only ** crosses; write {glob: " +
-         Quote("**/" + operand) + "}";
+  const std::string whole = "a path is whole and begins with \"/\"";
+  const bool names_a_shells_folder =
+      operand.starts_with('~') || operand.starts_with("./") || operand.starts_with("../");
+  if (names_a_shells_folder) return whole + "; write the folder out, e.g. \"/home/*/models/**\"";
+  return whole + ", which only ** crosses; write {glob: " + Quote("**/" + operand) + "}";
 }
 
 // Why no name of a file passes a test against `operand`; nothing where one may.

@@ -107,6 +107,8 @@ TEST(Conditions, APathThatBeginsNowhereIsAWarning) {
   EXPECT_THAT(ConditionDiagnostics("{path: {glob: [\"/tmp/**\", \"*.gguf\"]}}"),
               AllOf(HasSubstr("policy.yaml:5:35: warning: no \"path\" passes {glob: \"*.gguf\"}"),
                     HasSubstr("write {glob: \"**/*.gguf\"}")));
+  EXPECT_THAT(ConditionDiagnostics("{path: {glob: \"~/models/**\"}}"),
+              HasSubstr("write the folder out"));
   EXPECT_THAT(ConditionDiagnostics("{path: \"models/foo\"}"),
               AllOf(HasSubstr("warning: no \"path\" passes {is: \"models/foo\"}"),
                     HasSubstr("\"file_name\"")));
