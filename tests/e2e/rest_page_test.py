@@ -43,6 +43,8 @@ include-operation-id = "GetEndpoint"
 include-operation-id = ["GetEvidence", "ListBatches"]
 [operations.parameters]
 "path.endpoint_id" = {{ dictionary = "endpoints", probability = 0.5 }}
+[operations.checks.positive_data_acceptance]
+expected-statuses = ["2xx", "400", "401", "403", "404", "409", "429"]
 
 [[operations]]
 include-operation-id = ["CreateToken", "CreateAdminToken", "ListChanges", "PublishExceptions",

@@ -100,7 +100,7 @@ TEST_F(PolicyPartlyTest, IsSaidWhereverWeighctlSaysThatAPolicyIsInForce) {
     EXPECT_TRUE(Says({"endpoints", "--filter", "policy_partly"}, "1 partly"));
     EXPECT_TRUE(Says({"endpoints", "--filter", "policy_partly"}, "1 endpoints."));
     EXPECT_FALSE(Says({"endpoints", "--filter", "NOT policy_partly"}, "partly"));
-    EXPECT_TRUE(Says({"endpoint", "show", partly}, "Policy 1 is in force partly"));
+    EXPECT_TRUE(Says({"endpoint", "show", partly}, "version 1, partly: without the rules"));
     EXPECT_FALSE(Says({"endpoint", "show", whole}, "partly"));
     EXPECT_EQ(Json::parse(Weighctl({"endpoint", "show", partly, "--json"})).at("policy_partly"),
               true);
