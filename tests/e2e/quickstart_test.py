@@ -3,11 +3,14 @@
 It takes the programs of this build, and a folder of its own, so that a person's quickstart is left alone.
 """
 
+import json
 import os
 import re
 import signal
+import ssl
 import subprocess
 import unittest
+import urllib.request
 
 import fleet
 
@@ -124,6 +127,18 @@ class Quickstart(fleet.EndToEnd):
         self.assertRegex(judged, "denied_model .*/downloaded-from-a-forum.bin")
         self.assertRegex(judged, "verdict +deny, high\n +mode +observe: .*it may be used\n")
         self.assertIn(f"packaging/quickstart --stop           ends both and removes {self.state}", judged)
+
+        self.assert_answers_over_rest(judged)
+
+    def assert_answers_over_rest(self, text):
+        """By the certificate and the token that the command for curl names."""
+        ca, header, url = re.search(r"curl --cacert (\S+) -H @(\S+) (https://\S+)$", text, re.MULTILINE).groups()
+        self.assertEqual(0o600, os.stat(header).st_mode & 0o777)
+        with open(header, encoding="utf-8") as file:
+            name, _, value = file.read().strip().partition(": ")
+        request = urllib.request.Request(url, headers={name: value})
+        with urllib.request.urlopen(request, context=ssl.create_default_context(cafile=ca)) as answer:
+            self.assertEqual("1", json.load(answer)["newest_policy_version"])
 
     def assert_looks_at_once(self):
         """Neither a battery nor a busy machine keeps it waiting, and it is still nobody's burden."""
