@@ -10,6 +10,7 @@
 #include "server/store/sqlite/sqlite_store.h"
 #include "third_party/openssl/random.h"
 #include "third_party/posix/files.h"
+#include "third_party/posix/folder_lock.h"
 #include "third_party/posix/ip_address.h"
 
 namespace weighmaster::server::app {
@@ -72,6 +73,8 @@ base::Status InitDataFolder(const InitOptions& options, const base::Clock& clock
 
 base::Result<std::uint64_t> AdoptRoot(const AdoptRootOptions& options, const base::Clock& clock) {
   const std::string& folder = options.data_folder;
+  // A server that runs would go on taking in what the root before trusts.
+  WM_ASSIGN_OR_RETURN(const posix::FolderLock lock, posix::FolderLock::Take(folder, "server"));
   WM_ASSIGN_OR_RETURN(const identity::FleetFiles files, identity::LoadFleet(folder));
   WM_ASSIGN_OR_RETURN(const identity::NextRoot next,
                       identity::ReadNextRoot(options.root_file, files, clock.Now()));

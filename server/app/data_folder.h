@@ -32,7 +32,7 @@ struct AdoptRootOptions {
 };
 
 // `weighmaster-server adopt-root`: puts the next root of trust into the store and in the place of
-// the one before; the version that it has. A server that runs goes by it when it is started again.
+// the one before; the version that it has. FAILED_PRECONDITION while a server works on the folder.
 // After a crash between the two, the same call makes it whole.
 base::Result<std::uint64_t> AdoptRoot(const AdoptRootOptions& options, const base::Clock& clock);
 

@@ -28,7 +28,7 @@ constexpr const char* kHelp =
     "out\n"
     "            what is below it.\n"
     "adopt-root  puts the next root of trust, made by \"weighctl root\", in the place of the one\n"
-    "            before; a server that runs is to be started again.\n"
+    "            before, while the server stands still.\n"
     "\n"
     "  --version  print the version\n"
     "\n"

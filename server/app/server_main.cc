@@ -40,8 +40,9 @@ int AdoptRoot(const server::app::AdoptRootOptions& options) {
   const auto version = server::app::AdoptRoot(options, clock);
   if (!version.has_value()) return Fail(version.error());
   std::printf(
-      "Root %llu is the fleet's root of trust. Start the server again: endpoints follow when they\n"
-      "connect. Enrolment tokens made before name the root before; make new ones.\n",
+      "Root %llu is the fleet's root of trust. Start the server: endpoints follow when they "
+      "connect.\n"
+      "Enrolment tokens made before name the root before; make new ones.\n",
       static_cast<unsigned long long>(*version));
   return 0;
 }

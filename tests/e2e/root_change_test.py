@@ -39,11 +39,15 @@ class RootChange(fleet.EndToEnd):
         return after
 
     def adopt(self, root, code=0):
-        done = fleet.run(["weighmaster-server", "adopt-root", "--data", self.fleet.data, "--root", root])
+        """What the program says on standard error. The server stands still meanwhile."""
+        words = ["weighmaster-server", "adopt-root", "--data", self.fleet.data, "--root", root]
+        refused = fleet.run(words)
+        self.assertEqual(1, refused.returncode)
+        self.assert_one_line(refused.stderr.decode(), "another server")
+        self.assertEqual(0, self.fleet.server.stop())
+        done = fleet.run(words)
         self.assertEqual(code, done.returncode, done.stderr)
-        if code == 0:
-            self.assertEqual(0, self.fleet.server.stop())
-            self.fleet.start()
+        self.fleet.start()
         return done.stderr.decode()
 
     def write(self, name):
