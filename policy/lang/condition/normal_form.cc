@@ -21,8 +21,7 @@ using Kind = Condition::Kind;
 FieldTest NormalTest(FieldTest test) {
   for (std::string& text : test.texts) text = engine::FoldCase(text);
   std::ranges::sort(test.texts);
-  const auto doubles = std::ranges::unique(test.texts);
-  test.texts.erase(doubles.begin(), doubles.end());
+  test.texts.erase(std::unique(test.texts.begin(), test.texts.end()), test.texts.end());
   return test;
 }
 
