@@ -71,7 +71,8 @@ base::Result<Arguments> Arguments::Parse(const std::vector<std::string>& words,
     }
     parsed.positionals_.emplace_back();
   }
-  if (parsed.positionals_.size() > positionals.size()) {
+  const bool last_repeats = !positionals.empty() && positionals.back().ends_with("...");
+  if (parsed.positionals_.size() > positionals.size() && !last_repeats) {
     return base::InvalidArgument("\"" + parsed.positionals_[positionals.size()] +
                                  "\" is one argument too many");
   }

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <ostream>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,8 +29,9 @@ class Arguments {
   };
 
   // INVALID_ARGUMENT names the option that is unknown, repeated or without its value, and what
-  // option or positional argument is missing or too many. One in brackets may be missing. None may
-  // be other than UTF-8: the API has no form for it.
+  // option or positional argument is missing or too many. One in brackets may be missing; the last
+  // one may come again when its name ends with "...". None may be other than UTF-8: the API has no
+  // form for it.
   static base::Result<Arguments> Parse(const std::vector<std::string>& words,
                                        const std::vector<Option>& options,
                                        const std::vector<std::string_view>& positionals);
@@ -42,6 +44,10 @@ class Arguments {
   base::Result<base::Duration> Duration(std::string_view option, base::Duration otherwise) const;
   // "" for one that was left out.
   const std::string& Positional(std::size_t index) const { return positionals_[index]; }
+  // This one and all after it.
+  std::span<const std::string> PositionalsFrom(std::size_t index) const {
+    return std::span(positionals_).subspan(index);
+  }
 
  private:
   std::vector<std::pair<std::string, std::string>> values_;
@@ -65,7 +71,8 @@ std::string TimeCell(std::int64_t time_us);
 struct Command {
   std::string_view name;  // "tokens create"
   std::string_view summary;
-  std::vector<std::string_view> positionals;  // as --help names them; "[FIELD]" may be left out
+  std::vector<std::string_view> positionals;  // as --help names them; "[FIELD]" may be left
+                                              // out, "LABEL..." come again
   std::vector<Arguments::Option> options;
   // An error ends the program with kFailed and its message.
   std::function<base::Result<ExitCode>(Context&, const Arguments&)> run;

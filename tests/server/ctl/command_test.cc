@@ -58,6 +58,14 @@ TEST(Arguments, MayLackAPositionalInBrackets) {
   EXPECT_FALSE(Arguments::Parse({"a", "b"}, kOptions, {"[FIELD]"}).has_value());
 }
 
+TEST(Arguments, MayHaveTheLastPositionalMoreThanOnce) {
+  const auto arguments = Arguments::Parse({"a", "b", "c="}, kOptions, {"ENDPOINT", "LABEL..."});
+  ASSERT_TRUE(arguments.has_value());
+  ASSERT_EQ(arguments->PositionalsFrom(1).size(), 2U);
+  EXPECT_EQ(arguments->PositionalsFrom(1)[1], "c=");
+  EXPECT_FALSE(Arguments::Parse({"a"}, kOptions, {"ENDPOINT", "LABEL..."}).has_value());
+}
+
 TEST(Arguments, ReadDurationsWithTheirUnit) {
   const auto duration = [](const std::string& text) {
     return Arguments::Parse({"--for", text}, kOptions, {})->Duration("for", base::Duration{0});
