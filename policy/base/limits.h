@@ -318,6 +318,12 @@ inline constexpr std::size_t kMaxWatchedBytes = 64 * kMiB;
 inline constexpr std::chrono::hours kMaxAdminTokenValidity{366 * 24};
 inline constexpr std::size_t kMaxAdminTokens = 1'000;
 inline constexpr std::size_t kMaxAdminTokenNameBytes = 128;
+// Labels of an endpoint and the bytes of their keys and values, and the labels that a scope asks
+// for. What is past any of them is INVALID_ARGUMENT.
+inline constexpr std::size_t kMaxLabels = 16;
+inline constexpr std::size_t kMaxLabelKeyBytes = 63;
+inline constexpr std::size_t kMaxLabelValueBytes = 63;
+inline constexpr std::size_t kMaxScopeLabels = 8;
 // Calls of one administrator's token: a burst, then one an interval. One more is RESOURCE_EXHAUSTED
 // and told when to come back.
 inline constexpr int kAdminCallBurst = 200;

@@ -1,5 +1,6 @@
 #include "server/api/admin_api.h"
 
+#include <algorithm>
 #include <charconv>
 #include <utility>
 
@@ -85,6 +86,12 @@ Result<store::FindingComment> ReadComment(const identity::Caller& caller,
   }
 }
 
+template <typename Request>
+Result<store::Labels> ReadLabels(const Request& request) {
+  const std::vector<std::string_view> words(request.labels().begin(), request.labels().end());
+  return store::ParseLabels(words);
+}
+
 // The interval that a question about sightings is asked of.
 template <typename Request>
 base::Status ReadMoment(const Request& request, store::SightingQuery& query) {
@@ -108,18 +115,21 @@ AdminApi::AdminApi(base::Loop& loop, const base::Clock& clock, const Rooms& room
       started_(clock.Now()) {}
 
 template <typename T>
-void AdminApi::Answer(Reply<T> reply, std::function<Result<T>(store::Queries&)> question) {
+void AdminApi::Answer(const identity::Caller& caller, Reply<T> reply, Question<T> question) {
   store::Ask(
       rooms_.reader, loop_, alive_,
-      [&queries = rooms_.queries, question = std::move(question)] { return question(queries); },
+      [&queries = rooms_.queries, scope = caller.token.scope, question = std::move(question)] {
+        return question(queries, scope);
+      },
       std::move(reply));
 }
 
-void AdminApi::GetFleet(const identity::Caller&, const v1::GetFleetRequest&,
+void AdminApi::GetFleet(const identity::Caller& caller, const v1::GetFleetRequest&,
                         Reply<v1::GetFleetResponse> reply) {
   Answer<v1::GetFleetResponse>(
-      std::move(reply),
-      [version = server_version_](store::Queries& queries) -> Result<v1::GetFleetResponse> {
+      caller, std::move(reply),
+      [version = server_version_](store::Queries& queries,
+                                  const store::Scope&) -> Result<v1::GetFleetResponse> {
         WM_ASSIGN_OR_RETURN(const store::FleetRecord fleet, queries.Fleet());
         WM_ASSIGN_OR_RETURN(const auto roots, queries.Roots());
         v1::GetFleetResponse response;
@@ -133,7 +143,8 @@ void AdminApi::GetFleet(const identity::Caller&, const v1::GetFleetRequest&,
       });
 }
 
-void AdminApi::ListEndpoints(const identity::Caller&, const v1::ListEndpointsRequest& request,
+void AdminApi::ListEndpoints(const identity::Caller& caller,
+                             const v1::ListEndpointsRequest& request,
                              Reply<v1::ListEndpointsResponse> reply) {
   using Rows = store::Page<store::EndpointRow>;
   auto question = ReadQuestion(query::Endpoints(), request);
@@ -141,7 +152,9 @@ void AdminApi::ListEndpoints(const identity::Caller&, const v1::ListEndpointsReq
   // Who is connected is the loop's to say, so the answer is put together there.
   store::Ask(
       rooms_.reader, loop_, alive_,
-      [&queries = rooms_.queries, page = question->page]() { return queries.ListEndpoints(page); },
+      [&queries = rooms_.queries, scope = caller.token.scope, page = question->page]() {
+        return queries.ListEndpoints(scope, page);
+      },
       [this, question = *question, reply = std::move(reply)](Result<Rows> rows) {
         if (!rows.has_value()) return reply(std::move(rows).error());
         v1::ListEndpointsResponse response;
@@ -153,13 +166,14 @@ void AdminApi::ListEndpoints(const identity::Caller&, const v1::ListEndpointsReq
       });
 }
 
-void AdminApi::GetEndpoint(const identity::Caller&, const v1::GetEndpointRequest& request,
+void AdminApi::GetEndpoint(const identity::Caller& caller, const v1::GetEndpointRequest& request,
                            Reply<v1::Endpoint> reply) {
   store::Ask(
       rooms_.reader, loop_, alive_,
-      [&queries = rooms_.queries, request]() -> Result<store::EndpointRow> {
+      [&queries = rooms_.queries, scope = caller.token.scope,
+       request]() -> Result<store::EndpointRow> {
         WM_ASSIGN_OR_RETURN(const model::Id id, model::ParseId(request.endpoint_id()));
-        return queries.GetEndpoint(id);
+        return queries.GetEndpoint(scope, id);
       },
       [this, reply = std::move(reply)](Result<store::EndpointRow> row) {
         if (!row.has_value()) return reply(std::move(row).error());
@@ -169,10 +183,13 @@ void AdminApi::GetEndpoint(const identity::Caller&, const v1::GetEndpointRequest
       });
 }
 
-void AdminApi::ListSightings(const identity::Caller&, const v1::ListSightingsRequest& request,
+void AdminApi::ListSightings(const identity::Caller& caller,
+                             const v1::ListSightingsRequest& request,
                              Reply<v1::ListSightingsResponse> reply) {
   Answer<v1::ListSightingsResponse>(
-      std::move(reply), [request](store::Queries& queries) -> Result<v1::ListSightingsResponse> {
+      caller, std::move(reply),
+      [request](store::Queries& queries,
+                const store::Scope& scope) -> Result<v1::ListSightingsResponse> {
         WM_ASSIGN_OR_RETURN(const ListQuestion question, ReadQuestion(query::Sightings(), request));
         store::SightingQuery query;
         query.page = question.page;
@@ -180,7 +197,7 @@ void AdminApi::ListSightings(const identity::Caller&, const v1::ListSightingsReq
           WM_ASSIGN_OR_RETURN(query.endpoint, model::ParseId(request.endpoint_id()));
         }
         WM_RETURN_IF_ERROR(ReadMoment(request, query));
-        WM_ASSIGN_OR_RETURN(const store::SightingPage page, queries.ListSightings(query));
+        WM_ASSIGN_OR_RETURN(const store::SightingPage page, queries.ListSightings(scope, query));
         v1::ListSightingsResponse response;
         for (const store::SightingRow& row : page.rows) ToProto(row, *response.add_sightings());
         PutPage(question, page, response);
@@ -189,10 +206,11 @@ void AdminApi::ListSightings(const identity::Caller&, const v1::ListSightingsReq
       });
 }
 
-void AdminApi::Where(const identity::Caller&, const v1::WhereRequest& request,
+void AdminApi::Where(const identity::Caller& caller, const v1::WhereRequest& request,
                      Reply<v1::WhereResponse> reply) {
   Answer<v1::WhereResponse>(
-      std::move(reply), [request](store::Queries& queries) -> Result<v1::WhereResponse> {
+      caller, std::move(reply),
+      [request](store::Queries& queries, const store::Scope& scope) -> Result<v1::WhereResponse> {
         WM_ASSIGN_OR_RETURN(const ListQuestion question, ReadQuestion(query::Sightings(), request));
         store::SightingQuery query;
         query.page = question.page;
@@ -205,7 +223,7 @@ void AdminApi::Where(const identity::Caller&, const v1::WhereRequest& request,
           WM_ASSIGN_OR_RETURN(query.weights, model::ParseSha256(request.weights_digest()));
         }
         WM_RETURN_IF_ERROR(ReadMoment(request, query));
-        WM_ASSIGN_OR_RETURN(const store::SightingPage page, queries.ListSightings(query));
+        WM_ASSIGN_OR_RETURN(const store::SightingPage page, queries.ListSightings(scope, query));
         v1::WhereResponse response;
         for (const store::SightingRow& row : page.rows) ToProto(row, *response.add_sightings());
         PutPage(question, page, response);
@@ -216,12 +234,15 @@ void AdminApi::Where(const identity::Caller&, const v1::WhereRequest& request,
       });
 }
 
-void AdminApi::ListArtifacts(const identity::Caller&, const v1::ListArtifactsRequest& request,
+void AdminApi::ListArtifacts(const identity::Caller& caller,
+                             const v1::ListArtifactsRequest& request,
                              Reply<v1::ListArtifactsResponse> reply) {
   Answer<v1::ListArtifactsResponse>(
-      std::move(reply), [request](store::Queries& queries) -> Result<v1::ListArtifactsResponse> {
+      caller, std::move(reply),
+      [request](store::Queries& queries,
+                const store::Scope& scope) -> Result<v1::ListArtifactsResponse> {
         WM_ASSIGN_OR_RETURN(const ListQuestion question, ReadQuestion(query::Artifacts(), request));
-        WM_ASSIGN_OR_RETURN(const auto page, queries.ListArtifacts(question.page));
+        WM_ASSIGN_OR_RETURN(const auto page, queries.ListArtifacts(scope, question.page));
         v1::ListArtifactsResponse response;
         for (const store::ArtifactRow& row : page.rows) ToProto(row, *response.add_artifacts());
         PutPage(question, page, response);
@@ -229,13 +250,15 @@ void AdminApi::ListArtifacts(const identity::Caller&, const v1::ListArtifactsReq
       });
 }
 
-void AdminApi::ListEvents(const identity::Caller&, const v1::ListEventsRequest& request,
+void AdminApi::ListEvents(const identity::Caller& caller, const v1::ListEventsRequest& request,
                           Reply<v1::ListEventsResponse> reply) {
   Answer<v1::ListEventsResponse>(
-      std::move(reply), [request](store::Queries& queries) -> Result<v1::ListEventsResponse> {
+      caller, std::move(reply),
+      [request](store::Queries& queries,
+                const store::Scope& scope) -> Result<v1::ListEventsResponse> {
         WM_ASSIGN_OR_RETURN(const ListQuestion question, ReadQuestion(query::Events(), request));
         WM_ASSIGN_OR_RETURN(const model::Id endpoint, model::ParseId(request.endpoint_id()));
-        WM_ASSIGN_OR_RETURN(const auto page, queries.ListEvents(endpoint, question.page));
+        WM_ASSIGN_OR_RETURN(const auto page, queries.ListEvents(scope, endpoint, question.page));
         v1::ListEventsResponse response;
         for (const store::EventRow& row : page.rows) ToProto(row, *response.add_events());
         PutPage(question, page, response);
@@ -243,27 +266,31 @@ void AdminApi::ListEvents(const identity::Caller&, const v1::ListEventsRequest& 
       });
 }
 
-void AdminApi::GetEvidence(const identity::Caller&, const v1::GetEvidenceRequest& request,
+void AdminApi::GetEvidence(const identity::Caller& caller, const v1::GetEvidenceRequest& request,
                            Reply<v1::GetEvidenceResponse> reply) {
-  Answer<v1::GetEvidenceResponse>(std::move(reply),
-                                  [&evidence = rooms_.evidence, request](store::Queries& queries) {
-                                    return evidence.Gather(queries, request);
+  Answer<v1::GetEvidenceResponse>(
+      caller, std::move(reply),
+      [&evidence = rooms_.evidence, request](store::Queries& queries, const store::Scope& scope) {
+        return evidence.Gather(queries, scope, request);
+      });
+}
+
+void AdminApi::ListBatches(const identity::Caller& caller, const v1::ListBatchesRequest& request,
+                           Reply<v1::ListBatchesResponse> reply) {
+  Answer<v1::ListBatchesResponse>(caller, std::move(reply),
+                                  [request](store::Queries& queries, const store::Scope& scope) {
+                                    return Evidence::Batches(queries, scope, request);
                                   });
 }
 
-void AdminApi::ListBatches(const identity::Caller&, const v1::ListBatchesRequest& request,
-                           Reply<v1::ListBatchesResponse> reply) {
-  Answer<v1::ListBatchesResponse>(std::move(reply), [request](store::Queries& queries) {
-    return Evidence::Batches(queries, request);
-  });
-}
-
-void AdminApi::ListPolicies(const identity::Caller&, const v1::ListPoliciesRequest& request,
+void AdminApi::ListPolicies(const identity::Caller& caller, const v1::ListPoliciesRequest& request,
                             Reply<v1::ListPoliciesResponse> reply) {
   Answer<v1::ListPoliciesResponse>(
-      std::move(reply), [request](store::Queries& queries) -> Result<v1::ListPoliciesResponse> {
+      caller, std::move(reply),
+      [request](store::Queries& queries,
+                const store::Scope& scope) -> Result<v1::ListPoliciesResponse> {
         WM_ASSIGN_OR_RETURN(const ListQuestion question, ReadQuestion(query::Policies(), request));
-        WM_ASSIGN_OR_RETURN(const auto page, queries.ListPolicies(question.page));
+        WM_ASSIGN_OR_RETURN(const auto page, queries.ListPolicies(scope, question.page));
         v1::ListPoliciesResponse response;
         for (const store::PolicyRow& row : page.rows) ToProto(row, *response.add_policies());
         PutPage(question, page, response);
@@ -271,30 +298,38 @@ void AdminApi::ListPolicies(const identity::Caller&, const v1::ListPoliciesReque
       });
 }
 
-void AdminApi::CountVerdicts(const identity::Caller&, const v1::CountVerdictsRequest& request,
+void AdminApi::CountVerdicts(const identity::Caller& caller,
+                             const v1::CountVerdictsRequest& request,
                              Reply<v1::CountVerdictsResponse> reply) {
   Answer<v1::CountVerdictsResponse>(
-      std::move(reply), [request](store::Queries& queries) -> Result<v1::CountVerdictsResponse> {
+      caller, std::move(reply),
+      [request](store::Queries& queries,
+                const store::Scope& scope) -> Result<v1::CountVerdictsResponse> {
         std::optional<model::Id> endpoint;
         if (!request.endpoint_id().empty()) {
           WM_ASSIGN_OR_RETURN(endpoint, model::ParseId(request.endpoint_id()));
         }
-        WM_ASSIGN_OR_RETURN(const store::VerdictCounts counts, queries.CountVerdicts(endpoint));
+        WM_ASSIGN_OR_RETURN(const store::VerdictCounts counts,
+                            queries.CountVerdicts(scope, endpoint));
         v1::CountVerdictsResponse response;
         ToProto(counts, response);
         return response;
       });
 }
 
-void AdminApi::CreateToken(const identity::Caller&, const v1::CreateTokenRequest& request,
+void AdminApi::CreateToken(const identity::Caller& caller, const v1::CreateTokenRequest& request,
                            Reply<v1::CreateTokenResponse> reply) {
   // Compared in milliseconds: the foreign number may not fit a Duration.
   constexpr std::chrono::milliseconds kLongest = base::limits::kMaxTokenValidity;
   if (request.valid_for_ms() <= 0 || request.valid_for_ms() > kLongest.count()) {
     return reply(base::InvalidArgument("a token is valid for at most 90 days"));
   }
+  auto labels = ReadLabels(request);
+  if (!labels.has_value()) return reply(std::move(labels).error());
   rooms_.authority.CreateToken(
-      request.uses(), std::chrono::milliseconds(request.valid_for_ms()), request.comment(),
+      caller.token.scope,
+      {request.uses(), std::chrono::milliseconds(request.valid_for_ms()), request.comment(),
+       *std::move(labels)},
       [reply = std::move(reply)](Result<identity::NewEnrolmentToken> token) {
         if (!token.has_value()) return reply(std::move(token).error());
         v1::CreateTokenResponse response;
@@ -320,7 +355,7 @@ void AdminApi::PublishPolicy(const identity::Caller& caller, v1::Publication& re
                          });
 }
 
-void AdminApi::SimulatePolicy(const identity::Caller&, v1::PolicyDraft& request,
+void AdminApi::SimulatePolicy(const identity::Caller& caller, v1::PolicyDraft& request,
                               Reply<v1::SimulatePolicyResponse> reply) {
   constexpr std::uint32_t kSamples = 20;
   if (request.samples() > base::limits::kMaxSimulatedSamples) {
@@ -330,7 +365,7 @@ void AdminApi::SimulatePolicy(const identity::Caller&, v1::PolicyDraft& request,
   auto parts = ReadParts(request);
   if (!parts.has_value()) return reply(std::move(parts).error());
   const std::uint32_t samples = request.samples() == 0 ? kSamples : request.samples();
-  rooms_.simulator.Simulate(*std::move(parts), samples,
+  rooms_.simulator.Simulate(caller.token.scope, *std::move(parts), samples,
                             [reply = std::move(reply)](Result<rollout::Simulation> simulation) {
                               if (!simulation.has_value())
                                 return reply(std::move(simulation).error());
@@ -340,22 +375,25 @@ void AdminApi::SimulatePolicy(const identity::Caller&, v1::PolicyDraft& request,
                             });
 }
 
-void AdminApi::GetPolicy(const identity::Caller&, const v1::GetPolicyRequest& request,
+void AdminApi::GetPolicy(const identity::Caller& caller, const v1::GetPolicyRequest& request,
                          Reply<v1::GetPolicyResponse> reply) {
   Answer<v1::GetPolicyResponse>(
-      std::move(reply),
-      [version = request.version()](store::Queries& queries) -> Result<v1::GetPolicyResponse> {
-        WM_ASSIGN_OR_RETURN(const store::StoredBundle bundle, queries.FindBundle(version));
+      caller, std::move(reply),
+      [version = request.version()](store::Queries& queries,
+                                    const store::Scope& scope) -> Result<v1::GetPolicyResponse> {
+        WM_ASSIGN_OR_RETURN(const store::StoredBundle bundle, queries.FindBundle(scope, version));
         v1::GetPolicyResponse response;
         ToProto(bundle, response);
         return response;
       });
 }
 
-void AdminApi::GetPolicyPart(const identity::Caller&, const v1::GetPolicyPartRequest& request,
+void AdminApi::GetPolicyPart(const identity::Caller& caller,
+                             const v1::GetPolicyPartRequest& request,
                              Reply<v1::GetPolicyPartResponse> reply) {
   Answer<v1::GetPolicyPartResponse>(
-      std::move(reply), [request](store::Queries& queries) -> Result<v1::GetPolicyPartResponse> {
+      caller, std::move(reply),
+      [request](store::Queries& queries, const store::Scope&) -> Result<v1::GetPolicyPartResponse> {
         WM_ASSIGN_OR_RETURN(const model::Sha256 part, model::ParseSha256(request.sha256()));
         WM_ASSIGN_OR_RETURN(store::PartPiece piece, queries.ReadPart(part, request.offset()));
         v1::GetPolicyPartResponse response;
@@ -365,32 +403,46 @@ void AdminApi::GetPolicyPart(const identity::Caller&, const v1::GetPolicyPartReq
       });
 }
 
-void AdminApi::GetStatistics(const identity::Caller&, const v1::GetStatisticsRequest&,
+void AdminApi::GetStatistics(const identity::Caller& caller, const v1::GetStatisticsRequest&,
                              Reply<v1::GetStatisticsResponse> reply) {
-  v1::GetStatisticsResponse response;
-  response.set_server_version(server_version_);
-  response.set_started_time_us(base::ToMicroseconds(started_));
-  response.set_store_writable(rooms_.ingest.store_is_well());
-  response.set_connected(rooms_.fleet.connected());
-  response.set_policies_offered(rooms_.fleet.policies_offered());
-  ToProto(rooms_.ingest.counters(), response);
-  response.set_batches_waiting(rooms_.ingest.queued());
-  Answer<v1::GetStatisticsResponse>(
-      std::move(reply),
-      [response](store::Queries& queries) mutable -> Result<v1::GetStatisticsResponse> {
-        WM_ASSIGN_OR_RETURN(const store::Statistics numbers, queries.Statistics());
-        ToProto(numbers, response);
-        return std::move(response);
+  // Who is connected is the loop's to say, so the answer is put together there.
+  store::Ask(
+      rooms_.reader, loop_, alive_,
+      [&queries = rooms_.queries, scope = caller.token.scope] { return queries.Statistics(scope); },
+      [this, reply = std::move(reply)](Result<store::Statistics> numbers) {
+        if (!numbers.has_value()) return reply(std::move(numbers).error());
+        v1::GetStatisticsResponse response;
+        response.set_server_version(server_version_);
+        response.set_started_time_us(base::ToMicroseconds(started_));
+        response.set_store_writable(rooms_.ingest.store_is_well());
+        ToProto(*numbers, response);
+        if (numbers->in_scope.has_value()) {
+          response.set_connected(CountConnected(*numbers->in_scope));
+          return reply(std::move(response));
+        }
+        response.set_connected(rooms_.fleet.connected());
+        response.set_policies_offered(rooms_.fleet.policies_offered());
+        ToProto(rooms_.ingest.counters(), response);
+        response.set_batches_waiting(rooms_.ingest.queued());
+        reply(std::move(response));
       });
 }
 
-void AdminApi::ListExceptions(const identity::Caller&, const v1::ListExceptionsRequest& request,
+std::uint64_t AdminApi::CountConnected(const std::vector<model::Id>& endpoints) const {
+  return static_cast<std::uint64_t>(std::ranges::count_if(
+      endpoints, [&](const model::Id& id) { return rooms_.fleet.IsConnected(id); }));
+}
+
+void AdminApi::ListExceptions(const identity::Caller& caller,
+                              const v1::ListExceptionsRequest& request,
                               Reply<v1::ListExceptionsResponse> reply) {
   Answer<v1::ListExceptionsResponse>(
-      std::move(reply), [request](store::Queries& queries) -> Result<v1::ListExceptionsResponse> {
+      caller, std::move(reply),
+      [request](store::Queries& queries,
+                const store::Scope& scope) -> Result<v1::ListExceptionsResponse> {
         WM_ASSIGN_OR_RETURN(const ListQuestion question,
                             ReadQuestion(query::Exceptions(), request));
-        WM_ASSIGN_OR_RETURN(const auto page, queries.ListExceptionSets(question.page));
+        WM_ASSIGN_OR_RETURN(const auto page, queries.ListExceptionSets(scope, question.page));
         v1::ListExceptionsResponse response;
         for (const store::ExceptionSetRecord& set : page.rows) ToProto(set, *response.add_sets());
         PutPage(question, page, response);
@@ -404,7 +456,7 @@ void AdminApi::PublishExceptions(const identity::Caller& caller,
   auto document = wire::FromProto(request.signed_exceptions());
   if (!document.has_value()) return reply(std::move(document).error());
   rooms_.exceptions.Publish(
-      *std::move(document), ActorOf(caller),
+      caller.token.scope, *std::move(document), ActorOf(caller),
       [this, reply = std::move(reply)](Result<rollout::ExceptionRollout::Published> published) {
         if (!published.has_value()) return reply(std::move(published).error());
         const model::ExceptionSet& set = (*published)->set;
@@ -417,13 +469,15 @@ void AdminApi::PublishExceptions(const identity::Caller& caller,
       });
 }
 
-void AdminApi::ListFindings(const identity::Caller&, const v1::ListFindingsRequest& request,
+void AdminApi::ListFindings(const identity::Caller& caller, const v1::ListFindingsRequest& request,
                             Reply<v1::ListFindingsResponse> reply) {
   Answer<v1::ListFindingsResponse>(
-      std::move(reply), [request](store::Queries& queries) -> Result<v1::ListFindingsResponse> {
+      caller, std::move(reply),
+      [request](store::Queries& queries,
+                const store::Scope& scope) -> Result<v1::ListFindingsResponse> {
         WM_ASSIGN_OR_RETURN(const ListQuestion question, ReadQuestion(query::Findings(), request));
         WM_ASSIGN_OR_RETURN(const auto page,
-                            queries.ListFindings(request.include_resolved(), question.page));
+                            queries.ListFindings(scope, request.include_resolved(), question.page));
         v1::ListFindingsResponse response;
         for (const store::FindingRow& row : page.rows) ToProto(row, *response.add_findings());
         PutPage(question, page, response);
@@ -431,12 +485,13 @@ void AdminApi::ListFindings(const identity::Caller&, const v1::ListFindingsReque
       });
 }
 
-void AdminApi::GetFinding(const identity::Caller&, const v1::GetFindingRequest& request,
+void AdminApi::GetFinding(const identity::Caller& caller, const v1::GetFindingRequest& request,
                           Reply<v1::GetFindingResponse> reply) {
   Answer<v1::GetFindingResponse>(
-      std::move(reply),
-      [id = request.finding_id()](store::Queries& queries) -> Result<v1::GetFindingResponse> {
-        WM_ASSIGN_OR_RETURN(const store::FindingDetails details, queries.GetFinding(id));
+      caller, std::move(reply),
+      [id = request.finding_id()](store::Queries& queries,
+                                  const store::Scope& scope) -> Result<v1::GetFindingResponse> {
+        WM_ASSIGN_OR_RETURN(const store::FindingDetails details, queries.GetFinding(scope, id));
         v1::GetFindingResponse response;
         ToProto(details, response);
         return response;
@@ -451,14 +506,15 @@ void AdminApi::UpdateFinding(const identity::Caller& caller,
   comment->at = clock_.Now();
   store::Ask(
       rooms_.writer, loop_, alive_,
-      [&store = rooms_.store, id = request.finding_id(), comment = *std::move(comment)] {
-        return store.UpdateFinding(id, comment);
-      },
-      [this, id = request.finding_id(), reply = std::move(reply)](base::Status done) {
+      [&store = rooms_.store, scope = caller.token.scope, id = request.finding_id(),
+       comment = *std::move(comment)] { return store.UpdateFinding(scope, id, comment); },
+      [this, caller, id = request.finding_id(), reply = std::move(reply)](base::Status done) {
         if (!done.has_value()) return reply(std::move(done).error());
         Answer<v1::UpdateFindingResponse>(
-            reply, [id](store::Queries& queries) -> Result<v1::UpdateFindingResponse> {
-              WM_ASSIGN_OR_RETURN(const auto details, queries.GetFinding(id));
+            caller, reply,
+            [id](store::Queries& queries,
+                 const store::Scope& scope) -> Result<v1::UpdateFindingResponse> {
+              WM_ASSIGN_OR_RETURN(const auto details, queries.GetFinding(scope, id));
               v1::UpdateFindingResponse response;
               ToProto(details.finding, *response.mutable_finding());
               return response;
@@ -466,16 +522,18 @@ void AdminApi::UpdateFinding(const identity::Caller& caller,
       });
 }
 
-void AdminApi::ListChanges(const identity::Caller&, const v1::ListChangesRequest& request,
+void AdminApi::ListChanges(const identity::Caller& caller, const v1::ListChangesRequest& request,
                            Reply<v1::ListChangesResponse> reply) {
   Answer<v1::ListChangesResponse>(
-      std::move(reply), [request](store::Queries& queries) -> Result<v1::ListChangesResponse> {
+      caller, std::move(reply),
+      [request](store::Queries& queries,
+                const store::Scope& scope) -> Result<v1::ListChangesResponse> {
         WM_ASSIGN_OR_RETURN(const std::size_t size, ReadPageSize(request.page_size()));
         std::optional<std::uint64_t> after;
         if (!request.position().empty()) {
           WM_ASSIGN_OR_RETURN(after, ReadPosition(request.position()));
         }
-        WM_ASSIGN_OR_RETURN(const store::ChangePage page, queries.ListChanges(after, size));
+        WM_ASSIGN_OR_RETURN(const store::ChangePage page, queries.ListChanges(scope, after, size));
         v1::ListChangesResponse response;
         for (const store::Change& change : page.rows) ToProto(change, *response.add_changes());
         response.set_position(std::to_string(page.next));
@@ -483,11 +541,12 @@ void AdminApi::ListChanges(const identity::Caller&, const v1::ListChangesRequest
       });
 }
 
-void AdminApi::RevokeEndpoint(const identity::Caller&, const v1::RevokeEndpointRequest& request,
+void AdminApi::RevokeEndpoint(const identity::Caller& caller,
+                              const v1::RevokeEndpointRequest& request,
                               Reply<v1::RevokeEndpointResponse> reply) {
   const auto endpoint = model::ParseId(request.endpoint_id());
   if (!endpoint.has_value()) return reply(endpoint.error());
-  rooms_.fleet.Revoke(*endpoint, request.reason(),
+  rooms_.fleet.Revoke(caller.token.scope, *endpoint, request.reason(),
                       [reply = std::move(reply)](Result<bool> was_connected) {
                         if (!was_connected.has_value())
                           return reply(std::move(was_connected).error());
@@ -495,6 +554,25 @@ void AdminApi::RevokeEndpoint(const identity::Caller&, const v1::RevokeEndpointR
                         response.set_was_connected(*was_connected);
                         reply(std::move(response));
                       });
+}
+
+void AdminApi::SetEndpointLabels(const identity::Caller& caller,
+                                 const v1::SetEndpointLabelsRequest& request,
+                                 Reply<v1::SetEndpointLabelsResponse> reply) {
+  const auto endpoint = model::ParseId(request.endpoint_id());
+  if (!endpoint.has_value()) return reply(endpoint.error());
+  auto labels = ReadLabels(request);
+  if (!labels.has_value()) return reply(std::move(labels).error());
+  store::Ask(
+      rooms_.writer, loop_, alive_,
+      [&store = rooms_.store, scope = caller.token.scope, endpoint = *endpoint, labels = *labels,
+       now = clock_.Now()] { return store.SetLabels(scope, endpoint, labels, now); },
+      [labels = *labels, reply = std::move(reply)](base::Status done) {
+        if (!done.has_value()) return reply(std::move(done).error());
+        v1::SetEndpointLabelsResponse response;
+        for (std::string& label : store::LabelWords(labels)) response.add_labels(std::move(label));
+        reply(std::move(response));
+      });
 }
 
 void AdminApi::CreateAdminToken(const identity::Caller& caller,
@@ -508,8 +586,11 @@ void AdminApi::CreateAdminToken(const identity::Caller& caller,
   if (request.role() == v1::ADMIN_ROLE_UNSPECIFIED || !v1::AdminRole_IsValid(request.role())) {
     return reply(base::InvalidArgument("role is missing, or none that this server knows"));
   }
+  auto scope = store::Scope::Parse(request.scope());
+  if (!scope.has_value()) return reply(std::move(scope).error());
   identity::AdminTokenWish wish{request.name(), static_cast<store::AdminRole>(request.role()),
-                                request.scope(), std::chrono::milliseconds(request.valid_for_ms())};
+                                *std::move(scope),
+                                std::chrono::milliseconds(request.valid_for_ms())};
   rooms_.administrators.Create(caller, std::move(wish),
                                [reply = std::move(reply)](Result<identity::NewAdminToken> token) {
                                  if (!token.has_value()) return reply(std::move(token).error());
@@ -520,13 +601,16 @@ void AdminApi::CreateAdminToken(const identity::Caller& caller,
                                });
 }
 
-void AdminApi::ListAdminTokens(const identity::Caller&, const v1::ListAdminTokensRequest& request,
+void AdminApi::ListAdminTokens(const identity::Caller& caller,
+                               const v1::ListAdminTokensRequest& request,
                                Reply<v1::ListAdminTokensResponse> reply) {
   Answer<v1::ListAdminTokensResponse>(
-      std::move(reply), [request](store::Queries& queries) -> Result<v1::ListAdminTokensResponse> {
+      caller, std::move(reply),
+      [request](store::Queries& queries,
+                const store::Scope& scope) -> Result<v1::ListAdminTokensResponse> {
         WM_ASSIGN_OR_RETURN(const ListQuestion question,
                             ReadQuestion(query::AdminTokens(), request));
-        WM_ASSIGN_OR_RETURN(const auto page, queries.ListAdminTokens(question.page));
+        WM_ASSIGN_OR_RETURN(const auto page, queries.ListAdminTokens(scope, question.page));
         v1::ListAdminTokensResponse response;
         for (const store::AdminTokenRecord& row : page.rows)
           ToProto(row, *response.add_admin_tokens());
@@ -535,10 +619,13 @@ void AdminApi::ListAdminTokens(const identity::Caller&, const v1::ListAdminToken
       });
 }
 
-void AdminApi::ListAuditEntries(const identity::Caller&, const v1::ListAuditEntriesRequest& request,
+void AdminApi::ListAuditEntries(const identity::Caller& caller,
+                                const v1::ListAuditEntriesRequest& request,
                                 Reply<v1::ListAuditEntriesResponse> reply) {
   Answer<v1::ListAuditEntriesResponse>(
-      std::move(reply), [request](store::Queries& queries) -> Result<v1::ListAuditEntriesResponse> {
+      caller, std::move(reply),
+      [request](store::Queries& queries,
+                const store::Scope&) -> Result<v1::ListAuditEntriesResponse> {
         WM_ASSIGN_OR_RETURN(const ListQuestion question,
                             ReadQuestion(query::AuditEntries(), request));
         WM_ASSIGN_OR_RETURN(const auto page, queries.ListAuditEntries(question.page));
@@ -549,11 +636,12 @@ void AdminApi::ListAuditEntries(const identity::Caller&, const v1::ListAuditEntr
       });
 }
 
-void AdminApi::RevokeAdminToken(const identity::Caller&, const v1::RevokeAdminTokenRequest& request,
+void AdminApi::RevokeAdminToken(const identity::Caller& caller,
+                                const v1::RevokeAdminTokenRequest& request,
                                 Reply<v1::RevokeAdminTokenResponse> reply) {
   const auto token = model::ParseId(request.token_id());
   if (!token.has_value()) return reply(token.error());
-  rooms_.administrators.Revoke(*token, [reply = std::move(reply)](base::Status revoked) {
+  rooms_.administrators.Revoke(caller, *token, [reply = std::move(reply)](base::Status revoked) {
     if (!revoked.has_value()) return reply(std::move(revoked).error());
     reply(v1::RevokeAdminTokenResponse());
   });
@@ -563,7 +651,8 @@ void AdminApi::WhoAmI(const identity::Caller& caller, const v1::WhoAmIRequest&,
                       Reply<v1::WhoAmIResponse> reply) {
   v1::WhoAmIResponse response;
   ToProto(caller.token, *response.mutable_admin_token());
-  for (const identity::Permission permission : identity::PermissionsOf(caller.token.role)) {
+  for (const identity::Permission permission :
+       identity::PermissionsOf(caller.token.role, caller.token.scope)) {
     response.add_permissions(static_cast<v1::Permission>(permission));
   }
   reply(std::move(response));

@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "policy/base/loop.h"
 #include "policy/base/result.h"
@@ -62,6 +63,8 @@ class RevokeAdminTokenRequest;
 class RevokeAdminTokenResponse;
 class RevokeEndpointRequest;
 class RevokeEndpointResponse;
+class SetEndpointLabelsRequest;
+class SetEndpointLabelsResponse;
 class SimulatePolicyResponse;
 class WhereRequest;
 class WhereResponse;
@@ -175,6 +178,10 @@ class AdminApi {
   void RevokeEndpoint(const identity::Caller& caller, const v1::RevokeEndpointRequest& request,
                       Reply<v1::RevokeEndpointResponse> reply);
 
+  void SetEndpointLabels(const identity::Caller& caller,
+                         const v1::SetEndpointLabelsRequest& request,
+                         Reply<v1::SetEndpointLabelsResponse> reply);
+
   void CreateAdminToken(const identity::Caller& caller, const v1::CreateAdminTokenRequest& request,
                         Reply<v1::CreateAdminTokenResponse> reply);
   void ListAdminTokens(const identity::Caller& caller, const v1::ListAdminTokensRequest& request,
@@ -187,9 +194,12 @@ class AdminApi {
               Reply<v1::WhoAmIResponse> reply);
 
  private:
-  // A question to the store.
+  // A question to the store, which is asked in the caller's scope.
   template <typename T>
-  void Answer(Reply<T> reply, std::function<base::Result<T>(store::Queries&)> question);
+  using Question = std::function<base::Result<T>(store::Queries&, const store::Scope&)>;
+  template <typename T>
+  void Answer(const identity::Caller& caller, Reply<T> reply, Question<T> question);
+  std::uint64_t CountConnected(const std::vector<model::Id>& endpoints) const;
 
   base::Loop& loop_;
   const base::Clock& clock_;

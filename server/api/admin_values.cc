@@ -83,6 +83,7 @@ void ToProto(const store::EndpointRow& row, bool connected, v1::Endpoint& out) {
   out.set_key_added_time_us(base::ToMicroseconds(row.key_added));
   if (row.revoked.has_value()) out.set_revoked_time_us(base::ToMicroseconds(*row.revoked));
   out.set_revoked_reason(row.revoked_reason);
+  for (std::string& label : store::LabelWords(row.labels)) out.add_labels(std::move(label));
 }
 
 void ToProto(const store::SightingRow& row, v1::StoredSighting& out) {
@@ -177,7 +178,7 @@ void ToProto(const store::AdminTokenRecord& row, v1::AdminToken& out) {
   out.set_token_id(row.id.ToHex());
   out.set_name(row.name);
   out.set_role(static_cast<v1::AdminRole>(row.role));
-  out.set_scope(row.scope);
+  out.set_scope(row.scope.ToText());
   out.set_created_time_us(base::ToMicroseconds(row.created));
   if (row.created_by.has_value()) out.set_created_by_token_id(row.created_by->ToHex());
   if (row.expires.has_value()) out.set_expires_time_us(base::ToMicroseconds(*row.expires));

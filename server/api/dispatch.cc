@@ -75,6 +75,7 @@ Dispatch::Dispatch(const base::Clock& clock, identity::Administrators& administr
   Bind(&AdminApi::RevokeAdminToken);
   Bind(&AdminApi::ListAuditEntries);
   Bind(&AdminApi::WhoAmI);
+  Bind(&AdminApi::SetEndpointLabels);
   for (const Body& body : bodies_) WM_CHECK(body != nullptr);
 }
 
@@ -131,10 +132,12 @@ base::Status Dispatch::Admissible(const Method& method, const identity::Caller& 
         "too many calls with this token; try again in " +
         std::to_string(std::chrono::ceil<std::chrono::milliseconds>(wait).count()) + " ms");
   }
-  if (!identity::Allows(caller.token.role, method.permission)) {
-    return base::PermissionDenied(
-        "this token has the role " + std::string(store::AdminRoleName(caller.token.role)) +
-        ", which has no permission " + std::string(identity::PermissionName(method.permission)));
+  const store::AdminTokenRecord& token = caller.token;
+  if (!identity::Allows(token.role, token.scope, method.permission)) {
+    std::string who = "this token has the role " + std::string(store::AdminRoleName(token.role));
+    if (!token.scope.is_whole_fleet()) who += " and the scope " + token.scope.ToText();
+    return base::PermissionDenied(who + ", which has no permission " +
+                                  std::string(identity::PermissionName(method.permission)));
   }
   return {};
 }

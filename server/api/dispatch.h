@@ -72,7 +72,7 @@ class Dispatch {
 
   // `authorization` is the metadata's value ("Bearer wma1.…", "" if there is none). Nothing else in
   // a request says who the caller is. UNAUTHENTICATED, see Administrators; PERMISSION_DENIED: the
-  // token's role may not; RESOURCE_EXHAUSTED: too many calls of this token
+  // token's role or scope may not; RESOURCE_EXHAUSTED: too many calls of this token
   // (limits::kAdminCallBurst), or another call of a streaming method is not over. `known`, if there
   // is one, is called before the reply when the token is good, whatever the reply is then.
   void Admit(const Method& method, const std::string& authorization, Reply<Admission> reply,

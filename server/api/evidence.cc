@@ -51,12 +51,13 @@ Result<std::uint64_t> AddExceptions(store::Queries& queries,
 
 // Those of the endpoint's policies that the server has: one restored from a backup may lack some.
 Result<std::vector<wire::EvidenceAppliedPolicy>> Published(
-    store::Queries& queries, const std::vector<wire::EvidenceAppliedPolicy>& applied) {
+    store::Queries& queries, const store::Scope& scope,
+    const std::vector<wire::EvidenceAppliedPolicy>& applied) {
   std::vector<wire::EvidenceAppliedPolicy> published;
   for (const wire::EvidenceAppliedPolicy& policy : applied) {
     // 0 would ask for the newest.
     if (policy.version == 0) continue;
-    const auto found = queries.FindBundle(policy.version);
+    const auto found = queries.FindBundle(scope, policy.version);
     if (!found.has_value() && found.error().code() != base::ErrorCode::kNotFound) {
       return found.error();
     }
@@ -82,13 +83,13 @@ Result<std::uint64_t> ReadPageToken(std::string_view token) {
 
 }  // namespace
 
-Result<v1::GetEvidenceResponse> Evidence::Gather(store::Queries& queries,
+Result<v1::GetEvidenceResponse> Evidence::Gather(store::Queries& queries, const store::Scope& scope,
                                                  const v1::GetEvidenceRequest& request) const {
   wire::EvidenceStatement statement;
   WM_ASSIGN_OR_RETURN(statement.endpoint, model::ParseId(request.endpoint_id()));
   WM_ASSIGN_OR_RETURN(const store::BatchRange range, ReadRange(request));
   WM_ASSIGN_OR_RETURN(store::EndpointEvidence found,
-                      queries.FindEvidence(statement.endpoint, range));
+                      queries.FindEvidence(scope, statement.endpoint, range));
   WM_ASSIGN_OR_RETURN(const store::FleetRecord fleet, queries.Fleet());
   WM_ASSIGN_OR_RETURN(const auto roots, queries.Roots());
   if (roots.empty()) return base::DataLoss("the store has no root document");
@@ -102,7 +103,7 @@ Result<v1::GetEvidenceResponse> Evidence::Gather(store::Queries& queries,
   statement.keys = std::move(found.keys);
   statement.chains = std::move(found.chains);
   statement.quarantined = std::move(found.quarantined);
-  WM_ASSIGN_OR_RETURN(statement.policies, Published(queries, found.policies));
+  WM_ASSIGN_OR_RETURN(statement.policies, Published(queries, scope, found.policies));
   WM_ASSIGN_OR_RETURN(statement.fleet_exceptions_version,
                       AddExceptions(queries, std::nullopt, response));
   WM_ASSIGN_OR_RETURN(statement.endpoint_exceptions_version,
@@ -129,6 +130,7 @@ Result<v1::GetEvidenceResponse> Evidence::Gather(store::Queries& queries,
 }
 
 Result<v1::ListBatchesResponse> Evidence::Batches(store::Queries& queries,
+                                                  const store::Scope& scope,
                                                   const v1::ListBatchesRequest& request) {
   store::BatchQuery query;
   WM_ASSIGN_OR_RETURN(query.endpoint, model::ParseId(request.endpoint_id()));
@@ -137,7 +139,7 @@ Result<v1::ListBatchesResponse> Evidence::Batches(store::Queries& queries,
   }
   WM_ASSIGN_OR_RETURN(query.range, ReadRange(request));
   WM_ASSIGN_OR_RETURN(query.from, ReadPageToken(request.page_token()));
-  WM_ASSIGN_OR_RETURN(const store::BatchPage page, queries.ListBatches(query));
+  WM_ASSIGN_OR_RETURN(const store::BatchPage page, queries.ListBatches(scope, query));
   v1::ListBatchesResponse response;
   for (const wire::SealedBatch& batch : page.batches) wire::ToProto(batch, *response.add_batches());
   if (page.next) {

@@ -22,10 +22,12 @@ class Evidence {
   Evidence(const base::Clock& clock, const openssl::Signer& signer)
       : clock_(clock), signer_(signer) {}
 
-  // NOT_FOUND: there is no such endpoint. RESOURCE_EXHAUSTED: a narrower range is to be asked for.
-  base::Result<v1::GetEvidenceResponse> Gather(store::Queries& queries,
+  // NOT_FOUND: there is no such endpoint in the scope. RESOURCE_EXHAUSTED: a narrower range is to
+  // be asked for.
+  base::Result<v1::GetEvidenceResponse> Gather(store::Queries& queries, const store::Scope& scope,
                                                const v1::GetEvidenceRequest& request) const;
   static base::Result<v1::ListBatchesResponse> Batches(store::Queries& queries,
+                                                       const store::Scope& scope,
                                                        const v1::ListBatchesRequest& request);
 
  private:

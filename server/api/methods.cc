@@ -14,7 +14,7 @@ namespace {
 constexpr std::string_view kService = "weighmaster.v1.AdminService";
 constexpr std::string_view kWholeRequest = "*";
 
-static_assert(static_cast<int>(identity::Permission::kExportEvidence) == v1::Permission_MAX);
+static_assert(static_cast<int>(identity::Permission::kLabelEndpoints) == v1::Permission_MAX);
 
 Method ReadMethod(const google::protobuf::MethodDescriptor& descriptor) {
   WM_CHECK(descriptor.options().HasExtension(v1::call));

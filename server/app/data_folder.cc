@@ -42,7 +42,8 @@ base::Status StoreFirstToken(const std::string& folder, const identity::FleetFil
   WM_RETURN_IF_ERROR(
       store->AdoptFleet(files.root.fleet_id, lineage, files.root.version, files.signed_root));
   const identity::NewAdminToken token =
-      identity::MakeAdminToken("init", store::AdminRole::kAdmin, clock.Now(), std::nullopt, random);
+      identity::MakeAdminToken("init", store::AdminRole::kAdmin, store::Scope::WholeFleet(),
+                               clock.Now(), std::nullopt, random);
   WM_RETURN_IF_ERROR(store->AddAdminToken(token.record));
   return posix::ReplaceFile(folder + "/admin.token", token.text + "\n", 0600);
 }

@@ -41,12 +41,12 @@ wire::ServerListener* Fleet::Accept(std::unique_ptr<wire::ServerChannel> channel
   return listener;
 }
 
-void Fleet::Revoke(const model::Id& endpoint, std::string reason,
+void Fleet::Revoke(const store::Scope& scope, const model::Id& endpoint, std::string reason,
                    std::function<void(base::Result<bool>)> reply) {
   store::Ask(
       services_.writer, services_.loop, alive_,
-      [&store = services_.store, endpoint, reason = std::move(reason),
-       now = services_.clock.Now()] { return store.Revoke(endpoint, reason, now); },
+      [&store = services_.store, scope, endpoint, reason = std::move(reason),
+       now = services_.clock.Now()] { return store.Revoke(scope, endpoint, reason, now); },
       [this, endpoint, reply = std::move(reply)](base::Status revoked) {
         if (!revoked.has_value()) return reply(std::move(revoked).error());
         revoked_.insert(endpoint);

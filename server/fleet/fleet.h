@@ -33,7 +33,8 @@ class Fleet final : public Session::Owner {
                                std::optional<model::Id> tls_identity);
 
   // Stores the revocation, then closes the endpoint's streams. Replies whether it was connected.
-  void Revoke(const model::Id& endpoint, std::string reason,
+  // NOT_FOUND when there is no such endpoint in the scope.
+  void Revoke(const store::Scope& scope, const model::Id& endpoint, std::string reason,
               std::function<void(base::Result<bool>)> reply);
 
   bool IsConnected(const model::Id& endpoint) const { return ready_.contains(endpoint); }

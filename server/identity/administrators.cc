@@ -61,15 +61,16 @@ base::Status CheckWish(const Caller& creator, const AdminTokenWish& wish, base::
     return base::InvalidArgument("name has 1 to " +
                                  std::to_string(limits::kMaxAdminTokenNameBytes) + " bytes");
   }
-  if (!wish.scope.empty()) {
-    return base::InvalidArgument(
-        "scope must be empty: endpoints have no labels yet that it could select");
-  }
   if (wish.valid_for <= base::Duration(0) || wish.valid_for > limits::kMaxAdminTokenValidity) {
     return base::InvalidArgument("valid_for_ms is above 0 and at most 366 days");
   }
   if (!MayGrant(creator.token.role, wish.role)) {
     return base::PermissionDenied("a token can't make one that may do more than itself");
+  }
+  if (!creator.token.scope.Has(wish.scope.labels())) {
+    return base::PermissionDenied(
+        "a token can't make one that sees more endpoints than itself: give it the scope " +
+        creator.token.scope.ToText() + ", and more labels if it is to see fewer");
   }
   if (creator.token.expires.has_value() && now + wish.valid_for > *creator.token.expires) {
     return base::PermissionDenied("a token can't make one that outlives it: it expires at " +
@@ -80,8 +81,9 @@ base::Status CheckWish(const Caller& creator, const AdminTokenWish& wish, base::
 
 }  // namespace
 
-NewAdminToken MakeAdminToken(std::string name, store::AdminRole role, base::WallTime now,
-                             std::optional<base::WallTime> expires, base::Random& random) {
+NewAdminToken MakeAdminToken(std::string name, store::AdminRole role, store::Scope scope,
+                             base::WallTime now, std::optional<base::WallTime> expires,
+                             base::Random& random) {
   base::Bytes secret(kSecretBytes);
   random.Fill(secret);
   NewAdminToken token;
@@ -90,6 +92,7 @@ NewAdminToken MakeAdminToken(std::string name, store::AdminRole role, base::Wall
   token.record.secret_sha256 = openssl::Sha256Of(secret);
   token.record.name = std::move(name);
   token.record.role = role;
+  token.record.scope = std::move(scope);
   token.record.created = now;
   token.record.expires = expires;
   return token;
@@ -126,8 +129,8 @@ void Administrators::Authenticate(const std::string& authorization, Reply<Caller
 void Administrators::Create(const Caller& creator, AdminTokenWish wish,
                             Reply<NewAdminToken> reply) {
   const base::WallTime now = clock_.Now();
-  NewAdminToken token = MakeAdminToken(wish.name, wish.role, now, now + wish.valid_for, random_);
-  token.record.scope = wish.scope;
+  NewAdminToken token =
+      MakeAdminToken(wish.name, wish.role, wish.scope, now, now + wish.valid_for, random_);
   token.record.created_by = creator.token.id;
   store::Ask(
       writer_, loop_, alive_,
@@ -140,10 +143,13 @@ void Administrators::Create(const Caller& creator, AdminTokenWish wish,
       std::move(reply));
 }
 
-void Administrators::Revoke(const model::Id& token, std::function<void(base::Status)> reply) {
+void Administrators::Revoke(const Caller& revoker, const model::Id& token,
+                            std::function<void(base::Status)> reply) {
   store::Ask(
       writer_, loop_, alive_,
-      [&store = store_, token, now = clock_.Now()] { return store.RevokeAdminToken(token, now); },
+      [&store = store_, scope = revoker.token.scope, token, now = clock_.Now()] {
+        return store.RevokeAdminToken(scope, token, now);
+      },
       std::move(reply));
 }
 

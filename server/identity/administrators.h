@@ -21,8 +21,9 @@ struct NewAdminToken {
   std::string text;
   store::AdminTokenRecord record;
 };
-NewAdminToken MakeAdminToken(std::string name, store::AdminRole role, base::WallTime now,
-                             std::optional<base::WallTime> expires, base::Random& random);
+NewAdminToken MakeAdminToken(std::string name, store::AdminRole role, store::Scope scope,
+                             base::WallTime now, std::optional<base::WallTime> expires,
+                             base::Random& random);
 
 // Who calls the administrative API. Made by Administrators::Authenticate only.
 struct Caller {
@@ -33,7 +34,7 @@ struct Caller {
 struct AdminTokenWish {
   std::string name;
   store::AdminRole role = store::AdminRole::kViewer;
-  std::string scope;
+  store::Scope scope;
   base::Duration valid_for{0};
 };
 
@@ -60,13 +61,13 @@ class Administrators {
   // expired or was revoked; the message says which.
   void Authenticate(const std::string& authorization, Reply<Caller> reply);
 
-  // INVALID_ARGUMENT: no name, a validity that is none or past the limit, or a scope, because
-  // endpoints have no labels yet that it could select. PERMISSION_DENIED: it could do more, or for
-  // longer, than the creator's own.
+  // INVALID_ARGUMENT: no name, or a validity that is none or past the limit. PERMISSION_DENIED: it
+  // could do more, on other endpoints, or for longer, than the creator's own.
   void Create(const Caller& creator, AdminTokenWish wish, Reply<NewAdminToken> reply);
 
   // See store::Store::RevokeAdminToken.
-  void Revoke(const model::Id& token, std::function<void(base::Status)> reply);
+  void Revoke(const Caller& revoker, const model::Id& token,
+              std::function<void(base::Status)> reply);
 
  private:
   // Constant after construction.

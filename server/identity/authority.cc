@@ -58,6 +58,23 @@ Result<openssl::PublicKey> KeyOf(const std::string& signing_request) {
   return base::InvalidArgument("the signing request does not hold: " + key.error().message());
 }
 
+base::Status CheckWish(const store::Scope& scope, const TokenWish& wish) {
+  if (wish.uses == 0 || wish.uses > base::limits::kMaxTokenUses) {
+    return base::InvalidArgument("a token has 1 to " + std::to_string(base::limits::kMaxTokenUses) +
+                                 " uses");
+  }
+  if (wish.valid_for <= base::Duration(0) || wish.valid_for > base::limits::kMaxTokenValidity) {
+    return base::InvalidArgument("a token is valid for at most 90 days");
+  }
+  if (!scope.Has(wish.labels)) {
+    return base::PermissionDenied(
+        "endpoints that enrol with it would not be in the scope of the token that makes it; give "
+        "them the labels " +
+        scope.ToText());
+  }
+  return {};
+}
+
 }  // namespace
 
 Authority::Authority(base::Loop& loop, const base::Clock& clock, base::Random& random,
@@ -172,29 +189,24 @@ void Authority::Renew(const model::Id& endpoint, const v1::RenewRequest& request
       std::move(reply));
 }
 
-void Authority::CreateToken(std::uint32_t uses, base::Duration valid_for, std::string comment,
+void Authority::CreateToken(const store::Scope& scope, TokenWish wish,
                             Reply<NewEnrolmentToken> reply) {
   base::Bytes secret(kSecretBytes);
   random_.Fill(secret);
   store::Ask(
       writer_, loop_, alive_,
-      [&store = store_, files = files_, address = address_, secret = std::move(secret), uses,
-       valid_for, comment = CutFact(comment), now = clock_.Now()]() -> Result<NewEnrolmentToken> {
-        if (uses == 0 || uses > base::limits::kMaxTokenUses) {
-          return base::InvalidArgument("a token has 1 to " +
-                                       std::to_string(base::limits::kMaxTokenUses) + " uses");
-        }
-        if (valid_for <= base::Duration(0) || valid_for > base::limits::kMaxTokenValidity) {
-          return base::InvalidArgument("a token is valid for at most 90 days");
-        }
+      [&store = store_, files = files_, address = address_, secret = std::move(secret), scope,
+       wish = std::move(wish), now = clock_.Now()]() -> Result<NewEnrolmentToken> {
+        WM_RETURN_IF_ERROR(CheckWish(scope, wish));
         WM_ASSIGN_OR_RETURN(const openssl::Certificate ca,
                             openssl::ParseCertificate(files->ca_pem));
         store::EnrolmentTokenRecord record;
         record.secret_sha256 = openssl::Sha256Of(secret);
-        record.uses = uses;
+        record.uses = wish.uses;
         record.created = now;
-        record.expires = now + valid_for;
-        record.comment = comment;
+        record.expires = now + wish.valid_for;
+        record.comment = CutFact(wish.comment);
+        record.labels = wish.labels;
         WM_RETURN_IF_ERROR(store.AddToken(record));
         wire::EnrolmentToken token;
         token.address = address;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -26,6 +27,14 @@ namespace weighmaster::server::identity {
 struct NewEnrolmentToken {
   std::string text;  // "wm1.…"
   base::WallTime expires;
+};
+
+// What a new enrolment token is to be.
+struct TokenWish {
+  std::uint32_t uses = 1;
+  base::Duration valid_for{0};
+  std::string comment;
+  store::Labels labels = {};  // of the endpoints that enrol with it
 };
 
 // Which endpoints belong to the fleet: enrolment tokens, enrolment, certificates. Secrets are
@@ -59,9 +68,9 @@ class Authority {
   void Renew(const model::Id& endpoint, const v1::RenewRequest& request,
              Reply<v1::RenewResponse> reply);
 
-  // The uses and validity are within limits, otherwise INVALID_ARGUMENT.
-  void CreateToken(std::uint32_t uses, base::Duration valid_for, std::string comment,
-                   Reply<NewEnrolmentToken> reply);
+  // On the word of somebody with this scope. INVALID_ARGUMENT: the uses or the validity are not
+  // within limits. PERMISSION_DENIED: endpoints that enrol with it would not be in the scope.
+  void CreateToken(const store::Scope& scope, TokenWish wish, Reply<NewEnrolmentToken> reply);
 
   const FleetFiles& files() const { return *files_; }
 

@@ -21,7 +21,8 @@ constexpr model::Named<Permission> kNames[] = {
     {Permission::kGrantExceptions, "grant_exceptions"},
     {Permission::kSimulatePolicy, "simulate_policy"},
     {Permission::kWorkOnFindings, "work_on_findings"},
-    {Permission::kExportEvidence, "export_evidence"}};
+    {Permission::kExportEvidence, "export_evidence"},
+    {Permission::kLabelEndpoints, "label_endpoints"}};
 
 struct Row {
   Permission permission;
@@ -29,20 +30,23 @@ struct Row {
   bool responder;
   bool policy_author;
   bool admin;
+  // What is of the fleet as a whole: not with a narrower scope, whatever the role.
+  bool whole_fleet_only;
 };
 constexpr Row kTable[] = {
-    {Permission::kKnowOneself, true, true, true, true},
-    {Permission::kReadInventory, true, true, true, true},
-    {Permission::kReadPolicy, true, true, true, true},
-    {Permission::kRevokeEndpoints, false, true, false, true},
-    {Permission::kCreateEnrolmentTokens, false, false, false, true},
-    {Permission::kPublishPolicy, false, false, true, true},
-    {Permission::kManageAdminTokens, false, false, false, true},
-    {Permission::kReadAudit, false, false, false, true},
-    {Permission::kGrantExceptions, false, true, true, true},
-    {Permission::kSimulatePolicy, false, false, true, true},
-    {Permission::kWorkOnFindings, false, true, false, true},
-    {Permission::kExportEvidence, false, true, false, true},
+    {Permission::kKnowOneself, true, true, true, true, false},
+    {Permission::kReadInventory, true, true, true, true, false},
+    {Permission::kReadPolicy, true, true, true, true, false},
+    {Permission::kRevokeEndpoints, false, true, false, true, false},
+    {Permission::kCreateEnrolmentTokens, false, false, false, true, false},
+    {Permission::kPublishPolicy, false, false, true, true, true},
+    {Permission::kManageAdminTokens, false, false, false, true, false},
+    {Permission::kReadAudit, false, false, false, true, true},
+    {Permission::kGrantExceptions, false, true, true, true, false},
+    {Permission::kSimulatePolicy, false, false, true, true, false},
+    {Permission::kWorkOnFindings, false, true, false, true, false},
+    {Permission::kExportEvidence, false, true, false, true, false},
+    {Permission::kLabelEndpoints, false, false, false, true, false},
 };
 static_assert(std::size(kTable) == kPermissions && std::size(kNames) == kPermissions);
 
@@ -59,20 +63,24 @@ bool Allows(const Row& row, AdminRole role) {
   }
   return false;
 }
+bool Allows(const Row& row, AdminRole role, const store::Scope& scope) {
+  return Allows(row, role) && (scope.is_whole_fleet() || !row.whole_fleet_only);
+}
 
 }  // namespace
 
 std::string_view PermissionName(Permission permission) { return model::NameOf(kNames, permission); }
 
-bool Allows(AdminRole role, Permission permission) {
-  return std::ranges::any_of(
-      kTable, [&](const Row& row) { return row.permission == permission && Allows(row, role); });
+bool Allows(AdminRole role, const store::Scope& scope, Permission permission) {
+  return std::ranges::any_of(kTable, [&](const Row& row) {
+    return row.permission == permission && Allows(row, role, scope);
+  });
 }
 
-std::vector<Permission> PermissionsOf(AdminRole role) {
+std::vector<Permission> PermissionsOf(AdminRole role, const store::Scope& scope) {
   std::vector<Permission> permissions;
   for (const Row& row : kTable) {
-    if (Allows(row, role)) permissions.push_back(row.permission);
+    if (Allows(row, role, scope)) permissions.push_back(row.permission);
   }
   return permissions;
 }

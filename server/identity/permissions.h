@@ -22,15 +22,17 @@ enum class Permission : std::uint8_t {
   kSimulatePolicy,
   kWorkOnFindings,
   kExportEvidence,
+  kLabelEndpoints,
 };
-inline constexpr int kPermissions = 12;
+inline constexpr int kPermissions = 13;
 
 // "read_inventory"
 std::string_view PermissionName(Permission permission);
 
-// The one table of who may do what. docs/SECURITY.md shows it to people.
-bool Allows(store::AdminRole role, Permission permission);
-std::vector<Permission> PermissionsOf(store::AdminRole role);
+// The one table of who may do what: with which role, and whether for the whole fleet only.
+// docs/SECURITY.md shows it to people.
+bool Allows(store::AdminRole role, const store::Scope& scope, Permission permission);
+std::vector<Permission> PermissionsOf(store::AdminRole role, const store::Scope& scope);
 // Whoever makes a token can give away only what is theirs.
 bool MayGrant(store::AdminRole granter, store::AdminRole granted);
 

@@ -53,12 +53,14 @@ constexpr Field kEndpointFields[] = {
     {"key_added_time", kTime, kOrders, kAlways, "since when that is its key", {}},
     {"revoked_time", kTime, kOrders, kMayLack, "when it was revoked", {}},
     {"revoked_reason", kText, kOrders, kMayLack, "what was said of it then", {}},
+    {"label", kSet, kUnordered, kMayLack, "its labels, each KEY=VALUE", {}},
 };
 
 // Ordered by what has an index: there may be a million rows.
 constexpr Field kSightingFields[] = {
     {"endpoint_id", kId, kUnordered, kAlways, "on which endpoint", {}},
     {"hostname", kText, kUnordered, kMayLack, "name of that machine", {}},
+    {"label", kSet, kUnordered, kMayLack, "the labels of that machine, each KEY=VALUE", {}},
     {"path", kText, kOrders, kAlways, "the file, escaped for display", {}},
     {"size", kNumber, kUnordered, kAlways, "bytes of the file", {}},
     {"modified_time", kTime, kUnordered, kAlways, "the file's time of change", {}},
@@ -136,6 +138,7 @@ constexpr Field kFindingFields[] = {
     {"first_time", kTime, kOrders, kAlways, "first seen", {}},
     {"last_time", kTime, kOrders, kAlways, "last seen", {}},
     {"count", kNumber, kOrders, kAlways, "how many times", {}},
+    {"label", kSet, kUnordered, kMayLack, "the labels of that machine, each KEY=VALUE", {}},
 };
 
 constexpr Field kAdminTokenFields[] = {

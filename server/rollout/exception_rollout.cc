@@ -51,7 +51,8 @@ Result<ExceptionRollout::Published> ExceptionRollout::Verify(wire::SignedDocumen
   return Published(std::move(record));
 }
 
-void ExceptionRollout::Publish(wire::SignedDocument document, store::Actor publisher, Reply reply) {
+void ExceptionRollout::Publish(const store::Scope& scope, wire::SignedDocument document,
+                               store::Actor publisher, Reply reply) {
   WM_CHECK(loop_.OnLoop());
   store::Ask(
       pool_, loop_, alive_,
@@ -59,11 +60,13 @@ void ExceptionRollout::Publish(wire::SignedDocument document, store::Actor publi
        now = clock_.Now()]() mutable {
         return Verify(std::move(document), std::move(publisher), root, now);
       },
-      [this, reply = std::move(reply)](Result<Published> verified) {
+      [this, scope, reply = std::move(reply)](Result<Published> verified) {
         if (!verified.has_value()) return reply(std::move(verified).error());
         store::Ask(
             writer_, loop_, alive_,
-            [&store = store_, set = *verified] { return store.PublishExceptions(*set); },
+            [&store = store_, scope, set = *verified] {
+              return store.PublishExceptions(scope, *set);
+            },
             [this, set = *verified, reply](base::Status stored) {
               if (!stored.has_value()) return reply(std::move(stored).error());
               const bool is_newer = fleet_ == nullptr || fleet_->set.version < set->set.version;

@@ -38,10 +38,11 @@ class ExceptionRollout {
   // Null before the first set of the fleet.
   const Published& fleet() const { return fleet_; }
 
-  // INVALID_ARGUMENT or FAILED_PRECONDITION with a sentence for the administrator:
-  // it can't be read, is not signed for this fleet, or says that it was signed in the future. What
-  // else may go wrong says store::Store::PublishExceptions.
-  void Publish(wire::SignedDocument document, store::Actor publisher, Reply reply);
+  // On the word of somebody with this scope. INVALID_ARGUMENT or FAILED_PRECONDITION with a
+  // sentence for the administrator: it can't be read, is not signed for this fleet, or says that it
+  // was signed in the future. What else may go wrong says store::Store::PublishExceptions.
+  void Publish(const store::Scope& scope, wire::SignedDocument document, store::Actor publisher,
+               Reply reply);
 
  private:
   static base::Result<Published> Verify(wire::SignedDocument document, store::Actor publisher,

@@ -84,7 +84,7 @@ Status Rollout::Load(store::Queries& queries) {
   first_root_version_ = first.version;
   WM_ASSIGN_OR_RETURN(wire::Root root, wire::ParseRoot(roots_.back().bytes));
   root_ = std::make_shared<const wire::Root>(std::move(root));
-  auto bundle = queries.FindBundle(0);
+  auto bundle = queries.FindBundle(store::Scope::WholeFleet(), 0);
   if (!bundle.has_value()) {
     if (bundle.error().code() == base::ErrorCode::kNotFound) return {};
     return std::move(bundle).error();

@@ -28,12 +28,12 @@ struct IdHash {
 // The exceptions that endpoints have: the fleet's, or these and their own.
 class PublishedExceptions {
  public:
-  static Result<PublishedExceptions> Read(store::Queries& queries) {
+  static Result<PublishedExceptions> Read(store::Queries& queries, const store::Scope& scope) {
     PublishedExceptions exceptions;
     store::PageQuery page;
     page.size = base::limits::kMaxPageSize;
     do {
-      WM_ASSIGN_OR_RETURN(auto sets, queries.ListExceptionSets(page));
+      WM_ASSIGN_OR_RETURN(auto sets, queries.ListExceptionSets(scope, page));
       for (store::ExceptionSetRecord& record : sets.rows) exceptions.Take(std::move(record.set));
       page.after = std::move(sets.next);
     } while (page.after.has_value());
@@ -99,8 +99,9 @@ void AddWithholdable(const model::Condition& condition, model::WithheldFields& f
 }
 
 // What the published policy of this version withholds from the server.
-Result<model::WithheldFields> WithheldBy(store::Queries& queries, std::uint64_t version) {
-  WM_ASSIGN_OR_RETURN(const store::StoredBundle bundle, queries.FindBundle(version));
+Result<model::WithheldFields> WithheldBy(store::Queries& queries, const store::Scope& scope,
+                                         std::uint64_t version) {
+  WM_ASSIGN_OR_RETURN(const store::StoredBundle bundle, queries.FindBundle(scope, version));
   WM_ASSIGN_OR_RETURN(const wire::BundleManifest manifest,
                       wire::ParseManifest(bundle.document.bytes));
   for (const wire::PartReference& part : manifest.parts) {
@@ -114,15 +115,16 @@ Result<model::WithheldFields> WithheldBy(store::Queries& queries, std::uint64_t 
 
 // Of these fields those that the policies in force withhold, and on how many endpoints.
 Result<std::vector<SimulatedWithheld>> WithheldOf(store::Queries& queries,
+                                                  const store::Scope& scope,
                                                   const model::WithheldFields& fields) {
   std::map<model::Withheld, std::uint64_t> endpoints;
   store::PageQuery page;
   page.size = base::limits::kMaxPageSize;
   do {
-    WM_ASSIGN_OR_RETURN(auto policies, queries.ListPolicies(page));
+    WM_ASSIGN_OR_RETURN(auto policies, queries.ListPolicies(scope, page));
     for (const store::PolicyRow& policy : policies.rows) {
       if (policy.endpoints_in_force == 0) continue;
-      WM_ASSIGN_OR_RETURN(const auto withheld, WithheldBy(queries, policy.version));
+      WM_ASSIGN_OR_RETURN(const auto withheld, WithheldBy(queries, scope, policy.version));
       for (const model::Withheld field : withheld) {
         if (fields.contains(field)) endpoints[field] += policy.endpoints_in_force;
       }
@@ -251,21 +253,22 @@ model::WithheldFields AskedFor(const Policy& policy, const PublishedExceptions& 
 
 }  // namespace
 
-Result<Simulation> Simulate(store::Queries& queries, std::vector<store::BundlePart> parts,
-                            std::size_t samples, base::WallTime now,
-                            const std::function<base::Status()>& may_go_on) {
+Result<Simulation> Simulate(store::Queries& queries, const store::Scope& scope,
+                            std::vector<store::BundlePart> parts, std::size_t samples,
+                            base::WallTime now, const std::function<base::Status()>& may_go_on) {
   WM_ASSIGN_OR_RETURN(const auto policy, MakePolicy(queries, std::move(parts)));
-  WM_ASSIGN_OR_RETURN(const auto exceptions, PublishedExceptions::Read(queries));
+  WM_ASSIGN_OR_RETURN(const auto exceptions, PublishedExceptions::Read(queries, scope));
   Comparison comparison(*policy, exceptions, samples, now);
   std::uint64_t visited = 0;
-  WM_RETURN_IF_ERROR(queries.VisitPresent([&](const store::PresentSighting& present) {
+  WM_RETURN_IF_ERROR(queries.VisitPresent(scope, [&](const store::PresentSighting& present) {
     comparison.Add(present);
     const bool look = ++visited % base::limits::kSightingsBetweenLooks == 0;
     return look ? may_go_on() : base::Status();
   }));
   Simulation simulation = std::move(comparison).End();
-  WM_ASSIGN_OR_RETURN(simulation.coverage, queries.Coverage());
-  WM_ASSIGN_OR_RETURN(simulation.withheld, WithheldOf(queries, AskedFor(*policy, exceptions, now)));
+  WM_ASSIGN_OR_RETURN(simulation.coverage, queries.Coverage(scope));
+  WM_ASSIGN_OR_RETURN(simulation.withheld,
+                      WithheldOf(queries, scope, AskedFor(*policy, exceptions, now)));
   return simulation;
 }
 

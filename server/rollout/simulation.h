@@ -83,16 +83,18 @@ struct Simulation {
   store::FleetCoverage coverage;
 };
 
-// Judges everything that is present by the rules and lists of the parts, with the exceptions that
-// are published, as endpoints would at `now`: by the same engine. A part without content is one
-// that the store has. At most `samples` changes are shown of each transition and shift.
+// Judges everything that is present in the scope by the rules and lists of the parts, with the
+// exceptions that are published, as endpoints would at `now`: by the same engine. A part without
+// content is one that the store has. At most `samples` changes are shown of each transition and
+// shift.
 //
 // Takes seconds for a million models, on the thread that owns `queries`; `may_go_on` is asked now
 // and then, and its error ends it and comes back. INVALID_ARGUMENT: a part
 // can't be read or is there twice, or there is none with rules; NOT_FOUND: a part without content
 // is not stored.
-base::Result<Simulation> Simulate(store::Queries& queries, std::vector<store::BundlePart> parts,
-                                  std::size_t samples, base::WallTime now,
+base::Result<Simulation> Simulate(store::Queries& queries, const store::Scope& scope,
+                                  std::vector<store::BundlePart> parts, std::size_t samples,
+                                  base::WallTime now,
                                   const std::function<base::Status()>& may_go_on);
 
 }  // namespace weighmaster::server::rollout

@@ -18,13 +18,14 @@ base::Status InTime(base::Duration taken) {
 
 }  // namespace
 
-void Simulator::Simulate(std::vector<store::BundlePart> parts, std::size_t samples, Reply reply) {
+void Simulator::Simulate(const store::Scope& scope, std::vector<store::BundlePart> parts,
+                         std::size_t samples, Reply reply) {
   store::Ask(
       executor_, loop_, alive_,
-      [&queries = queries_, &clock = clock_, alive = std::weak_ptr<const void>(alive_),
+      [&queries = queries_, &clock = clock_, alive = std::weak_ptr<const void>(alive_), scope,
        parts = std::move(parts), samples]() mutable {
         const base::Duration begun = clock.SinceBoot().since_boot;
-        return rollout::Simulate(queries, std::move(parts), samples, clock.Now(), [&] {
+        return rollout::Simulate(queries, scope, std::move(parts), samples, clock.Now(), [&] {
           if (alive.expired()) return base::Status(base::Unavailable("the server is stopping"));
           return InTime(clock.SinceBoot().since_boot - begun);
         });

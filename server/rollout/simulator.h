@@ -26,7 +26,8 @@ class Simulator {
   Simulator& operator=(const Simulator&) = delete;
 
   // See rollout::Simulate.
-  void Simulate(std::vector<store::BundlePart> parts, std::size_t samples, Reply reply);
+  void Simulate(const store::Scope& scope, std::vector<store::BundlePart> parts,
+                std::size_t samples, Reply reply);
 
  private:
   base::Loop& loop_;

@@ -23,6 +23,7 @@
 #include "proto/wire/trust.h"
 #include "server/query/cursor.h"
 #include "server/store/event_write.h"
+#include "server/store/labels.h"
 
 namespace weighmaster::server::store {
 
@@ -88,6 +89,7 @@ struct EndpointRow {
   base::WallTime key_added;
   std::optional<base::WallTime> revoked;
   std::string revoked_reason;
+  Labels labels;
 };
 
 struct Contact {
@@ -103,6 +105,7 @@ struct EnrolmentTokenRecord {
   base::WallTime created;
   base::WallTime expires;
   std::string comment;
+  Labels labels = {};  // of the endpoints that enrol with it
 };
 
 // What an administrator is there for. The numbers of v1::AdminRole, which are also in the store.
@@ -121,7 +124,7 @@ struct AdminTokenRecord {
   model::Sha256 secret_sha256;
   std::string name;
   AdminRole role = AdminRole::kViewer;
-  std::string scope;  // a label selector; "" is everything
+  Scope scope = Scope::WholeFleet();  // the endpoints that it may see and act on
   base::WallTime created;
   std::optional<model::Id> created_by;  // the token; none: `init`
   std::optional<base::WallTime> expires;
@@ -237,7 +240,7 @@ enum class ChangeTopic : std::uint8_t {
   kFinding = 2,     // `number` is the finding
   kPolicy = 3,      // `number` is the version
   kExceptions = 4,  // of `endpoint`, or of the fleet; `number` is the version
-  kEndpoint = 5,    // it enrolled, was revoked or quarantined
+  kEndpoint = 5,    // it enrolled, was revoked, quarantined or got other labels
 };
 // "events", "finding", "policy", "exceptions", "endpoint".
 std::string_view ChangeTopicName(ChangeTopic topic);
@@ -316,6 +319,8 @@ struct Statistics {
   std::uint64_t newest_policy = 0;
   std::uint64_t endpoints_in_force = 0;  // of it; not revoked
   std::uint64_t endpoints_partly = 0;    // of which: without the rules that they do not understand
+  // Of a scope that is not the whole fleet: its endpoints.
+  std::optional<std::vector<model::Id>> in_scope;
 };
 
 struct PolicyRow {

@@ -105,13 +105,13 @@ void AskOfMoments(Queries& queries, int runs) {
       query.as_of = tests::kTestEpoch + std::chrono::days(days);
       query.page = Page(query::Sightings(), question.filter, question.order);
       Measure("as_of", "day " + std::to_string(days) + ": " + NameOf(question), runs,
-              [&] { return queries.ListSightings(query); });
+              [&] { return queries.ListSightings(server::store::Scope::WholeFleet(), query); });
     }
     SightingQuery where;
     where.as_of = tests::kTestEpoch + std::chrono::days(days);
     where.sha256 = TellingEndpoint::CommonDigest();
     Measure("as_of", "day " + std::to_string(days) + ": where", runs,
-            [&] { return queries.ListSightings(where); });
+            [&] { return queries.ListSightings(server::store::Scope::WholeFleet(), where); });
   }
 }
 
@@ -123,32 +123,39 @@ int Lists(const Arguments& arguments) {
   const int runs = std::stoi(arguments[1]);
   for (const Question& question : kOfEndpoints) {
     const PageQuery page = Page(query::Endpoints(), question.filter, question.order);
-    Measure("endpoints", NameOf(question), runs, [&] { return queries->ListEndpoints(page); });
+    Measure("endpoints", NameOf(question), runs,
+            [&] { return queries->ListEndpoints(server::store::Scope::WholeFleet(), page); });
   }
   for (const Question& question : kOfSightings) {
     SightingQuery query;
     query.page = Page(query::Sightings(), question.filter, question.order);
-    Measure("sightings", NameOf(question), runs, [&] { return queries->ListSightings(query); });
+    Measure("sightings", NameOf(question), runs,
+            [&] { return queries->ListSightings(server::store::Scope::WholeFleet(), query); });
   }
   SightingQuery of_one;
   of_one.endpoint = EndpointId(777);
-  Measure("sightings", "of one endpoint", runs, [&] { return queries->ListSightings(of_one); });
+  Measure("sightings", "of one endpoint", runs,
+          [&] { return queries->ListSightings(server::store::Scope::WholeFleet(), of_one); });
   for (const Question& question : kOfFindings) {
     const PageQuery page = Page(query::Findings(), question.filter, question.order);
-    Measure("findings", NameOf(question), runs, [&] { return queries->ListFindings(false, page); });
+    Measure("findings", NameOf(question), runs,
+            [&] { return queries->ListFindings(server::store::Scope::WholeFleet(), false, page); });
   }
   for (const Question& question : kOfArtifacts) {
     const PageQuery page = Page(query::Artifacts(), question.filter, question.order);
-    Measure("artifacts", NameOf(question), runs, [&] { return queries->ListArtifacts(page); });
+    Measure("artifacts", NameOf(question), runs,
+            [&] { return queries->ListArtifacts(server::store::Scope::WholeFleet(), page); });
   }
   for (const Question& question : kOfEvents) {
     const PageQuery page = Page(query::Events(), question.filter, question.order);
-    Measure("events", NameOf(question), runs,
-            [&] { return queries->ListEvents(EndpointId(777), page); });
+    Measure("events", NameOf(question), runs, [&] {
+      return queries->ListEvents(server::store::Scope::WholeFleet(), EndpointId(777), page);
+    });
   }
   SightingQuery where;
   where.sha256 = TellingEndpoint::CommonDigest();
-  Measure("where", "the worst digest", runs, [&] { return queries->ListSightings(where); });
+  Measure("where", "the worst digest", runs,
+          [&] { return queries->ListSightings(server::store::Scope::WholeFleet(), where); });
   AskOfMoments(*queries, runs);
   return 0;
 }

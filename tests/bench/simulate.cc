@@ -67,8 +67,8 @@ int Simulate(const Arguments& arguments) {
   for (int run = 0; run < runs; ++run) {
     const Stopwatch watch;
     const auto simulation = Must(server::rollout::Simulate(
-        *queries, OrdinaryPolicy(), 20, tests::kTestEpoch + std::chrono::days(360),
-        [] { return base::Status(); }));
+        *queries, server::store::Scope::WholeFleet(), OrdinaryPolicy(), 20,
+        tests::kTestEpoch + std::chrono::days(360), [] { return base::Status(); }));
     std::printf("{\"seconds\": %.6f, \"sightings\": %llu, \"changed\": %llu}\n", watch.Seconds(),
                 static_cast<unsigned long long>(simulation.sightings),
                 static_cast<unsigned long long>(simulation.changed));

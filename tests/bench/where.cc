@@ -45,7 +45,7 @@ int Where(const Arguments& arguments) {
   query.sha256 = TellingEndpoint::CommonDigest();
   for (int run = 0; run < runs; ++run) {
     const Stopwatch watch;
-    const auto page = Must(queries->ListSightings(query));
+    const auto page = Must(queries->ListSightings(server::store::Scope::WholeFleet(), query));
     const double seconds = watch.Seconds();
     std::printf(
         "{\"seconds\": %.6f, \"rows\": %zu, \"total\": %llu, \"endpoints\": %llu, "

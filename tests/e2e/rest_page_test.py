@@ -40,7 +40,7 @@ include-operation-id = "GetEndpoint"
 "path.endpoint_id" = {{ dictionary = "endpoints", probability = 0.5 }}
 
 [[operations]]
-include-operation-id = ["GetEvidence", "ListBatches"]
+include-operation-id = ["GetEvidence", "ListBatches", "SetEndpointLabels"]
 [operations.parameters]
 "path.endpoint_id" = {{ dictionary = "endpoints", probability = 0.5 }}
 [operations.checks.positive_data_acceptance]

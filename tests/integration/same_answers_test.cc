@@ -141,7 +141,7 @@ class SameAnswersTest : public testing::Test {
                                    [&](const auto&) { ports_.loop_.Stop(); }));
       ports_.loop_.Run();
     }
-    WM_CHECK(Must(api_.queries_->ListSightings({})).total == 2);
+    WM_CHECK(Must(api_.queries_->ListSightings(server::store::Scope::WholeFleet(), {})).total == 2);
   }
 
   Outcome AskGrpc(const Method& method, const Json& fields, const std::string& bearer) {
@@ -337,6 +337,11 @@ std::map<std::string, std::vector<Json>> Samples(const Json& publication, const 
        {{{"endpoint_id", endpoint}, {"reason", "lost"}},
         {{"endpoint_id", nobody}},
         {{"endpoint_id", "x"}}}},
+      {"SetEndpointLabels",
+       {{{"endpoint_id", endpoint}, {"labels", {"site=berlin", "team=ml"}}},
+        {{"endpoint_id", nobody}, {"labels", {"site=berlin"}}},
+        {{"endpoint_id", endpoint}, {"labels", {"Site=berlin"}}},
+        {{"endpoint_id", "x"}}}},
       {"CreateAdminToken",
        {{{"name", "new"}, {"role", "ADMIN_ROLE_VIEWER"}, {"valid_for_ms", "60000"}},
         {{"name", ""}, {"role", "ADMIN_ROLE_VIEWER"}, {"valid_for_ms", "60000"}},
@@ -354,6 +359,7 @@ std::map<std::string, std::vector<Json>> Samples(const Json& publication, const 
 
 TEST_F(SameAnswersTest, OfEveryMethodForEveryRole) {
   const auto spare = server::identity::MakeAdminToken("spare", server::store::AdminRole::kViewer,
+                                                      server::store::Scope::WholeFleet(),
                                                       ports_.clock_.Now(), {}, api_.random_);
   ASSERT_TRUE(api_.store_->AddAdminToken(spare.record).has_value());
   const auto samples = Samples(Publication(), Exceptions(), spare.record.id.ToHex());
@@ -369,7 +375,8 @@ TEST_F(SameAnswersTest, OfEveryMethodForEveryRole) {
     for (const auto& [bearer, role] : callers) {
       for (const Method& method : api_.dispatch_->methods()) {
         ASSERT_TRUE(samples.contains(method.name)) << method.name << " has no sample";
-        const bool may = server::identity::Allows(role, method.permission);
+        const bool may =
+            server::identity::Allows(role, server::store::Scope::WholeFleet(), method.permission);
         bool first = true;
         for (const Json& fields : samples.at(method.name)) {
           const int code = Compare(method, fields, bearer);

@@ -65,7 +65,8 @@ class ServedApi {
 
   // "Bearer wma1.…" of a new token.
   std::string MakeBearer(server::store::AdminRole role, const std::string& name) {
-    const auto token = server::identity::MakeAdminToken(name, role, clock_.Now(), {}, random_);
+    const auto token = server::identity::MakeAdminToken(
+        name, role, server::store::Scope::WholeFleet(), clock_.Now(), {}, random_);
     WM_CHECK(store_->AddAdminToken(token.record));
     return "Bearer " + token.text;
   }

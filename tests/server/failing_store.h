@@ -48,8 +48,9 @@ class FailingStore final : public server::store::Store {
   base::Status AddAdminToken(const server::store::AdminTokenRecord& token) override {
     return real_.AddAdminToken(token);
   }
-  base::Status RevokeAdminToken(const model::Id& token, base::WallTime now) override {
-    return real_.RevokeAdminToken(token, now);
+  base::Status RevokeAdminToken(const server::store::Scope& scope, const model::Id& token,
+                                base::WallTime now) override {
+    return real_.RevokeAdminToken(scope, token, now);
   }
   // After so many rows of the audit log the next `times` fail.
   void FailAudit(int after, int times) {
@@ -69,13 +70,17 @@ class FailingStore final : public server::store::Store {
                                 const server::store::NewEndpoint& endpoint) override {
     return real_.Enrol(token, now, endpoint);
   }
-  base::Status Revoke(const model::Id& endpoint, const std::string& reason,
-                      base::WallTime now) override {
-    return real_.Revoke(endpoint, reason, now);
+  base::Status Revoke(const server::store::Scope& scope, const model::Id& endpoint,
+                      const std::string& reason, base::WallTime now) override {
+    return real_.Revoke(scope, endpoint, reason, now);
   }
-  base::Status UpdateFinding(std::uint64_t id,
+  base::Status SetLabels(const server::store::Scope& scope, const model::Id& endpoint,
+                         const server::store::Labels& labels, base::WallTime now) override {
+    return real_.SetLabels(scope, endpoint, labels, now);
+  }
+  base::Status UpdateFinding(const server::store::Scope& scope, std::uint64_t id,
                              const server::store::FindingComment& comment) override {
-    return real_.UpdateFinding(id, comment);
+    return real_.UpdateFinding(scope, id, comment);
   }
   base::Status RecordFindings(std::span<const server::store::FindingChange> changes) override {
     return real_.RecordFindings(changes);
@@ -83,8 +88,9 @@ class FailingStore final : public server::store::Store {
   base::Status RecordContacts(std::span<const server::store::Contact> contacts) override {
     return real_.RecordContacts(contacts);
   }
-  base::Status PublishExceptions(const server::store::ExceptionSetRecord& exceptions) override {
-    return real_.PublishExceptions(exceptions);
+  base::Status PublishExceptions(const server::store::Scope& scope,
+                                 const server::store::ExceptionSetRecord& exceptions) override {
+    return real_.PublishExceptions(scope, exceptions);
   }
   base::Status Publish(const server::store::NewBundle& bundle) override {
     return real_.Publish(bundle);

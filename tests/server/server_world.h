@@ -64,7 +64,7 @@ class ServerWorld {
   }
 
   std::vector<server::store::FindingRow> Findings() {
-    auto page = queries_->ListFindings(false, {});
+    auto page = queries_->ListFindings(server::store::Scope::WholeFleet(), false, {});
     EXPECT_TRUE(page.has_value());
     return page->rows;
   }

@@ -79,7 +79,7 @@ class RewindTest : public testing::Test {
   std::set<std::string> Findings() {
     std::set<std::string> rules;
     const auto queries = server_->Look();
-    const auto page = queries->ListFindings(true, {});
+    const auto page = queries->ListFindings(server::store::Scope::WholeFleet(), true, {});
     for (const auto& finding : page->rows) {
       if (finding.rule != server::findings::kDeniedModel &&
           finding.rule != server::findings::kRiskyModel) {
@@ -88,7 +88,9 @@ class RewindTest : public testing::Test {
     }
     return rules;
   }
-  server::store::EndpointRow Row() { return server_->Look()->ListEndpoints({})->rows.at(0); }
+  server::store::EndpointRow Row() {
+    return server_->Look()->ListEndpoints(server::store::Scope::WholeFleet(), {})->rows.at(0);
+  }
 
   const tests::TempFolder folder_;
   tests::SimLoop loop_;

@@ -195,7 +195,7 @@ void World::CheckEvents(SimAgent& agent, server::store::Queries& queries) {
   WM_CHECK(newest.has_value());
   const wire::BatchHeader header = Must(wire::ParseHeader(newest->header));
   const std::uint64_t sealed = header.first_event + header.event_count - 1;
-  for (const auto& row : Must(queries.ListEndpoints({})).rows) {
+  for (const auto& row : Must(queries.ListEndpoints(server::store::Scope::WholeFleet(), {})).rows) {
     if (row.id == agent.id() && row.events_stored != sealed) {
       Complain(agent, "sealed " + std::to_string(sealed) + " events, and " +
                           std::to_string(row.events_stored) + " are stored");
@@ -211,7 +211,7 @@ void World::CheckEvents(SimAgent& agent, server::store::Queries& queries) {
 void World::CheckInventory(SimAgent& agent, server::store::Queries& queries) {
   server::store::SightingQuery query;
   query.endpoint = agent.id();
-  const auto page = Must(queries.ListSightings(query));
+  const auto page = Must(queries.ListSightings(server::store::Scope::WholeFleet(), query));
   std::set<std::string> seen;
   for (const auto& row : page.rows) {
     const std::string name = row.sighting.path.FileName();
@@ -241,7 +241,8 @@ void World::CheckInventory(SimAgent& agent, server::store::Queries& queries) {
 void World::CheckFindings(server::store::Queries& queries) {
   const std::set<std::string_view> innocent = {server::findings::kDeniedModel,
                                                server::findings::kRiskyModel};
-  for (const auto& finding : Must(queries.ListFindings(true, {})).rows) {
+  for (const auto& finding :
+       Must(queries.ListFindings(server::store::Scope::WholeFleet(), true, {})).rows) {
     if (!innocent.contains(finding.rule)) {
       complaints_.push_back("a finding without cause: " + finding.rule + ", " + finding.detail);
     }

@@ -254,8 +254,8 @@ void ListScope::Narrow(std::int64_t value, std::string_view condition) {
   where += " AND " + Replaced(condition, "?" + std::to_string(values.size()));
 }
 
-Result<std::uint64_t> CountScope(sqlite::Database& database, const ListScope& scope) {
-  WM_ASSIGN_OR_RETURN(Statement count, database.PrepareOnce(scope.count_sql));
+Result<std::uint64_t> CountScope(const Snapshot& snapshot, const ListScope& scope) {
+  WM_ASSIGN_OR_RETURN(Statement count, snapshot.PrepareOnce(scope.count_sql));
   for (const Value& value : scope.values) count.Bind(std::get<std::int64_t>(value));
   WM_RETURN_IF_ERROR(count.Step());
   return Number(count, 0);
@@ -265,9 +265,9 @@ namespace {
 
 using Positions = std::vector<query::Position>;
 
-Result<Positions> Walk(sqlite::Database& database, const KeyQuery& keys, const std::string& sql,
+Result<Positions> Walk(const Snapshot& snapshot, const KeyQuery& keys, const std::string& sql,
                        const query::Order& order) {
-  WM_ASSIGN_OR_RETURN(Statement rows, database.PrepareOnce(sql));
+  WM_ASSIGN_OR_RETURN(Statement rows, snapshot.PrepareOnce(sql));
   keys.Bind(rows);
   Positions found;
   while (true) {
@@ -288,8 +288,8 @@ void Sort(Positions& positions, const query::List& list, const query::Order& ord
 
 }  // namespace
 
-Result<ListKeys> FindKeys(sqlite::Database& database, const ListTable& table,
-                          const ListScope& scope, const PageQuery& query) {
+Result<ListKeys> FindKeys(const Snapshot& snapshot, const ListTable& table, const ListScope& scope,
+                          const PageQuery& query) {
   const std::size_t size = SizeOf(query);
   KeyQuery keys(table, scope);
   if (query.filter.has_value()) keys.Narrow(*query.filter);
@@ -302,7 +302,7 @@ Result<ListKeys> FindKeys(sqlite::Database& database, const ListTable& table,
     found.total_is_least = query.after->total_is_least;
   } else if (query.filter.has_value()) {
     const std::string sql = keys.Unordered(query.order, limits::kMaxCountedRows + 1);
-    WM_ASSIGN_OR_RETURN(walked, Walk(database, keys, sql, query.order));
+    WM_ASSIGN_OR_RETURN(walked, Walk(snapshot, keys, sql, query.order));
     is_whole = walked.size() <= limits::kMaxCountedRows;
     found.total = std::min(walked.size(), limits::kMaxCountedRows);
     found.total_is_least = !is_whole;
@@ -311,13 +311,13 @@ Result<ListKeys> FindKeys(sqlite::Database& database, const ListTable& table,
     if (whole.count_sql.empty()) {
       whole.count_sql = "SELECT count(*) FROM " + std::string(table.from) + " WHERE " + scope.where;
     }
-    WM_ASSIGN_OR_RETURN(found.total, CountScope(database, whole));
+    WM_ASSIGN_OR_RETURN(found.total, CountScope(snapshot, whole));
   }
   if (is_whole) {
     Sort(walked, table.list, query.order);
   } else {
     const std::string sql = keys.Ordered(query.order, size + 1);
-    WM_ASSIGN_OR_RETURN(walked, Walk(database, keys, sql, query.order));
+    WM_ASSIGN_OR_RETURN(walked, Walk(snapshot, keys, sql, query.order));
   }
   for (std::size_t i = 0; i < std::min(size, walked.size()); ++i) {
     found.keys.push_back(walked[i].key);

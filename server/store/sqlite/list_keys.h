@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "server/store/sqlite/list_tables.h"
+#include "server/store/sqlite/scope/snapshot.h"
 #include "server/store/values.h"
-#include "third_party/sqlite/database.h"
 
 namespace weighmaster::server::store {
 
@@ -32,12 +32,12 @@ struct ListKeys {
   bool total_is_least = false;
 };
 
-base::Result<std::uint64_t> CountScope(sqlite::Database& database, const ListScope& scope);
+base::Result<std::uint64_t> CountScope(const Snapshot& snapshot, const ListScope& scope);
 
 // The first page of a filter walks over up to limits::kMaxCountedRows rows in any order, to count;
 // when these are all, they are sorted here. Otherwise, and for every other page, the walk is in
 // order.
-base::Result<ListKeys> FindKeys(sqlite::Database& database, const ListTable& table,
+base::Result<ListKeys> FindKeys(const Snapshot& snapshot, const ListTable& table,
                                 const ListScope& scope, const PageQuery& query);
 
 }  // namespace weighmaster::server::store

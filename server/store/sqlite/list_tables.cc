@@ -38,12 +38,14 @@ constexpr ListColumn kEndpointColumns[] = {
     {"key_added_time", WM_OF_NEWEST_KEY("added_us")},
     {"revoked_time", "e.revoked_us"},
     {"revoked_reason", "coalesce(e.revoked_reason, '')"},
+    {"label", "e.labels"},
 };
 #undef WM_OF_NEWEST_KEY
 
 #define WM_COLUMNS_OF_ALL_SIGHTINGS                                                                \
   {"endpoint_id", "s.endpoint", kEndpointOfId, "$", 2},                                            \
       {"hostname", "hostname", "$", "s.endpoint IN (SELECT id FROM endpoints WHERE $)", 4},        \
+      {"label", "labels", "$", "s.endpoint IN (SELECT id FROM endpoints WHERE $)", 4},             \
       {"path", "s.path_display", "$", "$", 3, false, "sightings_by_path"},                         \
       {"size", "s.size_bytes"}, {"modified_time", "s.modified_us"}, {"owner", "s.owner"},          \
       {"format", "s.format", "$", "$", 8}, {"name", "s.name"}, {"architecture", "s.architecture"}, \
@@ -140,7 +142,7 @@ constexpr ListColumn kFindingColumns[] = {
     {"finding_id", "f.id"},     {"rule", "f.rule"},       {"endpoint_id", "e.endpoint_id"},
     {"hostname", "e.hostname"}, {"subject", "f.subject"}, {"severity", "f.severity"},
     {"state", "f.state"},       {"detail", "f.detail"},   {"first_time", "f.first_us"},
-    {"last_time", "f.last_us"}, {"count", "f.count"},
+    {"last_time", "f.last_us"}, {"count", "f.count"},     {"label", "e.labels"},
 };
 
 constexpr ListColumn kExceptionColumns[] = {

@@ -6,12 +6,14 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "policy/base/result.h"
 #include "policy/base/time.h"
 #include "policy/model/digest.h"
 #include "policy/model/path.h"
 #include "proto/wire/trust.h"
+#include "server/store/labels.h"
 #include "third_party/openssl/sha256.h"
 #include "third_party/sqlite/database.h"
 
@@ -62,6 +64,26 @@ base::Result<T> Stored(base::Result<T> parsed, std::string_view what) {
   if (parsed.has_value()) return parsed;
   return base::DataLoss("the store holds a " + std::string(what) +
                         " that cannot be read: " + parsed.error().message());
+}
+
+// A set is a text of its words, each between blanks; "" for none.
+inline std::string SetColumn(const std::vector<std::string>& words) {
+  std::string set;
+  for (const std::string& word : words) set += (set.empty() ? " " : "") + word + " ";
+  return set;
+}
+inline std::vector<std::string_view> WordsOf(std::string_view set) {
+  std::vector<std::string_view> words;
+  while (!set.empty()) {
+    const std::string_view word = set.substr(0, set.find(' '));
+    if (!word.empty()) words.push_back(word);
+    set.remove_prefix(std::min(word.size() + 1, set.size()));
+  }
+  return words;
+}
+
+inline base::Result<Labels> ReadLabels(const sqlite::Statement& row, int column) {
+  return Stored(ParseLabels(WordsOf(Chars(row, column))), "label");
 }
 
 }  // namespace weighmaster::server::store

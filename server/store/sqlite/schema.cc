@@ -369,8 +369,15 @@ UPDATE sightings SET gone_us = max(first_seen_us, coalesce(
   WHERE gone_us IS NULL AND endpoint IN (SELECT id FROM endpoints WHERE state = 2);
 )sql";
 
+// Labels of endpoints, and of those that enrol with a token: a set, each KEY=VALUE between blanks,
+// by the keys.
+constexpr std::string_view kVersion8 = R"sql(
+ALTER TABLE endpoints ADD COLUMN labels TEXT NOT NULL DEFAULT '';
+ALTER TABLE tokens ADD COLUMN labels TEXT NOT NULL DEFAULT '';
+)sql";
+
 constexpr std::string_view kSteps[] = {kVersion1, kVersion2, kVersion3, kVersion4,
-                                       kVersion5, kVersion6, kVersion7};
+                                       kVersion5, kVersion6, kVersion7, kVersion8};
 
 }  // namespace
 

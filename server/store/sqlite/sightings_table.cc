@@ -9,6 +9,7 @@
 
 #include "proto/wire/convert.h"
 #include "server/store/sqlite/rows.h"
+#include "server/store/sqlite/scope/snapshot.h"
 #include "weighmaster/v1/values.pb.h"
 
 namespace weighmaster::server::store {
@@ -137,9 +138,9 @@ struct Endpoint {
 // By their small numbers. In memory: to join them would look each up once a row.
 using Endpoints = std::unordered_map<std::int64_t, Endpoint>;
 
-base::Result<Endpoints> ReadEndpoints(sqlite::Database& database) {
+base::Result<Endpoints> ReadEndpoints(const Snapshot& snapshot) {
   WM_ASSIGN_OR_RETURN(Statement rows,
-                      database.Prepare("SELECT id, endpoint_id, hostname FROM endpoints"));
+                      snapshot.Prepare("SELECT id, endpoint_id, hostname FROM endpoints"));
   Endpoints endpoints;
   while (true) {
     WM_ASSIGN_OR_RETURN(const bool more, rows.Step());
@@ -190,10 +191,7 @@ VerdictColumns ColumnsOf(const model::Verdict& verdict) {
                          verdict.step,
                          verdict.mode,
                          verdict.severity,
-                         ""};
-  for (const std::string& rule : verdict.audits) {
-    columns.audits += (columns.audits.empty() ? " " : "") + rule + " ";
-  }
+                         SetColumn(verdict.audits)};
   return columns;
 }
 
@@ -222,13 +220,13 @@ VerdictColumns ReadVerdictColumns(const Statement& row, int column) {
           row.Text(column + 6)};
 }
 
-Status VisitPresentSightings(sqlite::Database& database,
+Status VisitPresentSightings(const Snapshot& snapshot,
                              const std::function<base::Status(const PresentSighting&)>& visit) {
-  WM_ASSIGN_OR_RETURN(const Endpoints endpoints, ReadEndpoints(database));
+  WM_ASSIGN_OR_RETURN(const Endpoints endpoints, ReadEndpoints(snapshot));
   // In the order in which the rows lie: by an index each would be looked for.
   WM_ASSIGN_OR_RETURN(
       Statement rows,
-      database.Prepare("SELECT endpoint, sighting, path, path_encoding, outcome, rule, mode, "
+      snapshot.Prepare("SELECT endpoint, sighting, path, path_encoding, outcome, rule, mode, "
                        "severity FROM sightings NOT INDEXED WHERE gone_us IS NULL"));
   while (true) {
     WM_ASSIGN_OR_RETURN(const bool more, rows.Step());

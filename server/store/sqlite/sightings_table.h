@@ -14,6 +14,8 @@
 
 namespace weighmaster::server::store {
 
+class Snapshot;
+
 // A sighting from its three columns: `sighting`, `path`, `path_encoding`.
 base::Result<model::Sighting> ReadSightingBlob(base::ByteView blob, std::string_view path,
                                                std::int64_t encoding);
@@ -58,8 +60,8 @@ VerdictColumns ReadVerdictColumns(const sqlite::Statement& row, int column);
 // it fails nothing was written.
 base::Status FillFacts(sqlite::Database& database);
 
-// Queries::VisitPresent, inside the caller's transaction.
+// Queries::VisitPresent.
 base::Status VisitPresentSightings(
-    sqlite::Database& database, const std::function<base::Status(const PresentSighting&)>& visit);
+    const Snapshot& snapshot, const std::function<base::Status(const PresentSighting&)>& visit);
 
 }  // namespace weighmaster::server::store

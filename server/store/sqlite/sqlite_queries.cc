@@ -11,6 +11,7 @@
 #include "server/store/sqlite/list_keys.h"
 #include "server/store/sqlite/list_tables.h"
 #include "server/store/sqlite/rows.h"
+#include "server/store/sqlite/scope/snapshot.h"
 #include "server/store/sqlite/sightings_table.h"
 #include "server/store/sqlite/work_tables.h"
 #include "weighmaster/v1/exceptions.pb.h"
@@ -45,6 +46,15 @@ constexpr std::string_view kArtifactRow =
     "o.format, o.name, o.license, o.size_bytes FROM artifacts a "
     "LEFT JOIN sightings s ON s.artifact = a.id "
     "LEFT JOIN sightings o ON o.id = (SELECT id FROM sightings WHERE artifact = ?1 "
+    "ORDER BY gone_us, id LIMIT 1) WHERE a.id = ?1";
+// The same without an outer join, for which SQLite would make the view of all sightings in scope
+// whole for each row. There is one of them at least.
+constexpr std::string_view kArtifactRowInScope =
+    "SELECT a.sha256, n.places, n.endpoints, n.first_seen_us, o.format, o.name, o.license, "
+    "o.size_bytes FROM artifacts a JOIN (SELECT count(*) FILTER (WHERE gone_us IS NULL) AS places, "
+    "count(DISTINCT endpoint) FILTER (WHERE gone_us IS NULL) AS endpoints, "
+    "min(first_seen_us) AS first_seen_us FROM sightings WHERE artifact = ?1) n "
+    "JOIN sightings o ON o.id = (SELECT id FROM sightings WHERE artifact = ?1 "
     "ORDER BY gone_us, id LIMIT 1) WHERE a.id = ?1";
 constexpr std::string_view kEventRow =
     "SELECT c.chain_id, v.number, v.kind, v.wall_us, a.sha256, v.body FROM events v "
@@ -195,7 +205,7 @@ Result<AdminTokenRecord> ReadAdminToken(const Statement& row) {
     return base::DataLoss("the store holds a token with the role " + std::to_string(role));
   }
   token.role = static_cast<AdminRole>(role);
-  token.scope = row.Text(5);
+  WM_ASSIGN_OR_RETURN(token.scope, Stored(Scope::Parse(Chars(row, 5)), "scope"));
   token.created = Time(row, 6);
   if (!row.IsNull(7)) {
     WM_ASSIGN_OR_RETURN(token.created_by, Stored(model::IdFromBytes(row.Blob(7)), "token id"));
@@ -231,24 +241,13 @@ Result<ExceptionSetRecord> ReadExceptionSet(const Statement& row) {
   return record;
 }
 
-// Of a column that holds a set.
-std::vector<std::string_view> WordsOf(std::string_view set) {
-  std::vector<std::string_view> words;
-  while (!set.empty()) {
-    const std::string_view word = set.substr(0, set.find(' '));
-    if (!word.empty()) words.push_back(word);
-    set.remove_prefix(std::min(word.size() + 1, set.size()));
-  }
-  return words;
-}
-
 // The rows of the keys, one by one: `sql` takes a key, and perhaps a moment.
 template <typename Row>
-Status ReadRows(sqlite::Database& database, const ListKeys& keys, std::string_view sql,
+Status ReadRows(const Snapshot& snapshot, const ListKeys& keys, std::string_view sql,
                 Result<Row> (*read)(const Statement&), std::optional<base::WallTime> moment,
                 Page<Row>& page) {
   for (const std::int64_t key : keys.keys) {
-    WM_ASSIGN_OR_RETURN(Statement find, database.Prepare(sql));
+    WM_ASSIGN_OR_RETURN(Statement find, snapshot.Prepare(sql));
     find.Bind(key);
     if (moment.has_value()) find.Bind(Column(*moment));
     WM_ASSIGN_OR_RETURN(const bool found, find.Step());
@@ -262,28 +261,139 @@ Status ReadRows(sqlite::Database& database, const ListKeys& keys, std::string_vi
   return {};
 }
 
-}  // namespace
+Result<std::optional<std::int64_t>> SmallNumber(const Snapshot& snapshot, std::string_view sql,
+                                                base::ByteView value) {
+  WM_ASSIGN_OR_RETURN(Statement find, snapshot.Prepare(sql));
+  WM_ASSIGN_OR_RETURN(const bool found, find.Bind(value).Step());
+  return found ? std::optional(find.Int(0)) : std::nullopt;
+}
 
-class SqliteQueries::Snapshot {
- public:
-  static Result<Snapshot> Begin(sqlite::Database& database) {
-    WM_RETURN_IF_ERROR(database.Execute("BEGIN"));
-    return Snapshot(database);
+Result<FleetCoverage> CoverageNow(const Snapshot& snapshot) {
+  WM_ASSIGN_OR_RETURN(Statement count, snapshot.Prepare(kCoverageNow));
+  return ReadFleetCoverage(count);
+}
+
+Result<FleetCoverage> CoverageAt(const Snapshot& snapshot, base::WallTime moment) {
+  WM_ASSIGN_OR_RETURN(Statement count, snapshot.Prepare(kCoverageAt));
+  count.Bind(Column(moment));
+  return ReadFleetCoverage(count);
+}
+
+Result<VerdictCounts> VerdictsNow(const Snapshot& snapshot,
+                                  const std::optional<model::Id>& endpoint) {
+  ListScope scope;
+  scope.where = "s.gone_us IS NULL";
+  if (endpoint.has_value()) {
+    WM_ASSIGN_OR_RETURN(const std::int64_t number, snapshot.FindEndpoint(*endpoint));
+    scope.Narrow(number, "s.endpoint = $");
   }
-  Snapshot(Snapshot&& other) noexcept : database_(std::exchange(other.database_, nullptr)) {}
-  Snapshot& operator=(Snapshot&&) = delete;
-  Snapshot(const Snapshot&) = delete;
-  Snapshot& operator=(const Snapshot&) = delete;
-  ~Snapshot() {
-    if (database_ != nullptr && database_->in_transaction()) {
-      static_cast<void>(database_->Execute("COMMIT"));
+  VerdictCounts counts;
+  const auto count = [&](std::string_view outcome) {
+    scope.count_sql = "SELECT count(*) FROM sightings s WHERE " + scope.where + " AND s.outcome " +
+                      std::string(outcome);
+    return CountScope(snapshot, scope);
+  };
+  WM_ASSIGN_OR_RETURN(counts.allow, count("= 1"));
+  WM_ASSIGN_OR_RETURN(counts.warn, count("= 2"));
+  WM_ASSIGN_OR_RETURN(counts.deny, count("= 3"));
+  WM_ASSIGN_OR_RETURN(counts.pending, count("IS NULL"));
+  WM_ASSIGN_OR_RETURN(counts.coverage, CoverageNow(snapshot));
+  return counts;
+}
+
+// Sets of ids repeat, so each is taken apart once.
+Status CountAudits(const Snapshot& snapshot, const std::optional<model::Id>& endpoint,
+                   VerdictCounts& counts) {
+  std::optional<std::int64_t> number;
+  if (endpoint.has_value()) {
+    WM_ASSIGN_OR_RETURN(number, snapshot.FindEndpoint(*endpoint));
+  }
+  WM_ASSIGN_OR_RETURN(
+      Statement rows,
+      snapshot.Prepare("SELECT audits, count(*) FROM sightings INDEXED BY sightings_audited WHERE "
+                       "gone_us IS NULL AND audits > '' AND (?1 IS NULL OR endpoint = ?1) "
+                       "GROUP BY audits"));
+  rows.Bind(number);
+  while (true) {
+    WM_ASSIGN_OR_RETURN(const bool more, rows.Step());
+    if (!more) return {};
+    for (const std::string_view rule : WordsOf(Chars(rows, 0))) {
+      const auto known = counts.audits.find(rule);
+      if (known != counts.audits.end()) {
+        known->second += Number(rows, 1);
+      } else if (counts.audits.size() < base::limits::kMaxCountedAudits) {
+        counts.audits.emplace(rule, Number(rows, 1));
+      }
     }
   }
+}
 
- private:
-  explicit Snapshot(sqlite::Database& database) : database_(&database) {}
-  sqlite::Database* database_;
-};
+Status ReadKeyRevocationAndLabels(const Snapshot& snapshot, std::int64_t endpoint,
+                                  EndpointRow& row) {
+  WM_ASSIGN_OR_RETURN(
+      Statement find,
+      snapshot.Prepare("SELECT k.key_id, k.added_us, e.revoked_us, e.revoked_reason, e.labels FROM "
+                       "endpoints e JOIN keys k ON k.endpoint = e.id WHERE e.id = ? "
+                       "ORDER BY k.id DESC LIMIT 1"));
+  WM_ASSIGN_OR_RETURN(const bool found, find.Bind(endpoint).Step());
+  if (!found) return base::DataLoss("the store has an endpoint without a key");
+  WM_ASSIGN_OR_RETURN(row.key_sha256, Stored(model::Sha256FromBytes(find.Blob(0)), "key id"));
+  row.key_added = Time(find, 1);
+  row.revoked = MaybeTime(find, 2);
+  row.revoked_reason = find.Text(3);
+  WM_ASSIGN_OR_RETURN(row.labels, ReadLabels(find, 4));
+  return {};
+}
+
+Status CompleteEndpoint(const Snapshot& snapshot, std::int64_t endpoint, EndpointRow& row) {
+  WM_RETURN_IF_ERROR(ReadKeyRevocationAndLabels(snapshot, endpoint, row));
+  {
+    WM_ASSIGN_OR_RETURN(
+        Statement count,
+        snapshot.Prepare(
+            "SELECT (SELECT count(*) FROM sightings WHERE endpoint = ?1 AND gone_us IS NULL), "
+            "count(*) FILTER (WHERE outcome = 3), count(*) FILTER (WHERE outcome = 2) "
+            "FROM sightings WHERE endpoint = ?1 AND gone_us IS NULL AND outcome > 1"));
+    WM_RETURN_IF_ERROR(count.Bind(endpoint).Step());
+    row.sightings = Number(count, 0);
+    row.denied = Number(count, 1);
+    row.warned = Number(count, 2);
+  }
+  {
+    WM_ASSIGN_OR_RETURN(
+        Statement count,
+        snapshot.Prepare("SELECT coalesce(sum(events_stored), 0), "
+                         "coalesce(sum(events_dropped), 0), coalesce(sum(events_unreadable), 0) "
+                         "FROM chains WHERE endpoint = ?"));
+    WM_RETURN_IF_ERROR(count.Bind(endpoint).Step());
+    row.events_stored = Number(count, 0);
+    row.events_dropped = Number(count, 1);
+    row.events_unreadable = Number(count, 2);
+  }
+  WM_ASSIGN_OR_RETURN(Statement rows,
+                      snapshot.Prepare("SELECT coverage FROM coverage WHERE endpoint = ?"));
+  rows.Bind(endpoint);
+  while (true) {
+    WM_ASSIGN_OR_RETURN(const bool more, rows.Step());
+    if (!more) return {};
+    WM_ASSIGN_OR_RETURN(const auto message, ParseColumn<v1::Coverage>(rows, 0, "coverage"));
+    WM_ASSIGN_OR_RETURN(auto coverage, Stored(wire::FromProto(message), "coverage"));
+    row.coverage.push_back(std::move(coverage));
+  }
+}
+
+Result<std::vector<model::Id>> ReadEndpointIds(const Snapshot& snapshot) {
+  WM_ASSIGN_OR_RETURN(Statement rows, snapshot.Prepare("SELECT endpoint_id FROM endpoints"));
+  std::vector<model::Id> ids;
+  while (true) {
+    WM_ASSIGN_OR_RETURN(const bool more, rows.Step());
+    if (!more) return ids;
+    WM_ASSIGN_OR_RETURN(const auto id, Stored(model::IdFromBytes(rows.Blob(0)), "endpoint id"));
+    ids.push_back(id);
+  }
+}
+
+}  // namespace
 
 Result<FleetRecord> SqliteQueries::Fleet() {
   WM_ASSIGN_OR_RETURN(
@@ -356,33 +466,34 @@ Result<AdminTokenRecord> SqliteQueries::FindAdminToken(const model::Sha256& secr
   return ReadAdminToken(find);
 }
 
-Result<Page<AdminTokenRecord>> SqliteQueries::ListAdminTokens(const PageQuery& query) {
-  WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_));
-  WM_ASSIGN_OR_RETURN(const ListKeys keys, FindKeys(database_, AdminTokenTable(), {}, query));
+Result<Page<AdminTokenRecord>> SqliteQueries::ListAdminTokens(const Scope& scope,
+                                                              const PageQuery& query) {
+  WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_, scope));
+  WM_ASSIGN_OR_RETURN(const ListKeys keys, FindKeys(snapshot, AdminTokenTable(), {}, query));
   Page<AdminTokenRecord> page;
-  WM_RETURN_IF_ERROR(ReadRows(database_, keys, WM_ADMIN_TOKEN_COLUMNS "WHERE id = ?",
-                              ReadAdminToken, std::nullopt, page));
+  WM_RETURN_IF_ERROR(ReadRows(snapshot, keys, WM_ADMIN_TOKEN_COLUMNS "WHERE id = ?", ReadAdminToken,
+                              std::nullopt, page));
   return page;
 }
 
 Result<Page<AuditEntry>> SqliteQueries::ListAuditEntries(const PageQuery& query) {
-  WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_));
-  WM_ASSIGN_OR_RETURN(const ListKeys keys, FindKeys(database_, AuditTable(), {}, query));
+  WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_, Scope::WholeFleet()));
+  WM_ASSIGN_OR_RETURN(const ListKeys keys, FindKeys(snapshot, AuditTable(), {}, query));
   Page<AuditEntry> page;
-  WM_RETURN_IF_ERROR(ReadRows(database_, keys,
+  WM_RETURN_IF_ERROR(ReadRows(snapshot, keys,
                               "SELECT number, time_us, token_id, token_name, method, outcome, "
                               "begun_number, code, summary, sha256 FROM audit WHERE number = ?",
                               ReadAuditEntry, std::nullopt, page));
   return page;
 }
 
-Result<StoredBundle> SqliteQueries::FindBundle(std::uint64_t version) {
-  WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_));
+Result<StoredBundle> SqliteQueries::FindBundle(const Scope& scope, std::uint64_t version) {
+  WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_, scope));
   StoredBundle bundle;
   {
     WM_ASSIGN_OR_RETURN(
         Statement find,
-        database_.Prepare(
+        snapshot.Prepare(
             "SELECT version, signed_bundle, manifest_sha256, document, published_us, "
             "publisher_id, publisher FROM bundles WHERE version = ?1 OR (?1 = 0 AND version = "
             "(SELECT newest_policy FROM fleet))"));
@@ -401,9 +512,9 @@ Result<StoredBundle> SqliteQueries::FindBundle(std::uint64_t version) {
     WM_ASSIGN_OR_RETURN(bundle.publisher, ReadActor(find, 5));
   }
   WM_ASSIGN_OR_RETURN(Statement count,
-                      database_.Prepare("SELECT count(*), coalesce(sum(policy_version = ?1), 0), "
-                                        "coalesce(sum(policy_version = ?1 AND policy_partly = 1), "
-                                        "0) FROM endpoints WHERE state <> 2"));
+                      snapshot.Prepare("SELECT count(*), coalesce(sum(policy_version = ?1), 0), "
+                                       "coalesce(sum(policy_version = ?1 AND policy_partly = 1), "
+                                       "0) FROM endpoints WHERE state <> 2"));
   WM_RETURN_IF_ERROR(count.Bind(Column(bundle.version)).Step());
   bundle.endpoints_total = Number(count, 0);
   bundle.endpoints_in_force = Number(count, 1);
@@ -423,27 +534,28 @@ Result<ExceptionSetRecord> SqliteQueries::FindExceptions(const std::optional<mod
   return ReadExceptionSet(find);
 }
 
-Result<EndpointEvidence> SqliteQueries::FindEvidence(const model::Id& endpoint,
+Result<EndpointEvidence> SqliteQueries::FindEvidence(const Scope& scope, const model::Id& endpoint,
                                                      const BatchRange& range) {
-  WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_));
-  WM_ASSIGN_OR_RETURN(const std::int64_t number, EndpointNumber(endpoint));
-  return ReadEvidence(database_, number, range);
+  WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_, scope));
+  WM_ASSIGN_OR_RETURN(const std::int64_t number, snapshot.FindEndpoint(endpoint));
+  return ReadEvidence(snapshot.database(), number, range);
 }
 
-Result<BatchPage> SqliteQueries::ListBatches(const BatchQuery& query) {
-  WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_));
-  WM_ASSIGN_OR_RETURN(const std::int64_t endpoint, EndpointNumber(query.endpoint));
-  return ReadBatches(database_, endpoint, query);
+Result<BatchPage> SqliteQueries::ListBatches(const Scope& scope, const BatchQuery& query) {
+  WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_, scope));
+  WM_ASSIGN_OR_RETURN(const std::int64_t endpoint, snapshot.FindEndpoint(query.endpoint));
+  return ReadBatches(snapshot.database(), endpoint, query);
 }
 
-Result<Page<ExceptionSetRecord>> SqliteQueries::ListExceptionSets(const PageQuery& query) {
-  WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_));
-  ListScope scope;
-  scope.where = "x.version = (SELECT max(version) FROM exception_sets n WHERE n.scope = x.scope)";
-  WM_ASSIGN_OR_RETURN(const ListKeys keys, FindKeys(database_, ExceptionTable(), scope, query));
+Result<Page<ExceptionSetRecord>> SqliteQueries::ListExceptionSets(const Scope& scope,
+                                                                  const PageQuery& query) {
+  WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_, scope));
+  ListScope wanted;
+  wanted.where = "x.version = (SELECT max(version) FROM exception_sets n WHERE n.scope = x.scope)";
+  WM_ASSIGN_OR_RETURN(const ListKeys keys, FindKeys(snapshot, ExceptionTable(), wanted, query));
   Page<ExceptionSetRecord> sets;
   WM_RETURN_IF_ERROR(ReadRows(
-      database_, keys,
+      snapshot, keys,
       "SELECT id, signed_exceptions, published_us, publisher_id, publisher FROM exception_sets "
       "WHERE id = ?",
       ReadExceptionSet, std::nullopt, sets));
@@ -474,220 +586,137 @@ Result<PartPiece> SqliteQueries::ReadPart(const model::Sha256& sha256, std::uint
   return piece;
 }
 
-Result<Page<EndpointRow>> SqliteQueries::ListEndpoints(const PageQuery& query) {
-  WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_));
-  WM_ASSIGN_OR_RETURN(const ListKeys keys, FindKeys(database_, EndpointTable(), {}, query));
+Result<Page<EndpointRow>> SqliteQueries::ListEndpoints(const Scope& scope, const PageQuery& query) {
+  WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_, scope));
+  WM_ASSIGN_OR_RETURN(const ListKeys keys, FindKeys(snapshot, EndpointTable(), {}, query));
   Page<EndpointRow> page;
-  WM_RETURN_IF_ERROR(ReadRows(database_, keys, WM_ENDPOINT_COLUMNS "WHERE id = ?", ReadEndpoint,
+  WM_RETURN_IF_ERROR(ReadRows(snapshot, keys, WM_ENDPOINT_COLUMNS "WHERE id = ?", ReadEndpoint,
                               std::nullopt, page));
   for (std::size_t i = 0; i < page.rows.size(); ++i) {
-    WM_RETURN_IF_ERROR(CompleteEndpoint(keys.keys[i], page.rows[i]));
+    WM_RETURN_IF_ERROR(CompleteEndpoint(snapshot, keys.keys[i], page.rows[i]));
   }
   return page;
 }
 
-Result<EndpointRow> SqliteQueries::GetEndpoint(const model::Id& id) {
-  WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_));
+Result<EndpointRow> SqliteQueries::GetEndpoint(const Scope& scope, const model::Id& id) {
+  WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_, scope));
   EndpointRow row;
   std::int64_t key = 0;
   {
     WM_ASSIGN_OR_RETURN(Statement find,
-                        database_.Prepare(WM_ENDPOINT_COLUMNS "WHERE endpoint_id = ?"));
+                        snapshot.Prepare(WM_ENDPOINT_COLUMNS "WHERE endpoint_id = ?"));
     WM_ASSIGN_OR_RETURN(const bool found, find.Bind(id.view()).Step());
     if (!found) return base::NotFound("there is no endpoint " + id.ToHex());
     WM_ASSIGN_OR_RETURN(row, ReadEndpoint(find));
     key = find.Int(0);
   }
-  WM_RETURN_IF_ERROR(CompleteEndpoint(key, row));
+  WM_RETURN_IF_ERROR(CompleteEndpoint(snapshot, key, row));
   return row;
 }
 
-Status SqliteQueries::CompleteEndpoint(std::int64_t endpoint, EndpointRow& row) {
-  WM_RETURN_IF_ERROR(ReadKeyAndRevocation(endpoint, row));
-  {
-    WM_ASSIGN_OR_RETURN(
-        Statement count,
-        database_.Prepare(
-            "SELECT (SELECT count(*) FROM sightings WHERE endpoint = ?1 AND gone_us IS NULL), "
-            "count(*) FILTER (WHERE outcome = 3), count(*) FILTER (WHERE outcome = 2) "
-            "FROM sightings WHERE endpoint = ?1 AND gone_us IS NULL AND outcome > 1"));
-    WM_RETURN_IF_ERROR(count.Bind(endpoint).Step());
-    row.sightings = Number(count, 0);
-    row.denied = Number(count, 1);
-    row.warned = Number(count, 2);
-  }
-  {
-    WM_ASSIGN_OR_RETURN(
-        Statement count,
-        database_.Prepare("SELECT coalesce(sum(events_stored), 0), "
-                          "coalesce(sum(events_dropped), 0), coalesce(sum(events_unreadable), 0) "
-                          "FROM chains WHERE endpoint = ?"));
-    WM_RETURN_IF_ERROR(count.Bind(endpoint).Step());
-    row.events_stored = Number(count, 0);
-    row.events_dropped = Number(count, 1);
-    row.events_unreadable = Number(count, 2);
-  }
-  WM_ASSIGN_OR_RETURN(Statement rows,
-                      database_.Prepare("SELECT coverage FROM coverage WHERE endpoint = ?"));
-  rows.Bind(endpoint);
-  while (true) {
-    WM_ASSIGN_OR_RETURN(const bool more, rows.Step());
-    if (!more) return {};
-    WM_ASSIGN_OR_RETURN(const auto message, ParseColumn<v1::Coverage>(rows, 0, "coverage"));
-    WM_ASSIGN_OR_RETURN(auto coverage, Stored(wire::FromProto(message), "coverage"));
-    row.coverage.push_back(std::move(coverage));
-  }
-}
-
-Status SqliteQueries::ReadKeyAndRevocation(std::int64_t endpoint, EndpointRow& row) {
-  WM_ASSIGN_OR_RETURN(
-      Statement find,
-      database_.Prepare("SELECT k.key_id, k.added_us, e.revoked_us, e.revoked_reason FROM "
-                        "endpoints e JOIN keys k ON k.endpoint = e.id WHERE e.id = ? "
-                        "ORDER BY k.id DESC LIMIT 1"));
-  WM_ASSIGN_OR_RETURN(const bool found, find.Bind(endpoint).Step());
-  if (!found) return base::DataLoss("the store has an endpoint without a key");
-  WM_ASSIGN_OR_RETURN(row.key_sha256, Stored(model::Sha256FromBytes(find.Blob(0)), "key id"));
-  row.key_added = Time(find, 1);
-  row.revoked = MaybeTime(find, 2);
-  row.revoked_reason = find.Text(3);
-  return {};
-}
-
-Result<std::optional<std::int64_t>> SqliteQueries::SmallNumber(std::string_view sql,
-                                                               base::ByteView value) {
-  WM_ASSIGN_OR_RETURN(Statement find, database_.Prepare(sql));
-  WM_ASSIGN_OR_RETURN(const bool found, find.Bind(value).Step());
-  return found ? std::optional(find.Int(0)) : std::nullopt;
-}
-
-Result<SightingPage> SqliteQueries::ListSightings(const SightingQuery& query) {
-  WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_));
+Result<SightingPage> SqliteQueries::ListSightings(const Scope& scope, const SightingQuery& query) {
+  WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_, scope));
   SightingPage page;
-  WM_ASSIGN_OR_RETURN(page.coverage,
-                      query.as_of.has_value() ? CoverageAt(*query.as_of) : CoverageNow());
-  ListScope scope;
+  WM_ASSIGN_OR_RETURN(page.coverage, query.as_of.has_value() ? CoverageAt(snapshot, *query.as_of)
+                                                             : CoverageNow(snapshot));
+  ListScope wanted;
   if (query.as_of.has_value()) {
-    scope.Narrow(Column(*query.as_of),
-                 "s.first_seen_us <= $ AND (s.gone_us IS NULL OR s.gone_us > $)");
+    wanted.Narrow(Column(*query.as_of),
+                  "s.first_seen_us <= $ AND (s.gone_us IS NULL OR s.gone_us > $)");
   } else if (!query.include_gone) {
-    scope.where += " AND s.gone_us IS NULL";
+    wanted.where += " AND s.gone_us IS NULL";
   }
   if (query.endpoint.has_value()) {
-    WM_ASSIGN_OR_RETURN(const std::int64_t endpoint, EndpointNumber(*query.endpoint));
-    scope.Narrow(endpoint, "s.endpoint = $");
+    WM_ASSIGN_OR_RETURN(const std::int64_t endpoint, snapshot.FindEndpoint(*query.endpoint));
+    wanted.Narrow(endpoint, "s.endpoint = $");
   }
   if (query.sha256.has_value()) {
     WM_ASSIGN_OR_RETURN(
         const auto artifact,
-        SmallNumber("SELECT id FROM artifacts WHERE sha256 = ?", query.sha256->view()));
+        SmallNumber(snapshot, "SELECT id FROM artifacts WHERE sha256 = ?", query.sha256->view()));
     if (!artifact.has_value()) return page;  // seen nowhere, as far as the coverage goes
-    scope.Narrow(*artifact, "s.artifact = $");
+    wanted.Narrow(*artifact, "s.artifact = $");
   }
   if (query.weights.has_value()) {
-    WM_ASSIGN_OR_RETURN(const auto weights, SmallNumber("SELECT id FROM weights WHERE digest = ?",
-                                                        query.weights->view()));
+    WM_ASSIGN_OR_RETURN(
+        const auto weights,
+        SmallNumber(snapshot, "SELECT id FROM weights WHERE digest = ?", query.weights->view()));
     if (!weights.has_value()) return page;
-    scope.Narrow(*weights, "s.weights = $");
+    wanted.Narrow(*weights, "s.weights = $");
   }
   // The narrowest index of those that are present.
-  const bool all_present = !query.include_gone && !query.as_of.has_value() && scope.values.empty();
-  scope.count_sql = "SELECT count(*) FROM sightings s " +
-                    std::string(all_present ? "INDEXED BY sightings_by_format " : "") + "WHERE " +
-                    scope.where;
+  const bool all_present = !query.include_gone && !query.as_of.has_value() && wanted.values.empty();
+  wanted.count_sql = "SELECT count(*) FROM sightings s " +
+                     std::string(all_present ? "INDEXED BY sightings_by_format " : "") + "WHERE " +
+                     wanted.where;
   const ListTable& table = query.as_of.has_value() ? PastSightingTable()
                            : query.include_gone    ? AllSightingTable()
                                                    : PresentSightingTable();
-  WM_ASSIGN_OR_RETURN(const ListKeys keys, FindKeys(database_, table, scope, query.page));
-  WM_RETURN_IF_ERROR(ReadRows(database_, keys,
+  WM_ASSIGN_OR_RETURN(const ListKeys keys, FindKeys(snapshot, table, wanted, query.page));
+  WM_RETURN_IF_ERROR(ReadRows(snapshot, keys,
                               query.as_of.has_value() ? kPastSightingRow : kSightingRow,
                               ReadSighting, query.as_of, page));
   if (!query.sha256.has_value() && !query.weights.has_value()) return page;
-  scope.count_sql = "SELECT count(DISTINCT s.endpoint) FROM sightings s WHERE " + scope.where;
-  WM_ASSIGN_OR_RETURN(page.endpoints, CountScope(database_, scope));
+  wanted.count_sql = "SELECT count(DISTINCT s.endpoint) FROM sightings s WHERE " + wanted.where;
+  WM_ASSIGN_OR_RETURN(page.endpoints, CountScope(snapshot, wanted));
   page.present = page.total;
   if (!query.include_gone) return page;
-  scope.count_sql =
-      "SELECT count(*) FROM sightings s WHERE " + scope.where + " AND s.gone_us IS NULL";
-  WM_ASSIGN_OR_RETURN(page.present, CountScope(database_, scope));
+  wanted.count_sql =
+      "SELECT count(*) FROM sightings s WHERE " + wanted.where + " AND s.gone_us IS NULL";
+  WM_ASSIGN_OR_RETURN(page.present, CountScope(snapshot, wanted));
   return page;
 }
 
 Status SqliteQueries::VisitPresent(
-    const std::function<base::Status(const PresentSighting&)>& visit) {
-  WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_));
-  return VisitPresentSightings(database_, visit);
+    const Scope& scope, const std::function<base::Status(const PresentSighting&)>& visit) {
+  WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_, scope));
+  return VisitPresentSightings(snapshot, visit);
 }
 
-Result<Page<ArtifactRow>> SqliteQueries::ListArtifacts(const PageQuery& query) {
-  WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_));
-  WM_ASSIGN_OR_RETURN(const ListKeys keys, FindKeys(database_, ArtifactTable(), {}, query));
+Result<Page<ArtifactRow>> SqliteQueries::ListArtifacts(const Scope& scope, const PageQuery& query) {
+  WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_, scope));
+  // An artifact is no endpoint's. For a narrower scope it is there when one of its endpoints ever
+  // had it; for the whole fleet also when it was told of without a place.
+  ListScope wanted;
+  if (!snapshot.is_whole_fleet()) {
+    wanted.where = "EXISTS (SELECT 1 FROM sightings s WHERE s.artifact = a.id)";
+  }
+  WM_ASSIGN_OR_RETURN(const ListKeys keys, FindKeys(snapshot, ArtifactTable(), wanted, query));
   Page<ArtifactRow> page;
-  WM_RETURN_IF_ERROR(ReadRows(database_, keys, kArtifactRow, ReadArtifact, std::nullopt, page));
+  WM_RETURN_IF_ERROR(ReadRows(snapshot, keys,
+                              snapshot.is_whole_fleet() ? kArtifactRow : kArtifactRowInScope,
+                              ReadArtifact, std::nullopt, page));
   return page;
 }
 
-Result<std::int64_t> SqliteQueries::EndpointNumber(const model::Id& endpoint) {
-  WM_ASSIGN_OR_RETURN(
-      const auto number,
-      SmallNumber("SELECT id FROM endpoints WHERE endpoint_id = ?", endpoint.view()));
-  if (!number.has_value()) return base::NotFound("there is no endpoint " + endpoint.ToHex());
-  return *number;
-}
-
-Result<Page<EventRow>> SqliteQueries::ListEvents(const model::Id& endpoint,
+Result<Page<EventRow>> SqliteQueries::ListEvents(const Scope& scope, const model::Id& endpoint,
                                                  const PageQuery& query) {
-  WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_));
-  WM_ASSIGN_OR_RETURN(const std::int64_t number, EndpointNumber(endpoint));
-  ListScope scope;
-  scope.Narrow(number, "c.endpoint = $");
-  WM_ASSIGN_OR_RETURN(const ListKeys keys, FindKeys(database_, EventTable(), scope, query));
+  WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_, scope));
+  WM_ASSIGN_OR_RETURN(const std::int64_t number, snapshot.FindEndpoint(endpoint));
+  ListScope wanted;
+  wanted.Narrow(number, "c.endpoint = $");
+  WM_ASSIGN_OR_RETURN(const ListKeys keys, FindKeys(snapshot, EventTable(), wanted, query));
   Page<EventRow> page;
-  WM_RETURN_IF_ERROR(ReadRows(database_, keys, kEventRow, ReadEvent, std::nullopt, page));
+  WM_RETURN_IF_ERROR(ReadRows(snapshot, keys, kEventRow, ReadEvent, std::nullopt, page));
   return page;
 }
 
-Result<VerdictCounts> SqliteQueries::CountVerdicts(const std::optional<model::Id>& endpoint) {
-  WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_));
-  WM_ASSIGN_OR_RETURN(VerdictCounts counts, VerdictsNow(endpoint));
-  WM_RETURN_IF_ERROR(CountAudits(endpoint, counts));
+Result<VerdictCounts> SqliteQueries::CountVerdicts(const Scope& scope,
+                                                   const std::optional<model::Id>& endpoint) {
+  WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_, scope));
+  WM_ASSIGN_OR_RETURN(VerdictCounts counts, VerdictsNow(snapshot, endpoint));
+  WM_RETURN_IF_ERROR(CountAudits(snapshot, endpoint, counts));
   return counts;
 }
 
-// Sets of ids repeat, so each is taken apart once.
-Status SqliteQueries::CountAudits(const std::optional<model::Id>& endpoint, VerdictCounts& counts) {
-  std::optional<std::int64_t> number;
-  if (endpoint.has_value()) {
-    WM_ASSIGN_OR_RETURN(number, EndpointNumber(*endpoint));
-  }
-  WM_ASSIGN_OR_RETURN(
-      Statement rows,
-      database_.Prepare("SELECT audits, count(*) FROM sightings INDEXED BY sightings_audited WHERE "
-                        "gone_us IS NULL AND audits > '' AND (?1 IS NULL OR endpoint = ?1) "
-                        "GROUP BY audits"));
-  rows.Bind(number);
-  while (true) {
-    WM_ASSIGN_OR_RETURN(const bool more, rows.Step());
-    if (!more) return {};
-    for (const std::string_view rule : WordsOf(Chars(rows, 0))) {
-      const auto known = counts.audits.find(rule);
-      if (known != counts.audits.end()) {
-        known->second += Number(rows, 1);
-      } else if (counts.audits.size() < base::limits::kMaxCountedAudits) {
-        counts.audits.emplace(rule, Number(rows, 1));
-      }
-    }
-  }
-}
-
-Result<store::Statistics> SqliteQueries::Statistics() {
-  WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_));
+Result<store::Statistics> SqliteQueries::Statistics(const Scope& scope) {
+  WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_, scope));
   store::Statistics numbers;
-  WM_ASSIGN_OR_RETURN(numbers.verdicts, VerdictsNow(std::nullopt));
+  WM_ASSIGN_OR_RETURN(numbers.verdicts, VerdictsNow(snapshot, std::nullopt));
   {
     WM_ASSIGN_OR_RETURN(
         Statement rows,
-        database_.Prepare("SELECT state, count(*) FROM endpoints GROUP BY state ORDER BY state"));
+        snapshot.Prepare("SELECT state, count(*) FROM endpoints GROUP BY state ORDER BY state"));
     while (true) {
       WM_ASSIGN_OR_RETURN(const bool more, rows.Step());
       if (!more) break;
@@ -696,8 +725,8 @@ Result<store::Statistics> SqliteQueries::Statistics() {
   }
   {
     WM_ASSIGN_OR_RETURN(Statement rows,
-                        database_.Prepare("SELECT state, severity, count(*) FROM findings "
-                                          "GROUP BY state, severity ORDER BY state, severity"));
+                        snapshot.Prepare("SELECT state, severity, count(*) FROM findings "
+                                         "GROUP BY state, severity ORDER BY state, severity"));
     while (true) {
       WM_ASSIGN_OR_RETURN(const bool more, rows.Step());
       if (!more) break;
@@ -705,9 +734,12 @@ Result<store::Statistics> SqliteQueries::Statistics() {
                                   static_cast<model::Severity>(rows.Int(1)), Number(rows, 2)});
     }
   }
+  if (!snapshot.is_whole_fleet()) {
+    WM_ASSIGN_OR_RETURN(numbers.in_scope, ReadEndpointIds(snapshot));
+  }
   WM_ASSIGN_OR_RETURN(
       Statement find,
-      database_.Prepare(
+      snapshot.Prepare(
           "SELECT newest_policy, count(e.id), coalesce(sum(e.policy_partly = 1), 0) FROM fleet "
           "LEFT JOIN endpoints e ON e.state <> 2 AND newest_policy > 0 AND e.policy_version = "
           "newest_policy"));
@@ -718,83 +750,52 @@ Result<store::Statistics> SqliteQueries::Statistics() {
   return numbers;
 }
 
-Result<VerdictCounts> SqliteQueries::VerdictsNow(const std::optional<model::Id>& endpoint) {
-  ListScope scope;
-  scope.where = "s.gone_us IS NULL";
-  if (endpoint.has_value()) {
-    WM_ASSIGN_OR_RETURN(const std::int64_t number, EndpointNumber(*endpoint));
-    scope.Narrow(number, "s.endpoint = $");
-  }
-  VerdictCounts counts;
-  const auto count = [&](std::string_view outcome) {
-    scope.count_sql = "SELECT count(*) FROM sightings s WHERE " + scope.where + " AND s.outcome " +
-                      std::string(outcome);
-    return CountScope(database_, scope);
-  };
-  WM_ASSIGN_OR_RETURN(counts.allow, count("= 1"));
-  WM_ASSIGN_OR_RETURN(counts.warn, count("= 2"));
-  WM_ASSIGN_OR_RETURN(counts.deny, count("= 3"));
-  WM_ASSIGN_OR_RETURN(counts.pending, count("IS NULL"));
-  WM_ASSIGN_OR_RETURN(counts.coverage, CoverageNow());
-  return counts;
-}
-
-Result<Page<PolicyRow>> SqliteQueries::ListPolicies(const PageQuery& query) {
-  WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_));
-  WM_ASSIGN_OR_RETURN(const ListKeys keys, FindKeys(database_, PolicyTable(), {}, query));
+Result<Page<PolicyRow>> SqliteQueries::ListPolicies(const Scope& scope, const PageQuery& query) {
+  WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_, scope));
+  WM_ASSIGN_OR_RETURN(const ListKeys keys, FindKeys(snapshot, PolicyTable(), {}, query));
   Page<PolicyRow> page;
-  WM_RETURN_IF_ERROR(ReadRows(database_, keys, kPolicyRow, ReadPolicy, std::nullopt, page));
+  WM_RETURN_IF_ERROR(ReadRows(snapshot, keys, kPolicyRow, ReadPolicy, std::nullopt, page));
   return page;
 }
 
-Result<FleetCoverage> SqliteQueries::Coverage() {
-  WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_));
-  return CoverageNow();
+Result<FleetCoverage> SqliteQueries::Coverage(const Scope& scope) {
+  WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_, scope));
+  return CoverageNow(snapshot);
 }
 
-Result<FleetCoverage> SqliteQueries::CoverageNow() {
-  WM_ASSIGN_OR_RETURN(Statement count, database_.Prepare(kCoverageNow));
-  return ReadFleetCoverage(count);
-}
-
-Result<FleetCoverage> SqliteQueries::CoverageAt(base::WallTime moment) {
-  WM_ASSIGN_OR_RETURN(Statement count, database_.Prepare(kCoverageAt));
-  count.Bind(Column(moment));
-  return ReadFleetCoverage(count);
-}
-
-Result<Page<FindingRow>> SqliteQueries::ListFindings(bool include_resolved,
+Result<Page<FindingRow>> SqliteQueries::ListFindings(const Scope& scope, bool include_resolved,
                                                      const PageQuery& query) {
-  WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_));
-  ListScope scope;
-  scope.count_sql = "SELECT count(*) FROM findings";
+  WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_, scope));
+  ListScope wanted;
+  wanted.count_sql = "SELECT count(*) FROM findings";
   if (!include_resolved) {
-    scope.where = "f.resolved_us IS NULL";
-    scope.count_sql += " WHERE resolved_us IS NULL";
+    wanted.where = "f.resolved_us IS NULL";
+    wanted.count_sql += " WHERE resolved_us IS NULL";
   }
-  WM_ASSIGN_OR_RETURN(const ListKeys keys, FindKeys(database_, FindingTable(), scope, query));
+  WM_ASSIGN_OR_RETURN(const ListKeys keys, FindKeys(snapshot, FindingTable(), wanted, query));
   Page<FindingRow> page;
-  WM_RETURN_IF_ERROR(ReadRows(database_, keys, kFindingRow, ReadFinding, std::nullopt, page));
+  WM_RETURN_IF_ERROR(ReadRows(snapshot, keys, kFindingRow, ReadFinding, std::nullopt, page));
   return page;
 }
 
-Result<FindingDetails> SqliteQueries::GetFinding(std::uint64_t id) {
-  WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_));
+Result<FindingDetails> SqliteQueries::GetFinding(const Scope& scope, std::uint64_t id) {
+  WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_, scope));
   FindingDetails details;
   {
-    WM_ASSIGN_OR_RETURN(Statement find, database_.Prepare(kFindingRow));
+    WM_ASSIGN_OR_RETURN(Statement find, snapshot.Prepare(kFindingRow));
     WM_ASSIGN_OR_RETURN(const bool found, find.Bind(Column(id)).Step());
     if (!found) return base::NotFound("there is no finding " + std::to_string(id));
     WM_ASSIGN_OR_RETURN(details.finding, ReadFinding(find));
   }
-  WM_ASSIGN_OR_RETURN(details.comments, ReadComments(database_, id));
+  WM_ASSIGN_OR_RETURN(details.comments, ReadComments(snapshot.database(), id));
   return details;
 }
 
-Result<ChangePage> SqliteQueries::ListChanges(std::optional<std::uint64_t> after,
+Result<ChangePage> SqliteQueries::ListChanges(const Scope& scope,
+                                              std::optional<std::uint64_t> after,
                                               std::size_t size) {
-  WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_));
-  return ReadChanges(database_, after, size);
+  WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_, scope));
+  return ReadChanges(snapshot, after, size);
 }
 
 }  // namespace weighmaster::server::store

@@ -28,50 +28,40 @@ class SqliteQueries final : public Queries {
   base::Result<EndpointIdentity> FindEndpoint(const model::Id& id) override;
   base::Result<ChainHead> FindChain(const model::Id& endpoint, const model::Id& chain) override;
   base::Result<AdminTokenRecord> FindAdminToken(const model::Sha256& secret_sha256) override;
-  base::Result<Page<AdminTokenRecord>> ListAdminTokens(const PageQuery& page) override;
+  base::Result<Page<AdminTokenRecord>> ListAdminTokens(const Scope& scope,
+                                                       const PageQuery& page) override;
   base::Result<Page<AuditEntry>> ListAuditEntries(const PageQuery& page) override;
-  base::Result<StoredBundle> FindBundle(std::uint64_t version) override;
+  base::Result<StoredBundle> FindBundle(const Scope& scope, std::uint64_t version) override;
   base::Result<bool> HasPart(const model::Sha256& sha256) override;
   base::Result<PartPiece> ReadPart(const model::Sha256& sha256, std::uint64_t offset) override;
   base::Result<ExceptionSetRecord> FindExceptions(
       const std::optional<model::Id>& endpoint) override;
-  base::Result<Page<ExceptionSetRecord>> ListExceptionSets(const PageQuery& page) override;
-  base::Result<EndpointEvidence> FindEvidence(const model::Id& endpoint,
+  base::Result<Page<ExceptionSetRecord>> ListExceptionSets(const Scope& scope,
+                                                           const PageQuery& page) override;
+  base::Result<EndpointEvidence> FindEvidence(const Scope& scope, const model::Id& endpoint,
                                               const BatchRange& range) override;
-  base::Result<BatchPage> ListBatches(const BatchQuery& query) override;
-  base::Result<Page<EndpointRow>> ListEndpoints(const PageQuery& page) override;
-  base::Result<EndpointRow> GetEndpoint(const model::Id& id) override;
-  base::Result<SightingPage> ListSightings(const SightingQuery& query) override;
+  base::Result<BatchPage> ListBatches(const Scope& scope, const BatchQuery& query) override;
+  base::Result<Page<EndpointRow>> ListEndpoints(const Scope& scope, const PageQuery& page) override;
+  base::Result<EndpointRow> GetEndpoint(const Scope& scope, const model::Id& id) override;
+  base::Result<SightingPage> ListSightings(const Scope& scope, const SightingQuery& query) override;
   base::Status VisitPresent(
+      const Scope& scope,
       const std::function<base::Status(const PresentSighting&)>& visit) override;
-  base::Result<Page<ArtifactRow>> ListArtifacts(const PageQuery& page) override;
-  base::Result<Page<EventRow>> ListEvents(const model::Id& endpoint,
+  base::Result<Page<ArtifactRow>> ListArtifacts(const Scope& scope, const PageQuery& page) override;
+  base::Result<Page<EventRow>> ListEvents(const Scope& scope, const model::Id& endpoint,
                                           const PageQuery& page) override;
-  base::Result<VerdictCounts> CountVerdicts(const std::optional<model::Id>& endpoint) override;
-  base::Result<store::Statistics> Statistics() override;
-  base::Result<Page<PolicyRow>> ListPolicies(const PageQuery& page) override;
-  base::Result<FleetCoverage> Coverage() override;
-  base::Result<Page<FindingRow>> ListFindings(bool include_resolved,
+  base::Result<VerdictCounts> CountVerdicts(const Scope& scope,
+                                            const std::optional<model::Id>& endpoint) override;
+  base::Result<store::Statistics> Statistics(const Scope& scope) override;
+  base::Result<Page<PolicyRow>> ListPolicies(const Scope& scope, const PageQuery& page) override;
+  base::Result<FleetCoverage> Coverage(const Scope& scope) override;
+  base::Result<Page<FindingRow>> ListFindings(const Scope& scope, bool include_resolved,
                                               const PageQuery& page) override;
-  base::Result<FindingDetails> GetFinding(std::uint64_t id) override;
-  base::Result<ChangePage> ListChanges(std::optional<std::uint64_t> after,
+  base::Result<FindingDetails> GetFinding(const Scope& scope, std::uint64_t id) override;
+  base::Result<ChangePage> ListChanges(const Scope& scope, std::optional<std::uint64_t> after,
                                        std::size_t size) override;
 
  private:
-  // One moment for several statements; ends when it goes out of scope.
-  class Snapshot;
-
-  // The id of the row that has this value; none when no row has.
-  base::Result<std::optional<std::int64_t>> SmallNumber(std::string_view sql, base::ByteView value);
-  // NOT_FOUND when there is no such endpoint.
-  base::Result<std::int64_t> EndpointNumber(const model::Id& endpoint);
-  base::Result<FleetCoverage> CoverageNow();
-  base::Result<FleetCoverage> CoverageAt(base::WallTime moment);
-  base::Result<VerdictCounts> VerdictsNow(const std::optional<model::Id>& endpoint);
-  base::Status CountAudits(const std::optional<model::Id>& endpoint, VerdictCounts& counts);
-  base::Status CompleteEndpoint(std::int64_t endpoint, EndpointRow& row);
-  base::Status ReadKeyAndRevocation(std::int64_t endpoint, EndpointRow& row);
-
   std::unique_ptr<sqlite::Database> owned_;
   sqlite::Database& database_;
 };

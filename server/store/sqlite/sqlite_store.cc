@@ -170,14 +170,15 @@ Status SqliteStore::GoBackToTrusted(const wire::Root& root) {
 Status SqliteStore::AddToken(const EnrolmentTokenRecord& token) {
   WM_ASSIGN_OR_RETURN(Statement add,
                       database_->Prepare("INSERT INTO tokens (secret_sha256, uses, uses_left, "
-                                         "created_us, expires_us, comment) "
-                                         "VALUES (?, ?, ?, ?, ?, ?)"));
+                                         "created_us, expires_us, comment, labels) "
+                                         "VALUES (?, ?, ?, ?, ?, ?, ?)"));
   return add.Bind(token.secret_sha256.view())
       .Bind(std::int64_t{token.uses})
       .Bind(std::int64_t{token.uses})
       .Bind(Column(token.created))
       .Bind(Column(token.expires))
       .Bind(token.comment)
+      .Bind(SetColumn(LabelWords(token.labels)))
       .Run();
 }
 
@@ -210,7 +211,7 @@ Status SqliteStore::AddAdminToken(const AdminTokenRecord& token) {
                            .Bind(token.secret_sha256.view())
                            .Bind(token.name)
                            .Bind(EnumColumn(token.role))
-                           .Bind(token.scope)
+                           .Bind(token.scope.ToText())
                            .Bind(Column(token.created))
                            .Bind(created_by)
                            .Bind(expires)
@@ -219,24 +220,33 @@ Status SqliteStore::AddAdminToken(const AdminTokenRecord& token) {
   return transaction.Commit();
 }
 
-Status SqliteStore::RevokeAdminToken(const model::Id& token, base::WallTime now) {
+Status SqliteStore::RevokeAdminToken(const Scope& scope, const model::Id& token,
+                                     base::WallTime now) {
   WM_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(*database_));
-  bool is_admin = false;
+  bool is_last_of_all = false;
   {
-    WM_ASSIGN_OR_RETURN(Statement revoke,
-                        database_->Prepare("UPDATE admin_tokens SET revoked_us = coalesce("
-                                           "revoked_us, ?) WHERE token_id = ? RETURNING role"));
+    WM_ASSIGN_OR_RETURN(
+        Statement revoke,
+        database_->Prepare("UPDATE admin_tokens SET revoked_us = coalesce("
+                           "revoked_us, ?) WHERE token_id = ? RETURNING role, scope"));
     WM_ASSIGN_OR_RETURN(const bool found, revoke.Bind(Column(now)).Bind(token.view()).Step());
-    if (!found) return base::NotFound("there is no administrator's token " + token.ToHex());
-    is_admin = revoke.Int(0) == EnumColumn(AdminRole::kAdmin);
+    Scope its = Scope::WholeFleet();
+    if (found) {
+      WM_ASSIGN_OR_RETURN(its, Stored(Scope::Parse(Chars(revoke, 1)), "scope"));
+    }
+    if (!found || !scope.Has(its.labels())) {
+      return base::NotFound("there is no administrator's token " + token.ToHex());
+    }
+    is_last_of_all = revoke.Int(0) == EnumColumn(AdminRole::kAdmin) && its.is_whole_fleet();
   }
   WM_ASSIGN_OR_RETURN(const std::int64_t left,
-                      Count("SELECT count(*) FROM admin_tokens WHERE role = 4 AND revoked_us IS "
-                            "NULL AND (expires_us IS NULL OR expires_us > ?)",
+                      Count("SELECT count(*) FROM admin_tokens WHERE role = 4 AND scope = '' AND "
+                            "revoked_us IS NULL AND (expires_us IS NULL OR expires_us > ?)",
                             now));
-  if (left == 0 && is_admin) {
+  if (left == 0 && is_last_of_all) {
     return base::FailedPrecondition(
-        "this is the last token of the role admin that is good; make another one first");
+        "this is the last token of the role admin and for the whole fleet that is good; make "
+        "another one first");
   }
   return transaction.Commit();
 }
@@ -328,8 +338,9 @@ Status SqliteStore::AddEndpoint(std::int64_t token, base::WallTime now,
     WM_ASSIGN_OR_RETURN(
         Statement add,
         database_->Prepare("INSERT INTO endpoints (endpoint_id, state, hostname, os, os_release, "
-                           "agent_version, machine_sha256, token, enrolled_us) "
-                           "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"));
+                           "agent_version, machine_sha256, token, enrolled_us, labels) "
+                           "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, "
+                           "(SELECT labels FROM tokens WHERE id = ?8))"));
     WM_RETURN_IF_ERROR(add.Bind(endpoint.id.view())
                            .Bind(EnumColumn(EndpointState::kActive))
                            .Bind(endpoint.machine.hostname)
@@ -372,9 +383,37 @@ Result<model::Id> SqliteStore::Enrol(const model::Sha256& token, base::WallTime 
   return endpoint.id;
 }
 
-Status SqliteStore::Revoke(const model::Id& endpoint, const std::string& reason,
+Status SqliteStore::CheckInScope(const Scope& scope, const model::Id& endpoint) {
+  WM_ASSIGN_OR_RETURN(Statement find,
+                      database_->Prepare("SELECT labels FROM endpoints WHERE endpoint_id = ?"));
+  WM_ASSIGN_OR_RETURN(const bool found, find.Bind(endpoint.view()).Step());
+  Labels labels;
+  if (found) {
+    WM_ASSIGN_OR_RETURN(labels, ReadLabels(find, 0));
+  }
+  if (found && scope.Has(labels)) return {};
+  return base::NotFound("there is no endpoint " + endpoint.ToHex());
+}
+
+Status SqliteStore::SetLabels(const Scope& scope, const model::Id& endpoint, const Labels& labels,
+                              base::WallTime now) {
+  WM_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(*database_));
+  WM_RETURN_IF_ERROR(CheckInScope(scope, endpoint));
+  if (!scope.Has(labels)) {
+    return base::PermissionDenied("the labels of this token's scope, " + scope.ToText() +
+                                  ", are not its to take away");
+  }
+  WM_ASSIGN_OR_RETURN(Statement put,
+                      database_->Prepare("UPDATE endpoints SET labels = ? WHERE endpoint_id = ?"));
+  WM_RETURN_IF_ERROR(put.Bind(SetColumn(LabelWords(labels))).Bind(endpoint.view()).Run());
+  WM_RETURN_IF_ERROR(AddChange(*database_, OfEndpoint(endpoint, now)));
+  return transaction.Commit();
+}
+
+Status SqliteStore::Revoke(const Scope& scope, const model::Id& endpoint, const std::string& reason,
                            base::WallTime now) {
   WM_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(*database_));
+  WM_RETURN_IF_ERROR(CheckInScope(scope, endpoint));
   WM_ASSIGN_OR_RETURN(Statement revoke,
                       database_->Prepare("UPDATE endpoints SET state = ?, "
                                          "revoked_us = coalesce(revoked_us, ?), "
@@ -385,9 +424,6 @@ Status SqliteStore::Revoke(const model::Id& endpoint, const std::string& reason,
                          .Bind(reason)
                          .Bind(endpoint.view())
                          .Run());
-  if (database_->Changes() == 0) {
-    return base::NotFound("there is no endpoint " + endpoint.ToHex());
-  }
   WM_ASSIGN_OR_RETURN(
       Statement keys,
       database_->Prepare("UPDATE keys SET revoked_us = coalesce(revoked_us, ?) WHERE endpoint = "
@@ -466,9 +502,10 @@ Result<BatchOutcome> SqliteStore::CommitOne(BatchWriter& writer, const BatchWrit
   return refused;
 }
 
-Status SqliteStore::UpdateFinding(std::uint64_t id, const FindingComment& comment) {
+Status SqliteStore::UpdateFinding(const Scope& scope, std::uint64_t id,
+                                  const FindingComment& comment) {
   WM_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(*database_));
-  WM_RETURN_IF_ERROR(CommentFinding(*database_, id, comment));
+  WM_RETURN_IF_ERROR(CommentFinding(*database_, scope, id, comment));
   return transaction.Commit();
 }
 
@@ -569,24 +606,25 @@ Status SqliteStore::Publish(const NewBundle& bundle) {
   return transaction.Commit();
 }
 
-Status SqliteStore::PublishExceptions(const ExceptionSetRecord& exceptions) {
-  WM_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(*database_));
+Status SqliteStore::PublishExceptions(const Scope& scope, const ExceptionSetRecord& exceptions) {
   const model::ExceptionSet& set = exceptions.set;
+  if (!set.endpoint && !scope.is_whole_fleet()) {
+    return base::PermissionDenied(
+        "exceptions of the whole fleet are not this token's to publish: "
+        "its scope is " +
+        scope.ToText());
+  }
+  WM_ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(*database_));
+  if (set.endpoint) WM_RETURN_IF_ERROR(CheckInScope(scope, *set.endpoint));
   v1::SignedExceptions message;
   wire::ToProto(exceptions.document, message);
   const std::string bytes = message.SerializeAsString();
-  const base::ByteView scope = set.endpoint ? set.endpoint->view() : base::ByteView();
-  if (set.endpoint) {
-    WM_ASSIGN_OR_RETURN(Statement find,
-                        database_->Prepare("SELECT 1 FROM endpoints WHERE endpoint_id = ?"));
-    WM_ASSIGN_OR_RETURN(const bool found, find.Bind(scope).Step());
-    if (!found) return base::NotFound("there is no endpoint " + set.endpoint->ToHex());
-  }
+  const base::ByteView whose = set.endpoint ? set.endpoint->view() : base::ByteView();
   {
     WM_ASSIGN_OR_RETURN(Statement find,
                         database_->Prepare("SELECT version, signed_exceptions FROM exception_sets "
                                            "WHERE scope = ? ORDER BY version DESC LIMIT 1"));
-    WM_ASSIGN_OR_RETURN(const bool found, find.Bind(scope).Step());
+    WM_ASSIGN_OR_RETURN(const bool found, find.Bind(whose).Step());
     const std::uint64_t newest = found ? Number(find, 0) : 0;
     if (found && newest == set.version && base::AsText(find.Blob(1)) == bytes) return {};
     if (set.version != newest + 1) {
@@ -601,7 +639,7 @@ Status SqliteStore::PublishExceptions(const ExceptionSetRecord& exceptions) {
         Statement add,
         database_->Prepare("INSERT INTO exception_sets (scope, version, signed_exceptions, "
                            "published_us, publisher_id, publisher) VALUES (?, ?, ?, ?, ?, ?)"));
-    WM_RETURN_IF_ERROR(add.Bind(scope)
+    WM_RETURN_IF_ERROR(add.Bind(whose)
                            .Bind(Column(set.version))
                            .Bind(base::AsBytes(bytes))
                            .Bind(Column(exceptions.published))

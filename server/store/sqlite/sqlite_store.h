@@ -30,19 +30,23 @@ class SqliteStore final : public Store {
                           std::uint64_t root_version, const wire::SignedDocument& root) override;
   base::Status AddToken(const EnrolmentTokenRecord& token) override;
   base::Status AddAdminToken(const AdminTokenRecord& token) override;
-  base::Status RevokeAdminToken(const model::Id& token, base::WallTime now) override;
+  base::Status RevokeAdminToken(const Scope& scope, const model::Id& token,
+                                base::WallTime now) override;
   base::Result<std::uint64_t> AppendAudit(const wire::AuditRow& row) override;
   base::Result<model::Id> Enrol(const model::Sha256& token, base::WallTime now,
                                 const NewEndpoint& endpoint) override;
-  base::Status Revoke(const model::Id& endpoint, const std::string& reason,
+  base::Status Revoke(const Scope& scope, const model::Id& endpoint, const std::string& reason,
                       base::WallTime now) override;
+  base::Status SetLabels(const Scope& scope, const model::Id& endpoint, const Labels& labels,
+                         base::WallTime now) override;
   base::Result<std::vector<BatchOutcome>> CommitBatches(std::span<const BatchWrite> batches,
                                                         const FindingRules& rules) override;
-  base::Status UpdateFinding(std::uint64_t id, const FindingComment& comment) override;
+  base::Status UpdateFinding(const Scope& scope, std::uint64_t id,
+                             const FindingComment& comment) override;
   base::Status RecordFindings(std::span<const FindingChange> changes) override;
   base::Status RecordContacts(std::span<const Contact> contacts) override;
   base::Status Publish(const NewBundle& bundle) override;
-  base::Status PublishExceptions(const ExceptionSetRecord& exceptions) override;
+  base::Status PublishExceptions(const Scope& scope, const ExceptionSetRecord& exceptions) override;
 
  private:
   SqliteStore(std::string path, std::unique_ptr<sqlite::Database> database)
@@ -61,7 +65,10 @@ class SqliteStore final : public Store {
   // The token's small number, when it may be used now or was used for this key before.
   base::Result<std::int64_t> SpendToken(const model::Sha256& token, base::WallTime now,
                                         const std::optional<KnownKey>& known);
+  // With the labels of the token.
   base::Status AddEndpoint(std::int64_t token, base::WallTime now, const NewEndpoint& endpoint);
+  // NOT_FOUND when there is no such endpoint in the scope.
+  base::Status CheckInScope(const Scope& scope, const model::Id& endpoint);
 
   // All of them or, where one can't be stored, none and an error.
   base::Result<std::vector<BatchOutcome>> CommitTogether(std::span<const BatchWrite> batches,

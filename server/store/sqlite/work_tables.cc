@@ -109,16 +109,16 @@ base::Status AddChange(sqlite::Database& database, const Change& change) {
   return forget.Bind(database.LastInsertId() - kept).Run();
 }
 
-base::Result<ChangePage> ReadChanges(sqlite::Database& database, std::optional<std::uint64_t> after,
+base::Result<ChangePage> ReadChanges(const Snapshot& snapshot, std::optional<std::uint64_t> after,
                                      std::size_t size) {
   ChangePage page;
   {
-    // Positions grow for ever, also over what was forgotten.
+    // Positions grow for ever, also over what was forgotten and over what is in no scope.
     WM_ASSIGN_OR_RETURN(
         Statement find,
-        database.Prepare(
+        snapshot.Prepare(
             "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'changes'), "
-            "0), coalesce((SELECT min(position) FROM changes), 1)"));
+            "0), coalesce((SELECT min(position) FROM main.changes), 1)"));
     WM_RETURN_IF_ERROR(find.Step());
     page.next = Number(find, 0);
     if (!after.has_value()) return page;
@@ -129,18 +129,19 @@ base::Result<ChangePage> ReadChanges(sqlite::Database& database, std::optional<s
     }
   }
   WM_ASSIGN_OR_RETURN(Statement rows,
-                      database.Prepare("SELECT position, time_us, topic, endpoint, chain, number, "
+                      snapshot.Prepare("SELECT position, time_us, topic, endpoint, chain, number, "
                                        "count FROM changes WHERE position > ? ORDER BY position "
                                        "LIMIT ?"));
   rows.Bind(Column(*after)).Bind(Column(size));
-  page.next = *after;
   while (true) {
     WM_ASSIGN_OR_RETURN(const bool more, rows.Step());
-    if (!more) return page;
+    if (!more) break;
     WM_ASSIGN_OR_RETURN(const Change change, ReadChange(rows));
     page.rows.push_back(change);
-    page.next = change.position;
   }
+  // After the last change that is kept, or where there may be more, after that of this page.
+  if (page.rows.size() == size) page.next = page.rows.empty() ? *after : page.rows.back().position;
+  return page;
 }
 
 base::Status ApplyFinding(sqlite::Database& database, const FindingChange& change) {
@@ -150,17 +151,24 @@ base::Status ApplyFinding(sqlite::Database& database, const FindingChange& chang
   return AddChange(database, OfFinding(*id, change.endpoint, change.at));
 }
 
-base::Status CommentFinding(sqlite::Database& database, std::uint64_t id,
+base::Status CommentFinding(sqlite::Database& database, const Scope& scope, std::uint64_t id,
                             const FindingComment& comment) {
   model::Id endpoint;
   {
     WM_ASSIGN_OR_RETURN(
         Statement find,
-        database.Prepare("SELECT (SELECT count(*) FROM finding_comments WHERE finding = f.id), "
-                         "e.endpoint_id FROM findings f JOIN endpoints e ON e.id = f.endpoint "
-                         "WHERE f.id = ?"));
+        database.Prepare(
+            "SELECT (SELECT count(*) FROM finding_comments WHERE finding = f.id), "
+            "e.endpoint_id, e.labels FROM findings f JOIN endpoints e ON e.id = f.endpoint "
+            "WHERE f.id = ?"));
     WM_ASSIGN_OR_RETURN(const bool found, find.Bind(Column(id)).Step());
-    if (!found) return base::NotFound("there is no finding " + std::to_string(id));
+    Labels labels;
+    if (found) {
+      WM_ASSIGN_OR_RETURN(labels, ReadLabels(find, 2));
+    }
+    if (!found || !scope.Has(labels)) {
+      return base::NotFound("there is no finding " + std::to_string(id));
+    }
     if (Number(find, 0) >= base::limits::kMaxFindingComments) {
       return base::ResourceExhausted("a finding has at most " +
                                      std::to_string(base::limits::kMaxFindingComments) +

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "policy/base/result.h"
+#include "server/store/sqlite/scope/snapshot.h"
 #include "server/store/values.h"
 #include "third_party/sqlite/database.h"
 
@@ -15,7 +16,7 @@ namespace weighmaster::server::store {
 
 base::Status ApplyFinding(sqlite::Database& database, const FindingChange& change);
 // See Store::UpdateFinding.
-base::Status CommentFinding(sqlite::Database& database, std::uint64_t id,
+base::Status CommentFinding(sqlite::Database& database, const Scope& scope, std::uint64_t id,
                             const FindingComment& comment);
 base::Result<std::vector<FindingComment>> ReadComments(sqlite::Database& database,
                                                        std::uint64_t finding);
@@ -23,9 +24,10 @@ base::Result<std::vector<FindingComment>> ReadComments(sqlite::Database& databas
 base::Result<bool> HasOpenFindings(sqlite::Database& database, const model::Id& endpoint);
 
 // Queries::ListChanges reads what these wrote, in the transaction that made the change; the newest
-// limits::kMaxChangesKept of it. The position is given here.
+// limits::kMaxChangesKept of it. The position is given here; it counts the changes of the whole
+// fleet, so that one who sees few of them is not left behind by the others.
 base::Status AddChange(sqlite::Database& database, const Change& change);
-base::Result<ChangePage> ReadChanges(sqlite::Database& database, std::optional<std::uint64_t> after,
+base::Result<ChangePage> ReadChanges(const Snapshot& snapshot, std::optional<std::uint64_t> after,
                                      std::size_t size);
 
 }  // namespace weighmaster::server::store

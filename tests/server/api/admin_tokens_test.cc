@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <string>
 
@@ -80,8 +81,34 @@ TEST_F(AdminTokensTest, NeedANameARoleAndAnEnd) {
     EXPECT_EQ(Refusal(wish), ErrorCode::kInvalidArgument) << bad;
   }
   wish = Wish();
-  wish.set_scope("team=red");
-  EXPECT_EQ(Refusal(wish), ErrorCode::kInvalidArgument) << "it must not be pretended";
+  wish.set_scope("Team=red");
+  EXPECT_EQ(Refusal(wish), ErrorCode::kInvalidArgument);
+}
+
+TEST_F(AdminTokensTest, SeeNoMoreEndpointsThanWhatMadeThem) {
+  auto wish = Wish();
+  wish.set_role(v1::ADMIN_ROLE_ADMIN);
+  wish.set_scope("team=ml,site=berlin");
+  const auto made = world_.Ask<v1::CreateAdminTokenResponse>(wish);
+  ASSERT_TRUE(made.has_value()) << made.error().ToString();
+  EXPECT_EQ(made->admin_token().scope(), "site=berlin,team=ml");
+  world_.bearer_ = "Bearer " + made->token();
+  wish.set_valid_for_ms(kHourMs / 2);
+  for (const char* const wider : {"", "site=berlin", "team=ml", "site=berlin,team=web"}) {
+    wish.set_scope(wider);
+    EXPECT_EQ(Refusal(wish), ErrorCode::kPermissionDenied) << wider;
+  }
+  wish.set_scope("os=linux,site=berlin,team=ml");
+  EXPECT_TRUE(world_.Ask<v1::CreateAdminTokenResponse>(wish).has_value());
+
+  const auto listed = world_.Ask<v1::ListAdminTokensResponse>(v1::ListAdminTokensRequest());
+  EXPECT_EQ(listed->total(), 2U) << "ada is not theirs to see";
+  v1::RevokeAdminTokenRequest revoke;
+  revoke.set_token_id(made->admin_token().created_by_token_id());
+  EXPECT_EQ(world_.Ask<v1::RevokeAdminTokenResponse>(revoke).error().code(), ErrorCode::kNotFound);
+  const auto who = world_.Ask<v1::WhoAmIResponse>(v1::WhoAmIRequest());
+  EXPECT_EQ(std::ranges::count(who->permissions(), v1::PERMISSION_PUBLISH_POLICY), 0);
+  EXPECT_EQ(std::ranges::count(who->permissions(), v1::PERMISSION_LABEL_ENDPOINTS), 1);
 }
 
 TEST_F(AdminTokensTest, DoNotOutliveWhatMadeThem) {

@@ -40,9 +40,10 @@ class ApiWorld {
   // "Bearer wma1.…" of a new token.
   std::string MakeBearer(server::store::AdminRole role,
                          std::optional<base::WallTime> expires = std::nullopt,
-                         const std::string& name = "somebody") {
+                         const std::string& name = "somebody", const std::string& scope = "") {
     const auto token =
-        server::identity::MakeAdminToken(name, role, world_.loop_.Now(), expires, world_.random_);
+        server::identity::MakeAdminToken(name, role, server::store::Scope::Parse(scope).value(),
+                                         world_.loop_.Now(), expires, world_.random_);
     EXPECT_TRUE(world_.store_->AddAdminToken(token.record).has_value());
     last_id_ = token.record.id;
     return "Bearer " + token.text;

@@ -19,12 +19,14 @@ using base::ErrorCode;
 using std::chrono::hours;
 using store::AdminRole;
 
-// Who may call what, written out: viewer, responder, policy author, admin.
+// Who may call what, written out: viewer, responder, policy author, admin; and whether they may
+// when their token is for some endpoints only.
 struct May {
   bool viewer;
   bool responder;
   bool policy_author;
   bool admin;
+  bool in_scope = true;
 };
 const std::map<std::string, May> kTable = {
     {"GetFleet", {true, true, true, true}},
@@ -38,7 +40,7 @@ const std::map<std::string, May> kTable = {
     {"ListBatches", {false, true, false, true}},
     {"CountVerdicts", {true, true, true, true}},
     {"CreateToken", {false, false, false, true}},
-    {"PublishPolicy", {false, false, true, true}},
+    {"PublishPolicy", {false, false, true, true, false}},
     {"SimulatePolicy", {false, false, true, true}},
     {"GetPolicyPart", {true, true, true, true}},
     {"GetStatistics", {true, true, true, true}},
@@ -51,10 +53,11 @@ const std::map<std::string, May> kTable = {
     {"PublishExceptions", {false, true, true, true}},
     {"ListFindings", {true, true, true, true}},
     {"RevokeEndpoint", {false, true, false, true}},
+    {"SetEndpointLabels", {false, false, false, true}},
     {"CreateAdminToken", {false, false, false, true}},
     {"ListAdminTokens", {false, false, false, true}},
     {"RevokeAdminToken", {false, false, false, true}},
-    {"ListAuditEntries", {false, false, false, true}},
+    {"ListAuditEntries", {false, false, false, true, false}},
     {"WhoAmI", {true, true, true, true}},
 };
 
@@ -97,6 +100,24 @@ TEST_F(DispatchTest, LetsEachRoleCallWhatTheTableSaysAndNothingElse) {
     EXPECT_EQ(LetsIn(method, responder, kNo), may.responder) << method.name;
     EXPECT_EQ(LetsIn(method, author, kNo), may.policy_author) << method.name;
     EXPECT_EQ(LetsIn(method, world_.bearer_, kNo), may.admin) << method.name;
+  }
+}
+
+TEST_F(DispatchTest, LetsATokenForSomeEndpointsCallWhatIsNotOfTheWholeFleet) {
+  const auto scoped = [&](AdminRole role) {
+    return world_.MakeBearer(role, {}, "somebody", "site=berlin");
+  };
+  const std::pair<std::string, bool May::*> callers[] = {
+      {scoped(AdminRole::kViewer), &May::viewer},
+      {scoped(AdminRole::kResponder), &May::responder},
+      {scoped(AdminRole::kPolicyAuthor), &May::policy_author},
+      {scoped(AdminRole::kAdmin), &May::admin}};
+  for (const Method& method : world_.dispatch_.methods()) {
+    const May& may = kTable.at(method.name);
+    for (const auto& [bearer, role] : callers) {
+      EXPECT_EQ(LetsIn(method, bearer, ErrorCode::kPermissionDenied), may.*role && may.in_scope)
+          << method.name;
+    }
   }
 }
 

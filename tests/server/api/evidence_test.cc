@@ -45,7 +45,7 @@ class EvidenceTest : public ::testing::Test {
       record.set = tests::MakeExceptionSet(1, {});
       record.set.endpoint = scope;
       record.document = tests::SignExceptions(record.set);
-      ASSERT_TRUE(world_.store_->PublishExceptions(record).has_value());
+      ASSERT_TRUE(world_.store_->PublishExceptions(store::Scope::WholeFleet(), record).has_value());
     }
   }
 

@@ -52,6 +52,8 @@ TEST(AdminMethods, HaveAPermissionThatTheServerKnowsByNumber) {
   EXPECT_EQ(static_cast<int>(identity::Permission::kReadAudit), v1::PERMISSION_READ_AUDIT);
   EXPECT_EQ(static_cast<int>(identity::Permission::kExportEvidence),
             v1::PERMISSION_EXPORT_EVIDENCE);
+  EXPECT_EQ(static_cast<int>(identity::Permission::kLabelEndpoints),
+            v1::PERMISSION_LABEL_ENDPOINTS);
 }
 
 }  // namespace

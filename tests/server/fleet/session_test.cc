@@ -277,10 +277,11 @@ TEST_F(SessionTest, RevocationClosesOpenStreamsAtOnceAndForGood) {
   Run();
   ScriptedAgent late(world_, 1);  // its hello is looked up before the revocation, answered after
   std::optional<bool> was_connected;
-  world_.fleet_.Revoke(endpoint_, "lost", [&](base::Result<bool> reply) {
-    ASSERT_TRUE(reply.has_value());
-    was_connected = *reply;
-  });
+  world_.fleet_.Revoke(store::Scope::WholeFleet(), endpoint_, "lost",
+                       [&](base::Result<bool> reply) {
+                         ASSERT_TRUE(reply.has_value());
+                         was_connected = *reply;
+                       });
   late.SayHello();
   Run();
   EXPECT_EQ(was_connected, true);
@@ -502,7 +503,8 @@ TEST_F(SessionTest, SendsExceptionsToWhomTheyAreForAndNewTo) {
     model::ExceptionSet set = tests::MakeExceptionSet(version, {});
     set.endpoint = endpoint;
     bool published = false;
-    world_.exceptions_.Publish(tests::SignExceptions(set), {tests::TestId(9), "ada"},
+    world_.exceptions_.Publish(store::Scope::WholeFleet(), tests::SignExceptions(set),
+                               {tests::TestId(9), "ada"},
                                [&](const auto& result) { published = result.has_value(); });
     world_.loop_.RunReady();
     EXPECT_TRUE(published);
@@ -549,9 +551,10 @@ TEST_F(SessionTest, StoresContactsTogetherAfterAWhile) {
   ScriptedAgent agent(world_, 1);
   agent.SayHello();
   Run();
-  EXPECT_EQ(world_.queries_->ListEndpoints({})->rows.at(0).last_contact, std::nullopt);
+  EXPECT_EQ(world_.queries_->ListEndpoints(store::Scope::WholeFleet(), {})->rows.at(0).last_contact,
+            std::nullopt);
   world_.loop_.RunFor(base::limits::kContactFlushDelay);
-  const auto row = world_.queries_->ListEndpoints({})->rows.at(0);
+  const auto row = world_.queries_->ListEndpoints(store::Scope::WholeFleet(), {})->rows.at(0);
   EXPECT_TRUE(row.last_contact.has_value());
   EXPECT_EQ(row.machine.hostname, "laptop");
 }
@@ -560,7 +563,9 @@ TEST_F(SessionTest, AnOpenStreamOnWhichNothingIsSaidIsAContactEveryFewMinutes) {
   ScriptedAgent agent(world_, 1);
   agent.SayHello();
   Run();
-  const auto stored = [&] { return world_.queries_->GetEndpoint(endpoint_)->last_contact; };
+  const auto stored = [&] {
+    return world_.queries_->GetEndpoint(store::Scope::WholeFleet(), endpoint_)->last_contact;
+  };
   const base::WallTime met = world_.loop_.Now();
   world_.loop_.RunFor(base::limits::kContactFlushDelay);
   EXPECT_EQ(stored(), met);
@@ -578,7 +583,8 @@ TEST_F(SessionTest, TheEndOfAStreamIsAContact) {
   const base::WallTime ended = world_.loop_.Now();
   agent.Close();
   world_.loop_.RunFor(std::chrono::hours(1));
-  EXPECT_EQ(world_.queries_->GetEndpoint(endpoint_)->last_contact, ended);
+  EXPECT_EQ(world_.queries_->GetEndpoint(store::Scope::WholeFleet(), endpoint_)->last_contact,
+            ended);
 
   // One that is refused ends with the refusal, not with the farewell.
   ScriptedAgent next(world_, 1);
@@ -591,7 +597,8 @@ TEST_F(SessionTest, TheEndOfAStreamIsAContact) {
   next.Say(other, 11);
   ASSERT_EQ(next.refused(), v1::REFUSAL_REASON_PROTOCOL);
   world_.loop_.RunFor(std::chrono::hours(1));
-  EXPECT_EQ(world_.queries_->GetEndpoint(endpoint_)->last_contact, refused);
+  EXPECT_EQ(world_.queries_->GetEndpoint(store::Scope::WholeFleet(), endpoint_)->last_contact,
+            refused);
 }
 
 }  // namespace

@@ -34,8 +34,9 @@ class AdministratorsTest : public ::testing::Test {
 };
 
 TEST_F(AdministratorsTest, ShowATokenThatIsKnownAndGood) {
-  const NewAdminToken token = MakeAdminToken("ada", store::AdminRole::kResponder, loop_.Now(),
-                                             loop_.Now() + hours(1), random_);
+  const NewAdminToken token =
+      MakeAdminToken("ada", store::AdminRole::kResponder, store::Scope::WholeFleet(), loop_.Now(),
+                     loop_.Now() + hours(1), random_);
   ASSERT_TRUE(store_->AddAdminToken(token.record).has_value());
   const auto caller = Authenticate("Bearer " + token.text);
   ASSERT_TRUE(caller.has_value());
@@ -57,7 +58,8 @@ TEST_F(AdministratorsTest, ShowATokenThatIsKnownAndGood) {
 
 TEST_F(AdministratorsTest, CareNotForTheCaseOfTheSchemeButForThatOfTheToken) {
   const NewAdminToken token =
-      MakeAdminToken("ada", store::AdminRole::kViewer, loop_.Now(), std::nullopt, random_);
+      MakeAdminToken("ada", store::AdminRole::kViewer, store::Scope::WholeFleet(), loop_.Now(),
+                     std::nullopt, random_);
   ASSERT_TRUE(store_->AddAdminToken(token.record).has_value());
   for (const std::string scheme : {"Bearer ", "bearer ", "BEARER "}) {
     EXPECT_TRUE(Authenticate(scheme + token.text).has_value()) << scheme;

@@ -120,8 +120,9 @@ class AuthorityTest : public ::testing::Test {
   }
 
   wire::EnrolmentToken Token(std::uint32_t uses = 1) {
-    auto token = Wait<NewEnrolmentToken>(
-        [&](auto reply) { authority_.CreateToken(uses, hours(1), "test", reply); });
+    auto token = Wait<NewEnrolmentToken>([&](auto reply) {
+      authority_.CreateToken(store::Scope::WholeFleet(), {uses, hours(1), "test"}, reply);
+    });
     EXPECT_TRUE(token.has_value());
     auto parsed = wire::ParseToken(token->text);
     EXPECT_TRUE(parsed.has_value());
@@ -208,8 +209,9 @@ TEST_F(AuthorityTest, RefusesASigningRequestThatItsKeyDidNotSignAndKeepsTheToken
 
 TEST_F(AuthorityTest, TokensHaveLimits) {
   const auto make = [&](std::uint32_t uses, base::Duration valid) {
-    return Wait<NewEnrolmentToken>(
-        [&](auto reply) { authority_.CreateToken(uses, valid, "", reply); });
+    return Wait<NewEnrolmentToken>([&](auto reply) {
+      authority_.CreateToken(store::Scope::WholeFleet(), {uses, valid, ""}, reply);
+    });
   };
   EXPECT_FALSE(make(0, hours(1)).has_value());
   EXPECT_FALSE(make(1, hours(0)).has_value());
@@ -239,7 +241,8 @@ TEST_F(AuthorityTest, AnExpiredCertificateMayRenewForTheSameKeyOnly) {
   ASSERT_TRUE(renewed.has_value());
   EXPECT_EQ(Classify(renewed->certificate_pem()).right, PeerRight::kSync);
 
-  ASSERT_TRUE(store_->Revoke(*expired.endpoint, "lost", loop_.Now()).has_value());
+  ASSERT_TRUE(store_->Revoke(store::Scope::WholeFleet(), *expired.endpoint, "lost", loop_.Now())
+                  .has_value());
   EXPECT_EQ(Classify(renewed->certificate_pem()).right, PeerRight::kRefused);
   EXPECT_EQ(Classify(response->certificate_pem()).reason, PeerReason::kRevoked);
   EXPECT_FALSE(renew(11).has_value());

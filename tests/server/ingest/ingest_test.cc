@@ -102,7 +102,9 @@ TEST_F(IngestTest, FindsEquivocationAndAsksForAMissingNumberWithoutAFinding) {
 TEST_F(IngestTest, QuarantinesWhatIsUnderWayWhenItsKeyIsRevoked) {
   Take(1, script_.Start());
   ASSERT_TRUE(Submit(1, script_.Seal({model::BodiesDropped{}})));
-  ASSERT_TRUE(world_.store_->Revoke(endpoint_, "lost", world_.loop_.Now()).has_value());
+  ASSERT_TRUE(
+      world_.store_->Revoke(store::Scope::WholeFleet(), endpoint_, "lost", world_.loop_.Now())
+          .has_value());
   outcomes_.clear();
   world_.loop_.RunReady();
   ASSERT_EQ(outcomes_.size(), 1U);
@@ -126,7 +128,9 @@ TEST_F(IngestTest, StoresABodyThatThisVersionCannotRead) {
                             tests::TestKey(11), world_.random_);
   ASSERT_TRUE(strange.has_value());
   EXPECT_EQ(Take(1, *strange).result.kind, Kind::kStored);
-  EXPECT_EQ(world_.queries_->ListEndpoints({})->rows.at(0).events_unreadable, 1U);
+  EXPECT_EQ(
+      world_.queries_->ListEndpoints(store::Scope::WholeFleet(), {})->rows.at(0).events_unreadable,
+      1U);
 }
 
 TEST_F(IngestTest, StoresAChangeOfKeysThatThisVersionDoesNotFollow) {
@@ -140,7 +144,9 @@ TEST_F(IngestTest, StoresAChangeOfKeysThatThisVersionDoesNotFollow) {
   const auto batch = wire::Seal(script_.position(), context, {event.SerializeAsString()},
                                 tests::TestKey(11), world_.random_);
   EXPECT_EQ(Take(1, *batch).result.kind, Kind::kStored);
-  EXPECT_EQ(world_.queries_->ListEndpoints({})->rows.at(0).events_unreadable, 1U);
+  EXPECT_EQ(
+      world_.queries_->ListEndpoints(store::Scope::WholeFleet(), {})->rows.at(0).events_unreadable,
+      1U);
   EXPECT_TRUE(world_.Findings().empty());
 }
 
@@ -175,7 +181,9 @@ TEST_F(IngestTest, AcknowledgesNothingWhileTheStoreFailsAndGoesOnByItself) {
       EXPECT_TRUE(kinds.empty()) << "told although the commit failed";
       ASSERT_TRUE(world.loop_.RunUntil([&] { return kinds.size() == 2; }, std::chrono::minutes(5)));
       EXPECT_EQ(world.queries_->FindChain(tests::TestId(1), chain_)->number, 2U);
-      EXPECT_EQ(world.queries_->ListEndpoints({})->rows.at(0).events_stored, 2U);
+      EXPECT_EQ(
+          world.queries_->ListEndpoints(store::Scope::WholeFleet(), {})->rows.at(0).events_stored,
+          2U);
       EXPECT_GE(world.ingest_.counters().store_failures, 1U);
     }
   }

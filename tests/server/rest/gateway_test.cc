@@ -103,7 +103,9 @@ TEST_F(GatewayTest, TakesAPathWithItsHost) {
 TEST_F(GatewayTest, GivesPrometheusTheSumsOfTheFleetAndOfItsCalls) {
   world_.world_.Enrol(1);
   const model::Id second = world_.world_.Enrol(2);
-  ASSERT_TRUE(world_.world_.sqlite_->Revoke(second, "lost", world_.world_.loop_.Now()).has_value());
+  ASSERT_TRUE(world_.world_.sqlite_
+                  ->Revoke(store::Scope::WholeFleet(), second, "lost", world_.world_.loop_.Now())
+                  .has_value());
   store::FindingChange finding;
   finding.dedupe_key = finding.rule = "rule";
   finding.endpoint = tests::TestId(1);
@@ -250,8 +252,10 @@ TEST_F(ChangeEventsTest, EndWithTheTokenThatAskedForThem) {
   Next(*answer.events, std::chrono::milliseconds(1));
   std::string said;
   answer.events->Next([&said](std::optional<std::string> text) { said = text.value_or("end"); });
-  ASSERT_TRUE(world_.world_.store_->RevokeAdminToken(world_.last_id_, world_.world_.loop_.Now())
-                  .has_value());
+  ASSERT_TRUE(
+      world_.world_.store_
+          ->RevokeAdminToken(store::Scope::WholeFleet(), world_.last_id_, world_.world_.loop_.Now())
+          .has_value());
   world_.world_.loop_.RunFor(std::chrono::minutes(5));
   EXPECT_EQ(said.find("event: error\ndata: {\"code\":16,"), 0U) << said;
   EXPECT_EQ(Next(*answer.events, std::chrono::milliseconds(1)), "end");

@@ -18,9 +18,11 @@ class ExceptionRolloutTest : public ::testing::Test {
 
   base::Status Publish(const wire::SignedDocument& document) {
     std::optional<base::Status> outcome;
-    world_.exceptions_.Publish(document, {tests::TestId(9), "ada"}, [&](const auto& published) {
-      outcome = published.has_value() ? base::Status() : base::Status(published.error());
-    });
+    world_.exceptions_.Publish(store::Scope::WholeFleet(), document, {tests::TestId(9), "ada"},
+                               [&](const auto& published) {
+                                 outcome = published.has_value() ? base::Status()
+                                                                 : base::Status(published.error());
+                               });
     world_.loop_.RunReady();
     return outcome.value_or(base::Internal("there was no answer"));
   }

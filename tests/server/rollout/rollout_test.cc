@@ -67,7 +67,7 @@ TEST(Rollout, RefusesWhatEndpointsWouldRefuseAndKeepsTheLastGoodPolicy) {
     ASSERT_FALSE(status.has_value()) << what;
     EXPECT_FALSE(status.error().message().empty());
     EXPECT_EQ(world.rollout_.current()->manifest.version, 3U) << what;
-    EXPECT_EQ(world.queries_->FindBundle(0)->version, 3U) << what;
+    EXPECT_EQ(world.queries_->FindBundle(store::Scope::WholeFleet(), 0)->version, 3U) << what;
   }
 }
 

@@ -48,7 +48,8 @@ std::vector<model::Exception> ManyExceptions(tests::RandomPolicies& random) {
 
 base::Result<Simulation> Simulate(store::Queries& queries, std::vector<BundlePart> parts,
                                   std::size_t samples, base::WallTime now) {
-  return rollout::Simulate(queries, std::move(parts), samples, now, [] { return base::Status(); });
+  return rollout::Simulate(queries, store::Scope::WholeFleet(), std::move(parts), samples, now,
+                           [] { return base::Status(); });
 }
 
 // Endpoints that have told what they have.
@@ -86,13 +87,13 @@ class SimulationTest : public testing::Test {
     if (endpoint) record.set.endpoint = tests::TestId(*endpoint);
     record.set.exceptions = std::move(exceptions);
     record.document.bytes = wire::SerialiseExceptions(record.set);
-    ASSERT_TRUE(world_.sqlite_->PublishExceptions(record).has_value());
+    ASSERT_TRUE(world_.sqlite_->PublishExceptions(store::Scope::WholeFleet(), record).has_value());
   }
 
   std::vector<store::SightingRow> Rows() {
     store::SightingQuery query;
     query.page.size = base::limits::kMaxPageSize;
-    auto page = world_.queries_->ListSightings(query);
+    auto page = world_.queries_->ListSightings(store::Scope::WholeFleet(), query);
     EXPECT_TRUE(page.has_value() && !page->next.has_value());
     return std::move(page->rows);
   }
@@ -215,7 +216,9 @@ TEST_F(SimulationTest, SaysOfEveryRowWhatTheEngineSays) {
     Tell(endpoint, std::move(events));
   }
   const model::Id revoked = tests::TestId(kEndpoints);
-  ASSERT_TRUE(world_.sqlite_->Revoke(revoked, "lost", world_.loop_.Now()).has_value());
+  ASSERT_TRUE(
+      world_.sqlite_->Revoke(store::Scope::WholeFleet(), revoked, "lost", world_.loop_.Now())
+          .has_value());
   const auto of_fleet = ManyExceptions(random);
   const auto of_two = ManyExceptions(random);
   PublishExceptions(std::nullopt, of_fleet);
@@ -331,7 +334,9 @@ TEST_F(SimulationTest, SaysWhichFieldsThePoliciesInForceKeepFromTheServer) {
     applied.version = version;
     Tell(endpoint, {applied});
   }
-  ASSERT_TRUE(world_.sqlite_->Revoke(tests::TestId(4), "lost", world_.loop_.Now()).has_value());
+  ASSERT_TRUE(world_.sqlite_
+                  ->Revoke(store::Scope::WholeFleet(), tests::TestId(4), "lost", world_.loop_.Now())
+                  .has_value());
   const auto withheld = [&](const model::RuleSet& rules) {
     const auto simulation = Simulate(*world_.queries_, {RulesPart(rules)}, 2, world_.loop_.Now());
     EXPECT_TRUE(simulation.has_value()) << simulation.error().ToString();
@@ -382,15 +387,17 @@ TEST_F(SimulationTest, EndsWhenItMayNotGoOn) {
   }
   Tell(1, std::move(events));
   int asked = 0;
-  const auto ended = rollout::Simulate(*world_.queries_, {RulesPart(Rules(Outcome::kAllow))}, 2,
-                                       world_.loop_.Now(), [&asked] {
-                                         ++asked;
-                                         return base::Status(base::Unavailable("stop"));
-                                       });
+  const auto ended =
+      rollout::Simulate(*world_.queries_, store::Scope::WholeFleet(),
+                        {RulesPart(Rules(Outcome::kAllow))}, 2, world_.loop_.Now(), [&asked] {
+                          ++asked;
+                          return base::Status(base::Unavailable("stop"));
+                        });
   ASSERT_FALSE(ended.has_value());
   EXPECT_EQ(ended.error().code(), ErrorCode::kUnavailable);
   EXPECT_EQ(asked, 1);
-  EXPECT_TRUE(world_.queries_->Coverage().has_value()) << "the reader is free again";
+  EXPECT_TRUE(world_.queries_->Coverage(store::Scope::WholeFleet()).has_value())
+      << "the reader is free again";
 }
 
 TEST_F(SimulationTest, TakesThePartsThatTheStoreHas) {

@@ -69,8 +69,9 @@ class StoreConformance : public ::testing::TestWithParam<MakePlace> {
     return {tests::TestId(n), tests::TestKey(10 + n).public_key(), machine};
   }
 
-  model::Id Enrol(std::uint8_t n) {
-    const EnrolmentTokenRecord token = Token(n, 1);
+  model::Id Enrol(std::uint8_t n, const Labels& labels = {}) {
+    EnrolmentTokenRecord token = Token(n, 1);
+    token.labels = labels;
     EXPECT_TRUE(store_->AddToken(token).has_value());
     auto id = store_->Enrol(token.secret_sha256, tests::kTestEpoch, Machine(n));
     EXPECT_TRUE(id.has_value());
@@ -111,12 +112,12 @@ class StoreConformance : public ::testing::TestWithParam<MakePlace> {
   }
 
   std::vector<SightingRow> Sightings(const SightingQuery& query = {}) {
-    auto page = queries_->ListSightings(query);
+    auto page = queries_->ListSightings(Scope::WholeFleet(), query);
     EXPECT_TRUE(page.has_value()) << page.error().ToString();
     return page.has_value() ? page->rows : std::vector<SightingRow>();
   }
   EndpointRow Endpoint(const model::Id& id) {
-    auto page = queries_->ListEndpoints({});
+    auto page = queries_->ListEndpoints(Scope::WholeFleet(), {});
     EXPECT_TRUE(page.has_value());
     for (EndpointRow& row : page->rows) {
       if (row.id == id) return row;
@@ -207,11 +208,11 @@ TEST_P(StoreConformance, GoesBackToTheNewestPolicyThatANewRootStillTrusts) {
   EXPECT_EQ(queries_->Fleet()->newest_policy, 3U);
   EXPECT_EQ(queries_->Fleet()->floor, 1U);
   EXPECT_EQ(queries_->Fleet()->next_policy, 5U) << "4 is used up";
-  EXPECT_EQ(queries_->FindBundle(0)->version, 3U);
+  EXPECT_EQ(queries_->FindBundle(Scope::WholeFleet(), 0)->version, 3U);
   EXPECT_EQ(store_->Publish(sign_by(Bundle(4, 1, "honest"), 6)).error().code(),
             base::ErrorCode::kFailedPrecondition);
   EXPECT_TRUE(store_->Publish(sign_by(Bundle(5, 3, "honest"), 6)).has_value());
-  EXPECT_EQ(queries_->FindBundle(0)->version, 5U);
+  EXPECT_EQ(queries_->FindBundle(Scope::WholeFleet(), 0)->version, 5U);
 }
 
 TEST_P(StoreConformance, KeepsThePolicyWhenARootTakesNoPolicyKeyAway) {
@@ -246,11 +247,11 @@ TEST_P(StoreConformance, ForgetsTheCoverageOfARootThatWasRemoved) {
   removed.sensor = "artifacts";
   removed.root.bytes = "/old";
   CommitOne(endpoint, script.Seal({model::CoverageChanged{kept}, model::CoverageChanged{removed}}));
-  EXPECT_EQ(queries_->Coverage()->looked, 0U);
+  EXPECT_EQ(queries_->Coverage(Scope::WholeFleet())->looked, 0U);
   removed.reason = model::CoverageReason::kRootRemoved;
   EXPECT_EQ(CommitOne(endpoint, script.Seal({model::CoverageChanged{removed}})), Kind::kStored);
   EXPECT_EQ(Endpoint(endpoint).coverage, std::vector<model::Coverage>{kept});
-  EXPECT_EQ(queries_->Coverage()->looked, 1U);
+  EXPECT_EQ(queries_->Coverage(Scope::WholeFleet())->looked, 1U);
 }
 
 TEST_P(StoreConformance, KeepsCoverageUpToItsLimitAndSaysThatMoreIsNotKept) {
@@ -269,7 +270,7 @@ TEST_P(StoreConformance, KeepsCoverageUpToItsLimitAndSaysThatMoreIsNotKept) {
   for (std::size_t i = 0; i < kFit; ++i) cover(std::to_string(i), {});
   cover("0", model::CoverageReason::kPermission);  // again: no more of them
   EXPECT_EQ(Endpoint(endpoint).coverage.size(), kFit);
-  EXPECT_EQ(queries_->Coverage()->looked, 1U);
+  EXPECT_EQ(queries_->Coverage(Scope::WholeFleet())->looked, 1U);
 
   for (std::size_t i = kFit; i < 2 * kFit; ++i) cover(std::to_string(i), {});
   const auto kept = Endpoint(endpoint).coverage;
@@ -278,7 +279,7 @@ TEST_P(StoreConformance, KeepsCoverageUpToItsLimitAndSaysThatMoreIsNotKept) {
   ASSERT_NE(server, kept.end());
   EXPECT_EQ(server->state, model::CoverageState::kPartly);
   EXPECT_EQ(server->reason, model::CoverageReason::kLimit);
-  EXPECT_EQ(queries_->Coverage()->partly, 1U);
+  EXPECT_EQ(queries_->Coverage(Scope::WholeFleet())->partly, 1U);
 
   cover("0", model::CoverageReason::kRootRemoved);
   cover("1", model::CoverageReason::kRootRemoved);
@@ -288,7 +289,8 @@ TEST_P(StoreConformance, KeepsCoverageUpToItsLimitAndSaysThatMoreIsNotKept) {
   model::Coverage in_its_name = *server;
   in_its_name.reason = model::CoverageReason::kRootRemoved;
   CommitOne(endpoint, script.Seal({model::CoverageChanged{in_its_name}}));
-  EXPECT_EQ(queries_->Coverage()->partly, 1U) << "that is not the endpoint's to take back";
+  EXPECT_EQ(queries_->Coverage(Scope::WholeFleet())->partly, 1U)
+      << "that is not the endpoint's to take back";
   for (const auto reason : {model::ChainReason::kHeadUnknown, model::ChainReason::kCannotRefill}) {
     CommitOne(endpoint, script.Seal({model::ChainStarted{reason, {}, 0, {}}}));
     EXPECT_EQ(Endpoint(endpoint).coverage.size(), kept.size() - 1) << "it tells only changes";
@@ -332,7 +334,7 @@ TEST_P(StoreConformance, GivesAnAgentThatLostTheAnswerTheSameIdentityAndSpendsNo
 
 TEST_P(StoreConformance, RefusesToEnrolARevokedKeyAgain) {
   const model::Id endpoint = Enrol(1);
-  ASSERT_TRUE(store_->Revoke(endpoint, "lost", tests::kTestEpoch).has_value());
+  ASSERT_TRUE(store_->Revoke(Scope::WholeFleet(), endpoint, "lost", tests::kTestEpoch).has_value());
   const EnrolmentTokenRecord token = Token(50, 1);
   ASSERT_TRUE(store_->AddToken(token).has_value());
   const auto id = store_->Enrol(token.secret_sha256, tests::kTestEpoch, Machine(1));
@@ -408,7 +410,7 @@ TEST_P(StoreConformance, SetsApartWhatARevokedKeySigned) {
   const model::Id endpoint = Enrol(1);
   tests::EndpointScript script(tests::TestKey(11), tests::TestId(0xc1));
   EXPECT_EQ(CommitOne(endpoint, script.Start()), Kind::kStored);
-  ASSERT_TRUE(store_->Revoke(endpoint, "lost", tests::kTestEpoch).has_value());
+  ASSERT_TRUE(store_->Revoke(Scope::WholeFleet(), endpoint, "lost", tests::kTestEpoch).has_value());
   Reopen();
   EXPECT_EQ(
       CommitOne(endpoint, script.Seal({model::SightingAppeared{tests::TestSighting("/m/a", 1)}})),
@@ -482,7 +484,7 @@ inline model::EventBody AnyEvent(base::Random& random) {
 }
 
 inline std::multiset<std::string> RowsOf(Queries& queries, const SightingQuery& query) {
-  const auto page = queries.ListSightings(query);
+  const auto page = queries.ListSightings(Scope::WholeFleet(), query);
   EXPECT_TRUE(page.has_value());
   std::multiset<std::string> rows;
   const auto time = [](base::WallTime at) { return base::FormatWallTime(at) + " "; };
@@ -599,8 +601,9 @@ TEST_P(StoreConformance, WhatARevokedEndpointHadIsNoPartOfWhatIsThereNow) {
   script.set_wall(revoked + std::chrono::hours(1));
   CommitOne(lost, script.Seal({model::SightingAppeared{tests::TestSighting("/m/later", 2)}}));
 
-  ASSERT_TRUE(store_->Revoke(lost, "lost", revoked).has_value());
-  ASSERT_TRUE(store_->Revoke(lost, "again", revoked + std::chrono::hours(2)).has_value());
+  ASSERT_TRUE(store_->Revoke(Scope::WholeFleet(), lost, "lost", revoked).has_value());
+  ASSERT_TRUE(store_->Revoke(Scope::WholeFleet(), lost, "again", revoked + std::chrono::hours(2))
+                  .has_value());
   EXPECT_EQ(CommitOne(lost, script.Seal({model::SightingAppeared{tests::TestSighting("/m/b", 1)}})),
             Kind::kQuarantined);
   Reopen();
@@ -608,28 +611,28 @@ TEST_P(StoreConformance, WhatARevokedEndpointHadIsNoPartOfWhatIsThereNow) {
   EXPECT_EQ(Sightings()[0].endpoint, kept);
   SightingQuery where;
   where.sha256 = tests::TestDigest(1);
-  EXPECT_EQ(queries_->ListSightings(where)->endpoints, 1U);
-  EXPECT_EQ(queries_->CountVerdicts(std::nullopt)->deny, 1U);
-  EXPECT_EQ(queries_->CountVerdicts(lost)->deny, 0U);
-  EXPECT_EQ(queries_->Statistics()->verdicts.deny, 1U);
-  const auto artifacts = queries_->ListArtifacts({});
+  EXPECT_EQ(queries_->ListSightings(Scope::WholeFleet(), where)->endpoints, 1U);
+  EXPECT_EQ(queries_->CountVerdicts(Scope::WholeFleet(), std::nullopt)->deny, 1U);
+  EXPECT_EQ(queries_->CountVerdicts(Scope::WholeFleet(), lost)->deny, 0U);
+  EXPECT_EQ(queries_->Statistics(Scope::WholeFleet())->verdicts.deny, 1U);
+  const auto artifacts = queries_->ListArtifacts(Scope::WholeFleet(), {});
   ASSERT_EQ(artifacts->rows.size(), 2U);
   EXPECT_EQ(artifacts->rows[0].places, 1U);
   EXPECT_EQ(artifacts->rows[1].places, 0U);
   EXPECT_EQ(Endpoint(lost).sightings, 0U);
 
   // What it told stays, and so does what was there before.
-  EXPECT_EQ(queries_->ListEvents(lost, {})->total, 4U);
+  EXPECT_EQ(queries_->ListEvents(Scope::WholeFleet(), lost, {})->total, 4U);
   where.include_gone = true;
-  EXPECT_EQ(queries_->ListSightings(where)->total, 2U);
-  EXPECT_EQ(queries_->ListSightings(where)->present, 1U);
+  EXPECT_EQ(queries_->ListSightings(Scope::WholeFleet(), where)->total, 2U);
+  EXPECT_EQ(queries_->ListSightings(Scope::WholeFleet(), where)->present, 1U);
   where.include_gone = false;
-  EXPECT_EQ(queries_->ListSightings(where)->present, 1U);
+  EXPECT_EQ(queries_->ListSightings(Scope::WholeFleet(), where)->present, 1U);
   where.as_of = revoked - base::Duration(1);
-  EXPECT_EQ(queries_->ListSightings(where)->endpoints, 2U);
-  EXPECT_EQ(queries_->ListSightings(where)->present, 2U);
+  EXPECT_EQ(queries_->ListSightings(Scope::WholeFleet(), where)->endpoints, 2U);
+  EXPECT_EQ(queries_->ListSightings(Scope::WholeFleet(), where)->present, 2U);
   where.as_of = revoked;
-  EXPECT_EQ(queries_->ListSightings(where)->endpoints, 1U);
+  EXPECT_EQ(queries_->ListSightings(Scope::WholeFleet(), where)->endpoints, 1U);
   SightingQuery gone;
   gone.endpoint = lost;
   gone.include_gone = true;
@@ -646,17 +649,21 @@ TEST_P(StoreConformance, TellsAnEndpointsKeyAndWhyItWasRevoked) {
   EXPECT_EQ(Endpoint(endpoint).revoked, std::nullopt);
   EXPECT_EQ(Endpoint(endpoint).revoked_reason, "");
   const base::WallTime revoked = tests::kTestEpoch + std::chrono::hours(1);
-  ASSERT_TRUE(store_->Revoke(endpoint, "lost in a train", revoked).has_value());
-  ASSERT_TRUE(store_->Revoke(endpoint, "again", revoked + std::chrono::hours(1)).has_value());
+  ASSERT_TRUE(
+      store_->Revoke(Scope::WholeFleet(), endpoint, "lost in a train", revoked).has_value());
+  ASSERT_TRUE(
+      store_->Revoke(Scope::WholeFleet(), endpoint, "again", revoked + std::chrono::hours(1))
+          .has_value());
   EXPECT_EQ(Endpoint(endpoint).revoked, revoked);
-  EXPECT_EQ(queries_->GetEndpoint(endpoint)->revoked_reason, "lost in a train");
+  EXPECT_EQ(queries_->GetEndpoint(Scope::WholeFleet(), endpoint)->revoked_reason,
+            "lost in a train");
   Enrol(2);
   PageQuery query;
   for (const std::string& filter :
        {std::string("revoked_reason:train AND revoked_time:*"),
         "key_sha256 = " + tests::TestKey(11).public_key().id().ToHex()}) {
     query.filter = query::ParseFilter(query::Endpoints(), filter).value();
-    const auto page = queries_->ListEndpoints(query);
+    const auto page = queries_->ListEndpoints(Scope::WholeFleet(), query);
     ASSERT_TRUE(page.has_value()) << page.error().ToString();
     ASSERT_EQ(page->rows.size(), 1U) << filter;
     EXPECT_EQ(page->rows[0].id, endpoint);
@@ -732,7 +739,7 @@ TEST_P(StoreConformance, PagesAreStableAndTotalsAgreeWithRows) {
   query.page.size = 2;
   std::vector<std::string> seen;
   while (true) {
-    const auto page = queries_->ListSightings(query);
+    const auto page = queries_->ListSightings(Scope::WholeFleet(), query);
     ASSERT_TRUE(page.has_value());
     EXPECT_EQ(page->total, 6U) << "as it was for the first page";
     for (const SightingRow& row : page->rows) seen.push_back(row.sighting.path.bytes);
@@ -746,17 +753,17 @@ TEST_P(StoreConformance, PagesAreStableAndTotalsAgreeWithRows) {
 
   SightingQuery where;
   where.sha256 = tests::TestDigest(1);
-  const auto found = queries_->ListSightings(where);
+  const auto found = queries_->ListSightings(Scope::WholeFleet(), where);
   ASSERT_TRUE(found.has_value());
   EXPECT_EQ(found->total, 3U);
   EXPECT_EQ(found->rows.size(), 3U);
   EXPECT_EQ(found->endpoints, 2U);
   where.endpoint = two;
-  EXPECT_EQ(queries_->ListSightings(where)->total, 1U);
+  EXPECT_EQ(queries_->ListSightings(Scope::WholeFleet(), where)->total, 1U);
   SightingQuery nowhere;
   nowhere.sha256 = tests::TestDigest(4711);
-  EXPECT_EQ(queries_->ListSightings(nowhere)->total, 0U);
-  EXPECT_EQ(queries_->ListSightings(nowhere)->coverage.endpoints, 2U);
+  EXPECT_EQ(queries_->ListSightings(Scope::WholeFleet(), nowhere)->total, 0U);
+  EXPECT_EQ(queries_->ListSightings(Scope::WholeFleet(), nowhere)->coverage.endpoints, 2U);
 }
 
 TEST_P(StoreConformance, WhatAuditRulesWouldDecideIsCountedByRule) {
@@ -782,8 +789,9 @@ TEST_P(StoreConformance, WhatAuditRulesWouldDecideIsCountedByRule) {
     CommitOne(two, batch);
   }
   using Counts = decltype(VerdictCounts::audits);
-  EXPECT_EQ(queries_->CountVerdicts(std::nullopt)->audits, (Counts{{"x", 3}, {"y", 1}}));
-  EXPECT_EQ(queries_->CountVerdicts(two)->audits, (Counts{{"x", 1}}));
+  EXPECT_EQ(queries_->CountVerdicts(Scope::WholeFleet(), std::nullopt)->audits,
+            (Counts{{"x", 3}, {"y", 1}}));
+  EXPECT_EQ(queries_->CountVerdicts(Scope::WholeFleet(), two)->audits, (Counts{{"x", 1}}));
   // Endpoints may name what they like.
   std::vector<model::EventBody> hostile;
   for (std::size_t i = 0; i < base::limits::kMaxCountedAudits; ++i) {
@@ -792,7 +800,8 @@ TEST_P(StoreConformance, WhatAuditRulesWouldDecideIsCountedByRule) {
     CommitOne(two, b.Seal({seen(path)}));
     if (hostile.size() == 250) CommitOne(two, b.Seal(std::exchange(hostile, {})));
   }
-  EXPECT_EQ(queries_->CountVerdicts(std::nullopt)->audits.size(), base::limits::kMaxCountedAudits);
+  EXPECT_EQ(queries_->CountVerdicts(Scope::WholeFleet(), std::nullopt)->audits.size(),
+            base::limits::kMaxCountedAudits);
 }
 
 TEST_P(StoreConformance, CoverageCountsEveryEndpointThatIsNotRevoked) {
@@ -822,10 +831,10 @@ TEST_P(StoreConformance, CoverageCountsEveryEndpointThatIsNotRevoked) {
     CommitOne(endpoint, script.Start());
     if (!said[i].empty()) CommitOne(endpoint, script.Seal(said[i]));
     if (i == 4) {
-      ASSERT_TRUE(store_->Revoke(endpoint, "", tests::kTestEpoch).has_value());
+      ASSERT_TRUE(store_->Revoke(Scope::WholeFleet(), endpoint, "", tests::kTestEpoch).has_value());
     }
   }
-  const auto counted = queries_->Coverage();
+  const auto counted = queries_->Coverage(Scope::WholeFleet());
   ASSERT_TRUE(counted.has_value());
   EXPECT_EQ(counted->endpoints, 4U);
   EXPECT_EQ(counted->looked, 1U);
@@ -844,7 +853,7 @@ TEST_P(StoreConformance, CoverageOfAPastMomentCountsWhatIsStillKnownOfIt) {
   const auto at = [&](std::chrono::seconds after) {
     SightingQuery query;
     query.as_of = tests::kTestEpoch + after;
-    const FleetCoverage counted = queries_->ListSightings(query)->coverage;
+    const FleetCoverage counted = queries_->ListSightings(Scope::WholeFleet(), query)->coverage;
     return std::vector{counted.endpoints, counted.looked, counted.partly, counted.none};
   };
   using Counts = std::vector<std::uint64_t>;
@@ -863,7 +872,7 @@ TEST_P(StoreConformance, CoverageOfAPastMomentCountsWhatIsStillKnownOfIt) {
   EXPECT_EQ(at(std::chrono::seconds(20)), Counts({1, 1, 0, 0}));
 
   const base::WallTime revoked = tests::kTestEpoch + std::chrono::seconds(30);
-  ASSERT_TRUE(store_->Revoke(endpoint, "", revoked).has_value());
+  ASSERT_TRUE(store_->Revoke(Scope::WholeFleet(), endpoint, "", revoked).has_value());
   EXPECT_EQ(at(std::chrono::seconds(29)), Counts({1, 1, 0, 0}));
   EXPECT_EQ(at(std::chrono::seconds(30)), Counts({0, 0, 0, 0}));
 }
@@ -879,14 +888,15 @@ TEST_P(StoreConformance, APolicyThatIsInForcePartlyIsCountedAsSuch) {
     applied.version = 1;
     applied.partly = n != 1;
     CommitOne(endpoint, script.Seal({applied}));
-    EXPECT_EQ(queries_->GetEndpoint(endpoint)->policy_partly, applied.partly);
+    EXPECT_EQ(queries_->GetEndpoint(Scope::WholeFleet(), endpoint)->policy_partly, applied.partly);
   }
-  ASSERT_TRUE(store_->Revoke(tests::TestId(3), "", tests::kTestEpoch).has_value());
-  EXPECT_EQ(queries_->FindBundle(1)->endpoints_in_force, 2U);
-  EXPECT_EQ(queries_->FindBundle(1)->endpoints_partly, 1U);
-  EXPECT_EQ(queries_->ListPolicies({})->rows.at(0).endpoints_partly, 1U);
-  EXPECT_EQ(queries_->Statistics()->endpoints_in_force, 2U);
-  EXPECT_EQ(queries_->Statistics()->endpoints_partly, 1U);
+  ASSERT_TRUE(
+      store_->Revoke(Scope::WholeFleet(), tests::TestId(3), "", tests::kTestEpoch).has_value());
+  EXPECT_EQ(queries_->FindBundle(Scope::WholeFleet(), 1)->endpoints_in_force, 2U);
+  EXPECT_EQ(queries_->FindBundle(Scope::WholeFleet(), 1)->endpoints_partly, 1U);
+  EXPECT_EQ(queries_->ListPolicies(Scope::WholeFleet(), {})->rows.at(0).endpoints_partly, 1U);
+  EXPECT_EQ(queries_->Statistics(Scope::WholeFleet())->endpoints_in_force, 2U);
+  EXPECT_EQ(queries_->Statistics(Scope::WholeFleet())->endpoints_partly, 1U);
 }
 
 TEST_P(StoreConformance, FindingsAreOneByKeyCountedResolvedAndOpenedAgain) {
@@ -900,14 +910,14 @@ TEST_P(StoreConformance, FindingsAreOneByKeyCountedResolvedAndOpenedAgain) {
   FindingChange resolve = open;
   resolve.resolve = true;
   ASSERT_TRUE(store_->RecordFindings(std::vector{open, open}).has_value());
-  auto page = queries_->ListFindings(false, {});
+  auto page = queries_->ListFindings(Scope::WholeFleet(), false, {});
   ASSERT_EQ(page->total, 1U);
   EXPECT_EQ(page->rows[0].count, 2U);
   ASSERT_TRUE(store_->RecordFindings(std::vector{resolve}).has_value());
-  EXPECT_EQ(queries_->ListFindings(false, {})->total, 0U);
-  EXPECT_EQ(queries_->ListFindings(true, {})->total, 1U);
+  EXPECT_EQ(queries_->ListFindings(Scope::WholeFleet(), false, {})->total, 0U);
+  EXPECT_EQ(queries_->ListFindings(Scope::WholeFleet(), true, {})->total, 1U);
   ASSERT_TRUE(store_->RecordFindings(std::vector{open}).has_value());
-  page = queries_->ListFindings(false, {});
+  page = queries_->ListFindings(Scope::WholeFleet(), false, {});
   ASSERT_EQ(page->total, 1U);
   EXPECT_EQ(page->rows[0].count, 3U);
 }
@@ -936,13 +946,13 @@ TEST_P(StoreConformance, FindingsStayAsPeopleLeftThem) {
       seen.dedupe_key = std::to_string(++id);
       ASSERT_TRUE(store_->RecordFindings(std::vector{seen}).has_value());
       const FindingComment comment{tests::kTestEpoch, {tests::TestId(9), "ada"}, c.left, "why"};
-      ASSERT_TRUE(store_->UpdateFinding(id, comment).has_value());
-      EXPECT_EQ(queries_->GetFinding(id)->finding.state, c.left);
+      ASSERT_TRUE(store_->UpdateFinding(Scope::WholeFleet(), id, comment).has_value());
+      EXPECT_EQ(queries_->GetFinding(Scope::WholeFleet(), id)->finding.state, c.left);
       FindingChange next = seen;
       next.resolve = what == 2;
       if (what == 1) next.severity = model::Severity::kHigh;
       ASSERT_TRUE(store_->RecordFindings(std::vector{next}).has_value());
-      const auto details = queries_->GetFinding(id);
+      const auto details = queries_->GetFinding(Scope::WholeFleet(), id);
       ASSERT_TRUE(details.has_value());
       EXPECT_EQ(details->finding.state, what == 0   ? c.seen_again
                                         : what == 1 ? c.seen_graver
@@ -952,11 +962,13 @@ TEST_P(StoreConformance, FindingsStayAsPeopleLeftThem) {
     }
   }
   // To be worked on is what is open or acknowledged.
-  const auto to_do = queries_->ListFindings(false, {});
+  const auto to_do = queries_->ListFindings(Scope::WholeFleet(), false, {});
   EXPECT_EQ(to_do->total, 5U);
-  EXPECT_EQ(queries_->ListFindings(true, {})->total, 9U);
-  EXPECT_EQ(store_->UpdateFinding(99, {}).error().code(), base::ErrorCode::kNotFound);
-  EXPECT_EQ(queries_->GetFinding(99).error().code(), base::ErrorCode::kNotFound);
+  EXPECT_EQ(queries_->ListFindings(Scope::WholeFleet(), true, {})->total, 9U);
+  EXPECT_EQ(store_->UpdateFinding(Scope::WholeFleet(), 99, {}).error().code(),
+            base::ErrorCode::kNotFound);
+  EXPECT_EQ(queries_->GetFinding(Scope::WholeFleet(), 99).error().code(),
+            base::ErrorCode::kNotFound);
 }
 
 TEST_P(StoreConformance, FindingsKeepWhatIsSaidOfThemUpToTheLimit) {
@@ -966,12 +978,13 @@ TEST_P(StoreConformance, FindingsKeepWhatIsSaidOfThemUpToTheLimit) {
   ASSERT_TRUE(store_->RecordFindings(std::vector{seen}).has_value());
   FindingComment comment{tests::kTestEpoch, {tests::TestId(9), "ada"}, std::nullopt, "<b>\n"};
   for (std::size_t i = 0; i < base::limits::kMaxFindingComments; ++i) {
-    ASSERT_TRUE(store_->UpdateFinding(1, comment).has_value());
+    ASSERT_TRUE(store_->UpdateFinding(Scope::WholeFleet(), 1, comment).has_value());
   }
   comment.state = FindingState::kDismissed;
-  EXPECT_EQ(store_->UpdateFinding(1, comment).error().code(), base::ErrorCode::kResourceExhausted);
+  EXPECT_EQ(store_->UpdateFinding(Scope::WholeFleet(), 1, comment).error().code(),
+            base::ErrorCode::kResourceExhausted);
   Reopen();
-  const auto details = queries_->GetFinding(1);
+  const auto details = queries_->GetFinding(Scope::WholeFleet(), 1);
   ASSERT_TRUE(details.has_value());
   EXPECT_EQ(details->finding.state, FindingState::kOpen) << "nothing of it was stored";
   ASSERT_EQ(details->comments.size(), base::limits::kMaxFindingComments);
@@ -982,7 +995,7 @@ TEST_P(StoreConformance, FindingsKeepWhatIsSaidOfThemUpToTheLimit) {
 }
 
 TEST_P(StoreConformance, TellsEveryChangeOnceInOrder) {
-  const auto start = queries_->ListChanges(std::nullopt, 10);
+  const auto start = queries_->ListChanges(Scope::WholeFleet(), std::nullopt, 10);
   ASSERT_TRUE(start.has_value());
   EXPECT_TRUE(start->rows.empty());
   const model::Id endpoint = Enrol(1);
@@ -998,19 +1011,21 @@ TEST_P(StoreConformance, TellsEveryChangeOnceInOrder) {
   FindingChange passed = seen;
   passed.resolve = true;
   ASSERT_TRUE(store_->RecordFindings(std::vector{seen, passed, passed}).has_value());
-  ASSERT_TRUE(store_->UpdateFinding(1, {tests::kTestEpoch, {}, std::nullopt, "x"}).has_value());
+  ASSERT_TRUE(
+      store_->UpdateFinding(Scope::WholeFleet(), 1, {tests::kTestEpoch, {}, std::nullopt, "x"})
+          .has_value());
   ASSERT_TRUE(store_->Publish(Bundle(7, 0, "part")).has_value());
   ExceptionSetRecord exceptions;
   exceptions.set = tests::MakeExceptionSet(1, {});
   exceptions.document = tests::SignExceptions(exceptions.set);
-  ASSERT_TRUE(store_->PublishExceptions(exceptions).has_value());
-  ASSERT_TRUE(store_->Revoke(endpoint, "lost", tests::kTestEpoch).has_value());
+  ASSERT_TRUE(store_->PublishExceptions(Scope::WholeFleet(), exceptions).has_value());
+  ASSERT_TRUE(store_->Revoke(Scope::WholeFleet(), endpoint, "lost", tests::kTestEpoch).has_value());
   Reopen();
 
   std::vector<Change> changes;
   std::uint64_t after = start->next;
   while (true) {
-    const auto page = queries_->ListChanges(after, 2);
+    const auto page = queries_->ListChanges(Scope::WholeFleet(), after, 2);
     ASSERT_TRUE(page.has_value()) << page.error().ToString();
     if (page->rows.empty()) break;
     changes.insert(changes.end(), page->rows.begin(), page->rows.end());
@@ -1032,7 +1047,8 @@ TEST_P(StoreConformance, TellsEveryChangeOnceInOrder) {
   }
   EXPECT_EQ(changes[2].count, 2U);
   EXPECT_EQ(changes[2].chain, tests::TestId(0xc1));
-  EXPECT_EQ(queries_->ListChanges(after + 1, 2).error().code(), base::ErrorCode::kOutOfRange);
+  EXPECT_EQ(queries_->ListChanges(Scope::WholeFleet(), after + 1, 2).error().code(),
+            base::ErrorCode::kOutOfRange);
 }
 
 TEST_P(StoreConformance, FindsTheSameWeightsInEveryPacking) {
@@ -1048,20 +1064,20 @@ TEST_P(StoreConformance, FindsTheSameWeightsInEveryPacking) {
   CommitOne(endpoint, script.Seal(seen));
   SightingQuery where;
   where.weights = tests::TestDigest(50);
-  const auto found = queries_->ListSightings(where);
+  const auto found = queries_->ListSightings(Scope::WholeFleet(), where);
   ASSERT_TRUE(found.has_value());
   EXPECT_EQ(found->total, 2U);
   EXPECT_EQ(found->endpoints, 1U);
   where.weights = tests::TestDigest(52);
-  EXPECT_EQ(queries_->ListSightings(where)->total, 0U);
+  EXPECT_EQ(queries_->ListSightings(Scope::WholeFleet(), where)->total, 0U);
   // They become known with a change, and unknown again.
   model::Sighting changed = tests::TestSighting("/m/3", 3);
   changed.weights_digest = tests::TestDigest(52);
   CommitOne(endpoint, script.Seal({model::SightingChanged{changed}}));
-  EXPECT_EQ(queries_->ListSightings(where)->total, 1U);
+  EXPECT_EQ(queries_->ListSightings(Scope::WholeFleet(), where)->total, 1U);
   changed.weights_digest.reset();
   CommitOne(endpoint, script.Seal({model::SightingChanged{changed}}));
-  EXPECT_EQ(queries_->ListSightings(where)->total, 0U);
+  EXPECT_EQ(queries_->ListSightings(Scope::WholeFleet(), where)->total, 0U);
 }
 
 TEST_P(StoreConformance, FindingsAreStoredWithTheirBatch) {
@@ -1079,16 +1095,217 @@ TEST_P(StoreConformance, FindingsAreStoredWithTheirBatch) {
     return std::vector{change};
   };
   Commit({Write(endpoint, script.Start())}, rules);
-  EXPECT_EQ(queries_->ListFindings(false, {})->rows.at(0).rule, "stored");
+  EXPECT_EQ(queries_->ListFindings(Scope::WholeFleet(), false, {})->rows.at(0).rule, "stored");
   const auto judged = [&] {
     return Write(endpoint,
                  script.Seal({model::SightingJudged{
                      {"/m/a"}, std::nullopt, tests::TestVerdict(model::Outcome::kAllow)}}));
   };
   Commit({judged()}, rules);
-  EXPECT_TRUE(queries_->ListFindings(false, {})->rows.empty());
+  EXPECT_TRUE(queries_->ListFindings(Scope::WholeFleet(), false, {})->rows.empty());
   Commit({judged()}, rules);
   EXPECT_EQ(told, (std::vector<bool>{false, true, false})) << "whether any is open, before each";
+}
+
+TEST_P(StoreConformance, GivesAnEndpointTheLabelsOfItsTokenAndThenOthers) {
+  const Labels first{{"site", "berlin"}, {"team", "ml"}};
+  const model::Id endpoint = Enrol(1, first);
+  Reopen();
+  EXPECT_EQ(Endpoint(endpoint).labels, first);
+  EXPECT_EQ(Endpoint(Enrol(2)).labels, Labels());
+  const auto before = queries_->ListChanges(Scope::WholeFleet(), std::nullopt, 1)->next;
+  for (const Labels& next : {Labels{{"site", "paris"}}, Labels()}) {
+    ASSERT_TRUE(
+        store_->SetLabels(Scope::WholeFleet(), endpoint, next, tests::kTestEpoch).has_value());
+    EXPECT_EQ(queries_->GetEndpoint(Scope::WholeFleet(), endpoint)->labels, next);
+  }
+  const auto changes = queries_->ListChanges(Scope::WholeFleet(), before, 9);
+  ASSERT_EQ(changes->rows.size(), 2U);
+  EXPECT_EQ(changes->rows[0].topic, ChangeTopic::kEndpoint);
+  EXPECT_EQ(changes->rows[0].endpoint, endpoint);
+  EXPECT_EQ(store_->SetLabels(Scope::WholeFleet(), tests::TestId(77), {}, tests::kTestEpoch)
+                .error()
+                .code(),
+            base::ErrorCode::kNotFound);
+  const auto again = store_->Enrol(Token(1, 1).secret_sha256, tests::kTestEpoch, Machine(1));
+  EXPECT_EQ(*again, endpoint);
+  EXPECT_EQ(Endpoint(endpoint).labels, Labels()) << "what enrols again gets none anew";
+}
+
+// An endpoint in the scope `site=berlin` and one outside, each with a finding and a model.
+class ScopeConformance : public StoreConformance {
+ protected:
+  ScopeConformance() {
+    for (const auto& [n, endpoint] : {std::pair(1, inside_), std::pair(2, outside_)}) {
+      tests::EndpointScript script(tests::TestKey(10 + n),
+                                   tests::TestId(static_cast<std::uint8_t>(0xc0 + n)));
+      CommitOne(endpoint, script.Start());
+      CommitOne(endpoint, script.Seal({model::SightingAppeared{tests::TestSighting("/m/a", 1)}}));
+      model::Coverage coverage;
+      coverage.sensor = "artifacts";
+      coverage.root.bytes = "/m";
+      coverage.state = model::CoverageState::kLooked;
+      CommitOne(endpoint, script.Seal({model::CoverageChanged{coverage}}));
+      FindingChange seen;
+      seen.dedupe_key = std::to_string(n);
+      seen.rule = "rule";
+      seen.endpoint = endpoint;
+      EXPECT_TRUE(store_->RecordFindings(std::vector{seen}).has_value());
+    }
+  }
+  static ExceptionSetRecord Exceptions(const std::optional<model::Id>& endpoint) {
+    ExceptionSetRecord record;
+    record.set = tests::MakeExceptionSet(1, {});
+    record.set.endpoint = endpoint;
+    record.document = tests::SignExceptions(record.set);
+    return record;
+  }
+  template <typename Result>
+  static base::ErrorCode CodeOf(const Result& result) {
+    return result.has_value() ? base::ErrorCode::kUnknown : result.error().code();
+  }
+
+  const Scope berlin_ = Scope::Parse("site=berlin").value();
+  const model::Id outside_ = Enrol(2, {{"site", "berlin-2"}});  // the first change is its
+  const model::Id inside_ = Enrol(1, {{"site", "berlin"}});
+};
+
+TEST_P(ScopeConformance, FindsNothingOfAnEndpointOutside) {
+  constexpr auto kNotFound = base::ErrorCode::kNotFound;
+  BatchQuery batches;
+  batches.chain = tests::TestId(0xc2);
+  batches.endpoint = outside_;
+  SightingQuery sightings;
+  sightings.endpoint = outside_;
+  EXPECT_EQ(CodeOf(queries_->GetEndpoint(berlin_, outside_)), kNotFound);
+  EXPECT_EQ(CodeOf(queries_->ListSightings(berlin_, sightings)), kNotFound);
+  EXPECT_EQ(CodeOf(queries_->ListEvents(berlin_, outside_, {})), kNotFound);
+  EXPECT_EQ(CodeOf(queries_->CountVerdicts(berlin_, outside_)), kNotFound);
+  EXPECT_EQ(CodeOf(queries_->FindEvidence(berlin_, outside_, {})), kNotFound);
+  EXPECT_EQ(CodeOf(queries_->ListBatches(berlin_, batches)), kNotFound);
+  EXPECT_EQ(CodeOf(queries_->GetFinding(berlin_, 2)), kNotFound);
+  EXPECT_EQ(queries_->GetEndpoint(berlin_, outside_).error().message(),
+            "there is no endpoint " + outside_.ToHex());
+
+  batches.chain = tests::TestId(0xc1);
+  batches.endpoint = sightings.endpoint.emplace(inside_);
+  EXPECT_TRUE(queries_->GetEndpoint(berlin_, inside_).has_value());
+  EXPECT_EQ(queries_->ListSightings(berlin_, sightings)->total, 1U);
+  EXPECT_EQ(queries_->ListEvents(berlin_, inside_, {})->total,
+            queries_->ListEvents(Scope::WholeFleet(), inside_, {})->total);
+  EXPECT_EQ(queries_->FindEvidence(berlin_, inside_, {})->chains.size(), 1U);
+  EXPECT_EQ(queries_->ListBatches(berlin_, batches)->batches.size(), 3U);
+  EXPECT_TRUE(queries_->GetFinding(berlin_, 1).has_value());
+  std::vector<model::Id> visited;
+  ASSERT_TRUE(queries_
+                  ->VisitPresent(berlin_,
+                                 [&](const PresentSighting& present) {
+                                   visited.push_back(present.endpoint);
+                                   return base::Status();
+                                 })
+                  .has_value());
+  EXPECT_EQ(visited, std::vector{inside_});
+}
+
+TEST_P(ScopeConformance, SpeaksForItsEndpointsAlone) {
+  SightingQuery then;
+  then.as_of = tests::kTestEpoch + std::chrono::hours(1);
+  for (const FleetCoverage& coverage :
+       {queries_->Coverage(berlin_).value(), queries_->ListSightings(berlin_, {})->coverage,
+        queries_->ListSightings(berlin_, then)->coverage}) {
+    EXPECT_EQ(coverage.endpoints, 1U);
+    EXPECT_EQ(coverage.looked, 1U);
+  }
+  EXPECT_EQ(queries_->Coverage(Scope::WholeFleet())->looked, 2U);
+}
+
+TEST_P(ScopeConformance, ChangesNothingOfAnEndpointOutside) {
+  constexpr auto kNotFound = base::ErrorCode::kNotFound;
+  const FindingComment comment{tests::kTestEpoch, {}, std::nullopt, "x"};
+  const base::WallTime now = tests::kTestEpoch;
+  EXPECT_EQ(CodeOf(store_->Revoke(berlin_, outside_, "lost", now)), kNotFound);
+  EXPECT_EQ(CodeOf(store_->SetLabels(berlin_, outside_, {{"site", "berlin"}}, now)), kNotFound);
+  EXPECT_EQ(CodeOf(store_->UpdateFinding(berlin_, 2, comment)), kNotFound);
+  EXPECT_EQ(CodeOf(store_->PublishExceptions(berlin_, Exceptions(outside_))), kNotFound);
+  EXPECT_EQ(CodeOf(store_->PublishExceptions(berlin_, Exceptions(std::nullopt))),
+            base::ErrorCode::kPermissionDenied);
+  EXPECT_EQ(queries_->GetEndpoint(Scope::WholeFleet(), outside_)->state, EndpointState::kActive);
+  EXPECT_TRUE(queries_->GetFinding(Scope::WholeFleet(), 2)->comments.empty());
+  EXPECT_EQ(queries_->ListExceptionSets(Scope::WholeFleet(), {})->total, 0U);
+
+  EXPECT_TRUE(store_->UpdateFinding(berlin_, 1, comment).has_value());
+  EXPECT_TRUE(store_->PublishExceptions(berlin_, Exceptions(inside_)).has_value());
+  EXPECT_TRUE(
+      store_->SetLabels(berlin_, inside_, {{"site", "berlin"}, {"team", "ml"}}, now).has_value());
+  EXPECT_EQ(CodeOf(store_->SetLabels(berlin_, inside_, {{"team", "ml"}}, now)),
+            base::ErrorCode::kPermissionDenied)
+      << "it would be gone from its own sight";
+  EXPECT_TRUE(store_->Revoke(berlin_, inside_, "lost", now).has_value());
+}
+
+TEST_P(ScopeConformance, TellsItsChangesAndIsNotLeftBehindByOthers) {
+  std::uint64_t after = 0;
+  std::vector<ChangeTopic> topics;
+  while (true) {
+    const auto page = queries_->ListChanges(berlin_, after, 1);
+    ASSERT_TRUE(page.has_value()) << page.error().ToString();
+    after = page->next;
+    if (page->rows.empty()) break;
+    EXPECT_EQ(page->rows[0].endpoint, inside_);
+    topics.push_back(page->rows[0].topic);
+  }
+  EXPECT_EQ(topics, (std::vector{ChangeTopic::kEndpoint, ChangeTopic::kEvents, ChangeTopic::kEvents,
+                                 ChangeTopic::kEvents, ChangeTopic::kFinding}));
+  EXPECT_EQ(after, queries_->ListChanges(Scope::WholeFleet(), std::nullopt, 1)->next);
+  const FindingComment comment{tests::kTestEpoch, {}, std::nullopt, "x"};
+  ASSERT_TRUE(store_->UpdateFinding(Scope::WholeFleet(), 2, comment).has_value());
+  const auto page = queries_->ListChanges(berlin_, after, 10);
+  EXPECT_TRUE(page->rows.empty());
+  EXPECT_EQ(page->next, after + 1);
+  ASSERT_TRUE(store_->Publish(Bundle(1, 0, "part")).has_value());
+  EXPECT_EQ(queries_->ListChanges(berlin_, after, 10)->rows.at(0).topic, ChangeTopic::kPolicy);
+}
+
+TEST_P(ScopeConformance, FollowsTheLabelsThatEndpointsHaveNow) {
+  const auto listed = [&] { return queries_->ListEndpoints(berlin_, {})->total; };
+  EXPECT_EQ(listed(), 1U);
+  const Labels berlin{{"site", "berlin"}};
+  ASSERT_TRUE(
+      store_->SetLabels(Scope::WholeFleet(), outside_, berlin, tests::kTestEpoch).has_value());
+  EXPECT_EQ(listed(), 2U);
+  EXPECT_EQ(queries_->ListSightings(berlin_, {})->total, 2U);
+  ASSERT_TRUE(store_->SetLabels(Scope::WholeFleet(), inside_, {}, tests::kTestEpoch).has_value());
+  EXPECT_EQ(listed(), 1U);
+  EXPECT_EQ(queries_->ListEndpoints(Scope::WholeFleet(), {})->total, 2U)
+      << "the scope of a question is not the next one's";
+}
+
+TEST_P(ScopeConformance, RevokesTokensThatAskForAsMuchAndLeavesAnAdminOfTheFleet) {
+  const auto add = [&](std::uint8_t n, const Scope& scope) {
+    AdminTokenRecord record;
+    record.id = tests::TestId(n);
+    record.secret_sha256 = tests::TestDigest(n);
+    record.name = "somebody";
+    record.role = AdminRole::kAdmin;
+    record.scope = scope;
+    ASSERT_TRUE(store_->AddAdminToken(record).has_value());
+  };
+  add(1, Scope::WholeFleet());
+  add(2, berlin_);
+  add(3, Scope::Parse("site=berlin,team=ml").value());
+  add(4, Scope::Parse("team=ml").value());
+  EXPECT_EQ(queries_->FindAdminToken(tests::TestDigest(3))->scope.ToText(), "site=berlin,team=ml");
+  const auto revoke = [&](const Scope& scope, std::uint8_t n) {
+    return CodeOf(store_->RevokeAdminToken(scope, tests::TestId(n), tests::kTestEpoch));
+  };
+  constexpr auto kDone = base::ErrorCode::kUnknown;
+  EXPECT_EQ(revoke(berlin_, 1), base::ErrorCode::kNotFound);
+  EXPECT_EQ(revoke(berlin_, 4), base::ErrorCode::kNotFound);
+  EXPECT_EQ(revoke(berlin_, 3), kDone);
+  EXPECT_EQ(revoke(Scope::WholeFleet(), 1), base::ErrorCode::kFailedPrecondition)
+      << "the others can't make one that is for all endpoints";
+  EXPECT_EQ(revoke(Scope::WholeFleet(), 2), kDone);
+  EXPECT_EQ(revoke(Scope::WholeFleet(), 4), kDone);
 }
 
 TEST_P(StoreConformance, KeepsAdministratorsTokensUpToTheLimitAndTheLastAdmin) {
@@ -1107,16 +1324,22 @@ TEST_P(StoreConformance, KeepsAdministratorsTokensUpToTheLimitAndTheLastAdmin) {
   ASSERT_TRUE(store_->AddAdminToken(token(1, AdminRole::kAdmin)).has_value());
   ASSERT_TRUE(store_->AddAdminToken(viewer).has_value());
   EXPECT_FALSE(store_->AddAdminToken(viewer).has_value()) << "a secret is one token's";
-  EXPECT_EQ(store_->RevokeAdminToken(tests::TestId(1), tests::kTestEpoch).error().code(),
+  EXPECT_EQ(store_->RevokeAdminToken(Scope::WholeFleet(), tests::TestId(1), tests::kTestEpoch)
+                .error()
+                .code(),
             base::ErrorCode::kFailedPrecondition);
   ASSERT_TRUE(store_->AddAdminToken(token(3, AdminRole::kAdmin)).has_value());
   const base::WallTime third_expired = tests::kTestEpoch + std::chrono::hours(3);
-  EXPECT_FALSE(store_->RevokeAdminToken(tests::TestId(1), third_expired).has_value())
+  EXPECT_FALSE(
+      store_->RevokeAdminToken(Scope::WholeFleet(), tests::TestId(1), third_expired).has_value())
       << "what has expired is no help";
-  ASSERT_TRUE(store_->RevokeAdminToken(tests::TestId(1), tests::kTestEpoch).has_value());
-  EXPECT_TRUE(store_->RevokeAdminToken(tests::TestId(1), third_expired).error().code() ==
-              base::ErrorCode::kFailedPrecondition);
-  EXPECT_TRUE(store_->RevokeAdminToken(tests::TestId(2), third_expired).has_value())
+  ASSERT_TRUE(store_->RevokeAdminToken(Scope::WholeFleet(), tests::TestId(1), tests::kTestEpoch)
+                  .has_value());
+  EXPECT_TRUE(store_->RevokeAdminToken(Scope::WholeFleet(), tests::TestId(1), third_expired)
+                  .error()
+                  .code() == base::ErrorCode::kFailedPrecondition);
+  EXPECT_TRUE(
+      store_->RevokeAdminToken(Scope::WholeFleet(), tests::TestId(2), third_expired).has_value())
       << "a viewer is not what is missed";
   Reopen();
   const auto found = queries_->FindAdminToken(tests::TestDigest(2));
@@ -1124,7 +1347,7 @@ TEST_P(StoreConformance, KeepsAdministratorsTokensUpToTheLimitAndTheLastAdmin) {
   EXPECT_EQ(found->created_by, tests::TestId(1));
   EXPECT_EQ(found->revoked, third_expired);
   EXPECT_EQ(queries_->FindAdminToken(tests::TestDigest(1))->revoked, tests::kTestEpoch);
-  EXPECT_EQ(queries_->ListAdminTokens({})->total, 3U);
+  EXPECT_EQ(queries_->ListAdminTokens(Scope::WholeFleet(), {})->total, 3U);
 }
 
 TEST_P(StoreConformance, ChainsTheAuditLog) {
@@ -1171,7 +1394,7 @@ TEST_P(StoreConformance, PublishesUpwardsOnlyAndNeverWithAPartMissing) {
   ASSERT_FALSE(missing.has_value());
   EXPECT_EQ(missing.error().code(), base::ErrorCode::kFailedPrecondition);
   Reopen();
-  const auto newest = queries_->FindBundle(0);
+  const auto newest = queries_->FindBundle(Scope::WholeFleet(), 0);
   ASSERT_TRUE(newest.has_value());
   EXPECT_EQ(newest->version, 2U);
   EXPECT_EQ(newest->text, "policy: 2");
@@ -1198,17 +1421,23 @@ TEST_P(StoreConformance, KeepsTheExceptionsOfEachScopeOneAfterTheOther) {
     return made;
   };
   EXPECT_EQ(queries_->FindExceptions(endpoint).error().code(), base::ErrorCode::kNotFound);
-  EXPECT_TRUE(store_->PublishExceptions(record(1, endpoint, "a")).has_value());
-  EXPECT_TRUE(store_->PublishExceptions(record(1, std::nullopt, "fleet")).has_value());
+  EXPECT_TRUE(store_->PublishExceptions(Scope::WholeFleet(), record(1, endpoint, "a")).has_value());
+  EXPECT_TRUE(
+      store_->PublishExceptions(Scope::WholeFleet(), record(1, std::nullopt, "fleet")).has_value());
   const ExceptionSetRecord second = record(2, endpoint, "b");
-  EXPECT_TRUE(store_->PublishExceptions(second).has_value());
-  EXPECT_TRUE(store_->PublishExceptions(second).has_value()) << "the same once more";
+  EXPECT_TRUE(store_->PublishExceptions(Scope::WholeFleet(), second).has_value());
+  EXPECT_TRUE(store_->PublishExceptions(Scope::WholeFleet(), second).has_value())
+      << "the same once more";
   for (const std::uint64_t version : {1U, 2U, 4U}) {
-    EXPECT_EQ(store_->PublishExceptions(record(version, endpoint, "c")).error().code(),
+    EXPECT_EQ(store_->PublishExceptions(Scope::WholeFleet(), record(version, endpoint, "c"))
+                  .error()
+                  .code(),
               base::ErrorCode::kAborted)
         << version;
   }
-  EXPECT_EQ(store_->PublishExceptions(record(1, tests::TestId(77), "d")).error().code(),
+  EXPECT_EQ(store_->PublishExceptions(Scope::WholeFleet(), record(1, tests::TestId(77), "d"))
+                .error()
+                .code(),
             base::ErrorCode::kNotFound);
   Reopen();
   const auto found = queries_->FindExceptions(endpoint);
@@ -1218,12 +1447,12 @@ TEST_P(StoreConformance, KeepsTheExceptionsOfEachScopeOneAfterTheOther) {
   EXPECT_EQ(queries_->FindExceptions(std::nullopt)->set.exceptions[0].reason, "fleet");
   PageQuery page;
   page.size = 1;
-  const auto first = queries_->ListExceptionSets(page);
+  const auto first = queries_->ListExceptionSets(Scope::WholeFleet(), page);
   ASSERT_EQ(first->rows.size(), 1U);
   EXPECT_EQ(first->total, 2U);
   EXPECT_EQ(first->rows[0].set.endpoint, std::nullopt);
   page.after = first->next;
-  const auto last = queries_->ListExceptionSets(page);
+  const auto last = queries_->ListExceptionSets(Scope::WholeFleet(), page);
   ASSERT_EQ(last->rows.size(), 1U);
   EXPECT_EQ(last->rows[0].set.version, 2U);
   EXPECT_EQ(last->next, std::nullopt);
@@ -1263,7 +1492,7 @@ TEST_P(StoreConformance, HandsOutBatchesAsTheyWereSealed) {
   BatchQuery query;
   query.endpoint = endpoint;
   query.chain = tests::TestId(0xc1);
-  const auto page = queries_->ListBatches(query);
+  const auto page = queries_->ListBatches(Scope::WholeFleet(), query);
   ASSERT_TRUE(page.has_value());
   EXPECT_EQ(page->next, std::nullopt);
   ASSERT_EQ(page->batches.size(), sent.size());
@@ -1275,14 +1504,16 @@ TEST_P(StoreConformance, HandsOutBatchesAsTheyWereSealed) {
   EXPECT_EQ(page->batches[2].events[1].leaf, sent[2].events[1].leaf);
   query.range.first_number = 2;
   query.range.last_number = 3;
-  EXPECT_EQ(queries_->ListBatches(query)->batches.size(), 2U);
+  EXPECT_EQ(queries_->ListBatches(Scope::WholeFleet(), query)->batches.size(), 2U);
   query.chain = tests::TestId(0xc2);
-  EXPECT_TRUE(queries_->ListBatches(query)->batches.empty());
+  EXPECT_TRUE(queries_->ListBatches(Scope::WholeFleet(), query)->batches.empty());
   query.chain = tests::TestId(0xc1);
   query.endpoint = Enrol(2);
-  EXPECT_TRUE(queries_->ListBatches(query)->batches.empty()) << "another endpoint's chain";
+  EXPECT_TRUE(queries_->ListBatches(Scope::WholeFleet(), query)->batches.empty())
+      << "another endpoint's chain";
   query.endpoint = tests::TestId(77);
-  EXPECT_EQ(queries_->ListBatches(query).error().code(), base::ErrorCode::kNotFound);
+  EXPECT_EQ(queries_->ListBatches(Scope::WholeFleet(), query).error().code(),
+            base::ErrorCode::kNotFound);
 }
 
 TEST_P(StoreConformance, HandsOutNoMoreBatchesAtATimeThanFitAnAnswer) {
@@ -1299,7 +1530,7 @@ TEST_P(StoreConformance, HandsOutNoMoreBatchesAtATimeThanFitAnAnswer) {
   query.chain = tests::TestId(0xc1);
   std::vector<std::size_t> pages;
   do {
-    const auto page = queries_->ListBatches(query);
+    const auto page = queries_->ListBatches(Scope::WholeFleet(), query);
     ASSERT_TRUE(page.has_value());
     pages.push_back(page->batches.size());
     query.from = page->next.value_or(0);
@@ -1329,7 +1560,7 @@ TEST_P(StoreConformance, KnowsWhatAnEndpointsEvidenceHasToHold) {
   EXPECT_EQ(CommitOne(endpoint, twin), Kind::kEquivocation);
   Enrol(2);
 
-  const auto evidence = queries_->FindEvidence(endpoint, {});
+  const auto evidence = queries_->FindEvidence(Scope::WholeFleet(), endpoint, {});
   ASSERT_TRUE(evidence.has_value()) << evidence.error().ToString();
   EXPECT_EQ(evidence->hostname, "host1");
   ASSERT_EQ(evidence->keys.size(), 1U);
@@ -1347,12 +1578,12 @@ TEST_P(StoreConformance, KnowsWhatAnEndpointsEvidenceHasToHold) {
   EXPECT_EQ(evidence->quarantined[0].reason, QuarantineReason::kEquivocation);
   BatchQuery beside;
   beside.endpoint = endpoint;
-  EXPECT_EQ(queries_->ListBatches(beside)->batches.at(0).header, twin.header);
+  EXPECT_EQ(queries_->ListBatches(Scope::WholeFleet(), beside)->batches.at(0).header, twin.header);
 
   BatchRange range;
   range.from = tests::kTestEpoch + std::chrono::minutes(1);
   range.until = tests::kTestEpoch + std::chrono::minutes(61);
-  const auto hour = queries_->FindEvidence(endpoint, range);
+  const auto hour = queries_->FindEvidence(Scope::WholeFleet(), endpoint, range);
   ASSERT_EQ(hour->chains.size(), 1U);
   EXPECT_EQ(hour->chains[0].first_number, 2U);
   EXPECT_EQ(hour->chains[0].last_number, 2U);
@@ -1360,8 +1591,8 @@ TEST_P(StoreConformance, KnowsWhatAnEndpointsEvidenceHasToHold) {
   EXPECT_EQ(hour->last_digests.at(0), wire::HeaderDigest(sent[1].header));
   EXPECT_TRUE(hour->quarantined.empty());
   range.first_number = 9;
-  EXPECT_TRUE(queries_->FindEvidence(endpoint, range)->chains.empty());
-  EXPECT_EQ(queries_->FindEvidence(tests::TestId(77), {}).error().code(),
+  EXPECT_TRUE(queries_->FindEvidence(Scope::WholeFleet(), endpoint, range)->chains.empty());
+  EXPECT_EQ(queries_->FindEvidence(Scope::WholeFleet(), tests::TestId(77), {}).error().code(),
             base::ErrorCode::kNotFound);
 }
 

@@ -51,6 +51,10 @@ INSTANTIATE_TEST_SUITE_P(SqliteInMemory, StoreConformance,
                          ::testing::Values([] { return std::make_unique<MemoryPlace>(); }));
 INSTANTIATE_TEST_SUITE_P(SqliteOnDisk, StoreConformance,
                          ::testing::Values([] { return std::make_unique<DiskPlace>(); }));
+INSTANTIATE_TEST_SUITE_P(SqliteInMemory, ScopeConformance,
+                         ::testing::Values([] { return std::make_unique<MemoryPlace>(); }));
+INSTANTIATE_TEST_SUITE_P(SqliteOnDisk, ScopeConformance,
+                         ::testing::Values([] { return std::make_unique<DiskPlace>(); }));
 
 TEST(SqliteStore, TakesOverTokensOfTheFirstVersionAsThoseOfAdmins) {
   const DiskPlace place;
@@ -70,10 +74,10 @@ TEST(SqliteStore, TakesOverTokensOfTheFirstVersionAsThoseOfAdmins) {
   const auto token = (*queries)->FindAdminToken(tests::TestDigest(1));
   ASSERT_TRUE(token.has_value()) << token.error().ToString();
   EXPECT_EQ(token->role, AdminRole::kAdmin);
-  EXPECT_EQ(token->scope, "");
+  EXPECT_TRUE(token->scope.is_whole_fleet());
   EXPECT_EQ(base::ToMicroseconds(token->created), 7);
   EXPECT_FALSE(token->expires.has_value() || token->revoked.has_value());
-  const auto page = (*queries)->ListAdminTokens({});
+  const auto page = (*queries)->ListAdminTokens(Scope::WholeFleet(), {});
   ASSERT_EQ(page->rows.size(), 2U);
   EXPECT_NE(page->rows[0].id, page->rows[1].id);
   EXPECT_EQ(base::ToMicroseconds(page->rows[1].expires.value()), 9);
@@ -122,12 +126,12 @@ TEST(SqliteStore, FindsSightingsOfVersion3ByTheirFactsAndVerdicts) {
         "verdict = deny AND rule = default AND basis = verified"}) {
     SightingQuery query;
     query.page.filter = query::ParseFilter(query::Sightings(), filter).value();
-    const auto page = (*queries)->ListSightings(query);
+    const auto page = (*queries)->ListSightings(Scope::WholeFleet(), query);
     ASSERT_TRUE(page.has_value()) << page.error().ToString();
     EXPECT_EQ(page->total, 1U) << filter;
     query.page.filter->kind = query::Filter::Kind::kNot;
     query.page.filter->parts = {query::ParseFilter(query::Sightings(), filter).value().value()};
-    EXPECT_EQ((*queries)->ListSightings(query)->total, 0U) << filter;
+    EXPECT_EQ((*queries)->ListSightings(Scope::WholeFleet(), query)->total, 0U) << filter;
   }
 }
 
@@ -141,10 +145,10 @@ TEST(SqliteStore, EndsWhatWasPresentOnEndpointsThatVersion6Revoked) {
   }
   const auto store = OpenAt(place.path());
   const auto queries = store->OpenQueries();
-  EXPECT_EQ((*queries)->ListSightings({})->total, 0U);
+  EXPECT_EQ((*queries)->ListSightings(Scope::WholeFleet(), {})->total, 0U);
   SightingQuery all;
   all.include_gone = true;
-  const auto rows = (*queries)->ListSightings(all)->rows;
+  const auto rows = (*queries)->ListSightings(Scope::WholeFleet(), all)->rows;
   ASSERT_EQ(rows.size(), 1U);
   EXPECT_EQ(base::ToMicroseconds(rows[0].gone.value()), 7);
 }
@@ -178,7 +182,7 @@ TEST(SqliteStore, FindsVerdictsOfVersion6ByAllThatTheySay) {
     SightingQuery query;
     query.as_of = as_of;
     query.page.filter = query::ParseFilter(query::Sightings(), filter).value();
-    const auto page = (*queries)->ListSightings(query);
+    const auto page = (*queries)->ListSightings(Scope::WholeFleet(), query);
     EXPECT_TRUE(page.has_value()) << page.error().ToString();
     return page->total;
   };
@@ -197,7 +201,7 @@ TEST(SqliteStore, ReadersSeeTheLastCommitWhileTheWriterWrites) {
   ASSERT_TRUE(other.has_value());
   auto transaction = sqlite::Transaction::Begin(**other);
   ASSERT_TRUE(transaction.has_value());
-  const auto coverage = (*queries)->Coverage();
+  const auto coverage = (*queries)->Coverage(Scope::WholeFleet());
   ASSERT_TRUE(coverage.has_value()) << coverage.error().ToString();
   EXPECT_EQ(coverage->endpoints, 0U);
 }
@@ -234,7 +238,7 @@ TEST_P(SqliteStoreOnDisk, WhatWasTakenBackWithABatchIsNotRememberedForTheNext) {
   for (const auto& [content, path] : {std::pair(1, "/m/a"), std::pair(2, "/m/b")}) {
     SightingQuery where;
     where.sha256 = tests::TestDigest(content);
-    const auto found = queries_->ListSightings(where);
+    const auto found = queries_->ListSightings(Scope::WholeFleet(), where);
     ASSERT_TRUE(found.has_value());
     ASSERT_EQ(found->rows.size(), 1U);
     EXPECT_EQ(found->rows[0].sighting.path.bytes, path);
@@ -360,7 +364,7 @@ TEST_P(SqliteEvidence, HoldsWhatARevokedKeySigned) {
   const model::Id endpoint = Enrol(1);
   tests::EndpointScript script(tests::TestKey(11), tests::TestId(0xc1));
   CommitOne(endpoint, script.Start());
-  ASSERT_TRUE(store_->Revoke(endpoint, "lost", tests::kTestEpoch).has_value());
+  ASSERT_TRUE(store_->Revoke(Scope::WholeFleet(), endpoint, "lost", tests::kTestEpoch).has_value());
   const auto later = script.Seal({model::SightingAppeared{tests::TestSighting("/m/a", 1)}});
   for (int i = 0; i < 2; ++i) EXPECT_EQ(CommitOne(endpoint, later), Kind::kQuarantined);
   const std::vector<Kept> expected = {Expected(later, QuarantineReason::kRevokedKey)};

@@ -107,6 +107,12 @@ void PutPublisher(const std::optional<Actor>& publisher, NaiveRow& out) {
 
 }  // namespace
 
+std::string LabelSet(const Labels& labels) {
+  std::string set;
+  for (const std::string& word : LabelWords(labels)) set += word + " ";
+  return set;
+}
+
 NaiveRow Naive(const EndpointRow& row) {
   NaiveRow out{row.id.ToHex(), {}};
   out.values = {{"endpoint_id", OfBytes(row.id)},
@@ -126,6 +132,7 @@ NaiveRow Naive(const EndpointRow& row) {
                 {"key_sha256", OfBytes(row.key_sha256)},
                 {"key_added_time", OfTime(row.key_added)},
                 {"revoked_reason", row.revoked_reason}};
+  out.values["label"] = LabelSet(row.labels);
   if (row.revoked.has_value()) out.values["revoked_time"] = OfTime(*row.revoked);
   if (row.last_contact.has_value()) out.values["last_contact_time"] = OfTime(*row.last_contact);
   return out;
@@ -235,7 +242,7 @@ NaiveRow Naive(const AdminTokenRecord& row) {
   out.values = {{"token_id", OfBytes(row.id)},
                 {"name", row.name},
                 {"role", OfEnum(row.role)},
-                {"scope", row.scope},
+                {"scope", row.scope.ToText()},
                 {"created_time", OfTime(row.created)}};
   if (row.created_by.has_value()) out.values["created_by_token_id"] = OfBytes(*row.created_by);
   if (row.expires.has_value()) out.values["expires_time"] = OfTime(*row.expires);

@@ -15,7 +15,12 @@ namespace weighmaster::server::store {
 struct NaiveRow {
   std::string name;  // tells it from all other rows of the list
   std::map<std::string_view, query::Value> values;
+
+  bool operator==(const NaiveRow&) const = default;
 };
+
+// As a row's set.
+std::string LabelSet(const Labels& labels);
 
 NaiveRow Naive(const EndpointRow& row);
 NaiveRow Naive(const SightingRow& row);

@@ -62,7 +62,9 @@ class RandomFleet {
                     .has_value());
     for (int i = 0; i < kEndpoints; ++i) AddEndpoint();
     AddEndpoint();  // which says nothing any more
-    EXPECT_TRUE(store_->Revoke(IdOf(kEndpoints), Word(), tests::kTestEpoch + Jitter()).has_value());
+    EXPECT_TRUE(
+        store_->Revoke(Scope::WholeFleet(), IdOf(kEndpoints), Word(), tests::kTestEpoch + Jitter())
+            .has_value());
     for (int i = 0; i < kEndpoints; ++i) scripts_[static_cast<std::size_t>(i)]->set_wall(wall_);
     for (int i = 0; i < 60; ++i) {
       Tell();
@@ -92,6 +94,8 @@ class RandomFleet {
     token.secret_sha256 = tests::TestDigest(5'000 + n);
     token.created = tests::kTestEpoch;
     token.expires = tests::kTestEpoch + std::chrono::hours(1);
+    token.labels = SomeLabels();
+    labels_[IdOf(n)] = token.labels;
     EXPECT_TRUE(store_->AddToken(token).has_value());
     MachineFacts machine;
     machine.hostname = Word();
@@ -108,6 +112,13 @@ class RandomFleet {
     scripts_.push_back(std::make_unique<tests::EndpointScript>(
         tests::TestKey(10 + n), tests::TestId(static_cast<std::uint8_t>(100 + n))));
     Commit(n, scripts_.back()->Start());
+  }
+
+  const Labels& LabelsOf(const model::Id& endpoint) const { return labels_.at(endpoint); }
+  void Relabel(int n) {
+    labels_[IdOf(n)] = SomeLabels();
+    EXPECT_TRUE(store_->SetLabels(Scope::WholeFleet(), IdOf(n), labels_[IdOf(n)], tests::kTestEpoch)
+                    .has_value());
   }
 
   // Something happens to some path: it appears, changes, is hashed, judged, or goes.
@@ -147,6 +158,9 @@ class RandomFleet {
     token.secret_sha256 = tests::TestDigest(n);
     token.name = Word();
     token.role = static_cast<AdminRole>(1 + random_.Below(4));
+    constexpr std::string_view kScopes[] = {"", "site=berlin", "site=berlin,team=ml",
+                                            "site=berlin-2", "team=ml"};
+    token.scope = Scope::Parse(kScopes[random_.Below(std::size(kScopes))]).value();
     token.created = tests::kTestEpoch + Jitter();
     if (n > 1) token.created_by = IdFrom(1 + static_cast<int>(random_.Below(3)));
     if (random_.Below(2) == 0) token.expires = tests::kTestEpoch + Jitter();
@@ -160,7 +174,7 @@ class RandomFleet {
     record.document = tests::SignExceptions(record.set);
     record.published = tests::kTestEpoch + Jitter();
     record.publisher = Somebody();
-    EXPECT_TRUE(store_->PublishExceptions(record).has_value());
+    EXPECT_TRUE(store_->PublishExceptions(Scope::WholeFleet(), record).has_value());
   }
   // Of an endpoint that is new as well.
   void AddExceptions() {
@@ -209,6 +223,14 @@ class RandomFleet {
     constexpr std::string_view kWords[] = {"a",  "ab",  "abc", "b",    "*",
                                            "%_", "'\"", "ä",   "日本", "A"};
     return std::string(kWords[random_.Below(std::size(kWords))]);
+  }
+  // Some are the beginning of others.
+  Labels SomeLabels() {
+    constexpr std::string_view kSites[] = {"berlin", "berlin-2", "paris"};
+    Labels labels;
+    if (random_.Below(4) != 0) labels["site"] = kSites[random_.Below(std::size(kSites))];
+    if (random_.Below(2) == 0) labels["team"] = random_.Below(2) == 0 ? "ml" : "web";
+    return labels;
   }
   std::optional<Actor> Somebody() {
     if (random_.Below(3) == 0) return std::nullopt;
@@ -285,6 +307,7 @@ class RandomFleet {
   std::unique_ptr<Queries> queries_;
   std::vector<std::unique_ptr<tests::EndpointScript>> scripts_;
   std::vector<Said> said_;
+  std::map<model::Id, Labels> labels_;
   base::WallTime wall_ = tests::kTestEpoch;
   int new_paths_ = 0;
   std::uint64_t policies_ = 0;
@@ -299,52 +322,88 @@ struct Subject {
   std::function<void()> grow;
 };
 
-Subject Sightings(RandomFleet& fleet, bool include_gone, std::optional<base::WallTime> as_of) {
+// A row does not say the labels of its endpoint.
+Listed Labelled(const RandomFleet& fleet, Listed listed) {
+  for (NaiveRow& row : listed.rows) {
+    const auto id =
+        model::IdFromBytes(base::AsBytes(std::get<std::string>(row.values.at("endpoint_id"))));
+    row.values["label"] = LabelSet(fleet.LabelsOf(id.value()));
+  }
+  return listed;
+}
+
+Subject Sightings(RandomFleet& fleet, const Scope& scope, bool include_gone,
+                  std::optional<base::WallTime> as_of) {
   return {query::Sightings(),
-          [&fleet, include_gone, as_of](const PageQuery& page) {
+          [&fleet, scope, include_gone, as_of](const PageQuery& page) {
             SightingQuery query;
             query.include_gone = include_gone;
             query.as_of = as_of;
             query.page = page;
-            return ListedOf(fleet.queries().ListSightings(query));
+            return Labelled(fleet, ListedOf(fleet.queries().ListSightings(scope, query)));
           },
           [&fleet] { fleet.TellOfANewPath(); }};
 }
 
+// The lists whose rows are an endpoint's, as a scope sees them.
+std::vector<Subject> SubjectsOfEndpoints(RandomFleet& fleet, const Scope& scope,
+                                         const std::vector<base::WallTime>& moments) {
+  std::vector<Subject> subjects{{query::Endpoints(),
+                                 [&fleet, scope](const PageQuery& page) {
+                                   return ListedOf(fleet.queries().ListEndpoints(scope, page));
+                                 },
+                                 [&fleet] { fleet.AddEndpoint(); }},
+                                {query::Exceptions(),
+                                 [&fleet, scope](const PageQuery& page) {
+                                   return ListedOf(fleet.queries().ListExceptionSets(scope, page));
+                                 },
+                                 [&fleet] { fleet.AddExceptions(); }},
+                                Sightings(fleet, scope, false, std::nullopt),
+                                Sightings(fleet, scope, true, std::nullopt)};
+  for (const bool include_resolved : {false, true}) {
+    subjects.push_back({query::Findings(),
+                        [&fleet, scope, include_resolved](const PageQuery& page) {
+                          return Labelled(fleet, ListedOf(fleet.queries().ListFindings(
+                                                     scope, include_resolved, page)));
+                        },
+                        [&fleet] { fleet.AddFinding(); }});
+  }
+  for (const base::WallTime moment : moments) {
+    subjects.push_back(Sightings(fleet, scope, false, moment));
+  }
+  return subjects;
+}
+
 std::vector<Subject> Subjects(RandomFleet& fleet) {
+  const Scope all = Scope::WholeFleet();
   std::vector<Subject> subjects{
-      {query::Endpoints(),
-       [&](const PageQuery& page) { return ListedOf(fleet.queries().ListEndpoints(page)); },
-       [&] { fleet.AddEndpoint(); }},
-      {query::Findings(),
-       [&](const PageQuery& page) { return ListedOf(fleet.queries().ListFindings(true, page)); },
-       [&] { fleet.AddFinding(); }},
-      {query::Findings(),
-       [&](const PageQuery& page) { return ListedOf(fleet.queries().ListFindings(false, page)); },
-       [&] { fleet.AddFinding(); }},
       {query::Artifacts(),
-       [&](const PageQuery& page) { return ListedOf(fleet.queries().ListArtifacts(page)); },
+       [&fleet, all](const PageQuery& page) {
+         return ListedOf(fleet.queries().ListArtifacts(all, page));
+       },
        [&] {}},
       {query::Events(),
-       [&](const PageQuery& page) {
-         return ListedOf(fleet.queries().ListEvents(RandomFleet::IdOf(1), page));
+       [&fleet, all](const PageQuery& page) {
+         return ListedOf(fleet.queries().ListEvents(all, RandomFleet::IdOf(1), page));
        },
-       [&] { fleet.TellOfANewPath(); }},
+       [&fleet] { fleet.TellOfANewPath(); }},
       {query::Policies(),
-       [&](const PageQuery& page) { return ListedOf(fleet.queries().ListPolicies(page)); },
-       [&] { fleet.AddPolicy(); }},
-      {query::Exceptions(),
-       [&](const PageQuery& page) { return ListedOf(fleet.queries().ListExceptionSets(page)); },
-       [&] { fleet.AddExceptions(); }},
+       [&fleet, all](const PageQuery& page) {
+         return ListedOf(fleet.queries().ListPolicies(all, page));
+       },
+       [&fleet] { fleet.AddPolicy(); }},
       {query::AdminTokens(),
-       [&](const PageQuery& page) { return ListedOf(fleet.queries().ListAdminTokens(page)); },
-       [&] { fleet.AddToken(); }},
+       [&fleet, all](const PageQuery& page) {
+         return ListedOf(fleet.queries().ListAdminTokens(all, page));
+       },
+       [&fleet] { fleet.AddToken(); }},
       {query::AuditEntries(),
-       [&](const PageQuery& page) { return ListedOf(fleet.queries().ListAuditEntries(page)); },
-       [&] { fleet.AddAudit(); }},
-      Sightings(fleet, false, std::nullopt),
-      Sightings(fleet, true, std::nullopt)};
-  for (int i = 0; i < 3; ++i) subjects.push_back(Sightings(fleet, false, fleet.Moment()));
+       [&fleet](const PageQuery& page) { return ListedOf(fleet.queries().ListAuditEntries(page)); },
+       [&fleet] { fleet.AddAudit(); }}};
+  for (Subject& subject :
+       SubjectsOfEndpoints(fleet, all, {fleet.Moment(), fleet.Moment(), fleet.Moment()})) {
+    subjects.push_back(std::move(subject));
+  }
   return subjects;
 }
 
@@ -417,6 +476,178 @@ TEST(Lists, NeitherRepeatNorSkipARowWhileOthersAreInserted) {
   }
 }
 
+// --- Scopes: what the whole fleet's answer says, without the endpoints outside.
+
+constexpr std::string_view kScopes[] = {"site=berlin", "team=ml", "site=berlin,team=ml",
+                                        "site=nowhere"};
+
+PageQuery Everything() {
+  PageQuery page;
+  page.size = base::limits::kMaxPageSize;
+  return page;
+}
+
+SightingQuery AllSightings(bool include_gone) {
+  SightingQuery query;
+  query.include_gone = include_gone;
+  query.page = Everything();
+  return query;
+}
+
+bool IsInScope(const RandomFleet& fleet, const Scope& scope, const NaiveRow& row) {
+  const auto endpoint = row.values.find("endpoint_id");
+  if (endpoint == row.values.end()) return true;  // it is the fleet's
+  const auto id = model::IdFromBytes(base::AsBytes(std::get<std::string>(endpoint->second)));
+  return scope.Has(fleet.LabelsOf(id.value()));
+}
+
+std::vector<NaiveRow> InScope(const RandomFleet& fleet, const Scope& scope,
+                              std::vector<NaiveRow> rows) {
+  std::erase_if(rows, [&](const NaiveRow& row) { return !IsInScope(fleet, scope, row); });
+  return rows;
+}
+
+// Asks for all pages.
+std::vector<std::string> Walked(const Subject& subject, PageQuery query) {
+  std::vector<std::string> names;
+  query.size = 7;
+  do {
+    const Listed page = subject.ask(query);
+    for (const NaiveRow& row : page.rows) names.push_back(row.name);
+    query.after = page.next;
+  } while (query.after.has_value());
+  return names;
+}
+
+TEST(Scopes, LeaveOfEachListWhatIsOfTheirEndpoints) {
+  for (std::uint64_t seed = 21; seed <= 23; ++seed) {
+    RandomFleet fleet(seed);
+    fleet.Relabel(2);
+    const std::vector<base::WallTime> moments{fleet.Moment(), fleet.Moment()};
+    const auto whole = SubjectsOfEndpoints(fleet, Scope::WholeFleet(), moments);
+    for (const std::string_view text : kScopes) {
+      const Scope scope = Scope::Parse(text).value();
+      const auto scoped = SubjectsOfEndpoints(fleet, scope, moments);
+      for (std::size_t i = 0; i < scoped.size(); ++i) {
+        const auto rows = InScope(fleet, scope, Whole(whole[i]));
+        ASSERT_EQ(Whole(scoped[i]), rows) << text << " " << whole[i].list.name;
+        for (int round = 0; round < 20; ++round) {
+          const PageQuery query = RandomQuestion(scoped[i], rows, fleet.random());
+          const auto expected = NamesOf(Answer(scoped[i].list, rows, query.filter, query.order));
+          ASSERT_EQ(Walked(scoped[i], query), expected) << text << " " << whole[i].list.name;
+          ASSERT_EQ(scoped[i].ask(query).total, expected.size());
+        }
+      }
+    }
+  }
+}
+
+TEST(Scopes, CountTheirEndpointsAlone) {
+  for (std::uint64_t seed = 31; seed <= 34; ++seed) {
+    RandomFleet fleet(seed);
+    const Scope all = Scope::WholeFleet();
+    Queries& queries = fleet.queries();
+    const auto endpoints = queries.ListEndpoints(all, Everything())->rows;
+    const auto sightings = queries.ListSightings(all, AllSightings(false))->rows;
+    const auto findings = queries.ListFindings(all, true, Everything())->total;
+    ASSERT_GT(findings, 0U);
+    for (const std::string_view text : kScopes) {
+      const Scope scope = Scope::Parse(text).value();
+      const auto has = [&](const model::Id& id) { return scope.Has(fleet.LabelsOf(id)); };
+      const auto counts = queries.CountVerdicts(scope, std::nullopt).value();
+      std::map<std::optional<model::Outcome>, std::uint64_t> by_outcome;
+      for (const SightingRow& row : sightings) {
+        if (!has(row.endpoint)) continue;
+        ++by_outcome[row.verdict ? std::optional(row.verdict->outcome) : std::nullopt];
+      }
+      EXPECT_EQ(counts.allow, by_outcome[model::Outcome::kAllow]);
+      EXPECT_EQ(counts.warn, by_outcome[model::Outcome::kWarn]);
+      EXPECT_EQ(counts.deny, by_outcome[model::Outcome::kDeny]);
+      EXPECT_EQ(counts.pending, by_outcome[std::nullopt]);
+
+      const auto numbers = queries.Statistics(scope).value();
+      std::uint64_t in_scope = 0;
+      std::uint64_t active = 0;
+      std::map<std::uint64_t, std::uint64_t> in_force;
+      for (const EndpointRow& row : endpoints) {
+        if (!has(row.id)) continue;
+        ++in_scope;
+        if (row.state == EndpointState::kRevoked) continue;
+        ++active;
+        ++in_force[row.policy_version];
+      }
+      ASSERT_TRUE(numbers.in_scope.has_value());
+      EXPECT_EQ(numbers.in_scope->size(), in_scope);
+      EXPECT_EQ(numbers.endpoints_in_force, in_force[numbers.newest_policy]);
+      EXPECT_EQ(queries.Coverage(scope)->endpoints, active);
+      EXPECT_EQ(queries.FindBundle(scope, 0)->endpoints_total, active);
+      const auto policies = queries.ListPolicies(scope, Everything())->rows;
+      for (const PolicyRow& policy : policies) {
+        EXPECT_EQ(policy.endpoints_in_force, in_force[policy.version]) << text;
+      }
+      std::uint64_t counted = 0;
+      for (const auto& count : numbers.findings) counted += count.findings;
+      EXPECT_EQ(counted, queries.ListFindings(scope, true, Everything())->total);
+    }
+    EXPECT_FALSE(queries.Statistics(all)->in_scope.has_value());
+  }
+}
+
+TEST(Scopes, LeaveOfArtifactsWhatTheirEndpointsEverHad) {
+  for (std::uint64_t seed = 41; seed <= 44; ++seed) {
+    RandomFleet fleet(seed);
+    Queries& queries = fleet.queries();
+    const auto sightings = queries.ListSightings(Scope::WholeFleet(), AllSightings(true))->rows;
+    for (const std::string_view text : kScopes) {
+      const Scope scope = Scope::Parse(text).value();
+      struct Places {
+        std::uint64_t present = 0;
+        std::set<model::Id> endpoints;
+        base::WallTime first = base::WallTime::max();
+      };
+      std::map<model::Sha256, Places> expected;
+      for (const SightingRow& row : sightings) {
+        if (!row.sighting.digest.sha256 || !scope.Has(fleet.LabelsOf(row.endpoint))) continue;
+        Places& places = expected[*row.sighting.digest.sha256];
+        places.first = std::min(places.first, row.first_seen);
+        if (row.gone) continue;
+        ++places.present;
+        places.endpoints.insert(row.endpoint);
+      }
+      const auto listed = queries.ListArtifacts(scope, Everything()).value();
+      EXPECT_EQ(listed.total, expected.size()) << text;
+      ASSERT_EQ(listed.rows.size(), expected.size()) << text;
+      for (const ArtifactRow& row : listed.rows) {
+        ASSERT_TRUE(expected.contains(row.sha256));
+        EXPECT_EQ(row.places, expected[row.sha256].present);
+        EXPECT_EQ(row.endpoints, expected[row.sha256].endpoints.size());
+        EXPECT_EQ(row.first_seen, expected[row.sha256].first);
+        SightingQuery question;
+        question.sha256 = row.sha256;
+        const auto where = queries.ListSightings(scope, question).value();
+        EXPECT_EQ(where.total, row.places);
+        EXPECT_EQ(where.endpoints, row.endpoints);
+      }
+    }
+  }
+}
+
+TEST(Scopes, SeeTokensThatAskForAsMuchAndNoOthers) {
+  RandomFleet fleet(51);
+  const auto all = fleet.queries().ListAdminTokens(Scope::WholeFleet(), Everything())->rows;
+  for (const std::string_view text : kScopes) {
+    const Scope scope = Scope::Parse(text).value();
+    std::vector<model::Id> expected;
+    for (const AdminTokenRecord& token : all) {
+      if (scope.Has(token.scope.labels())) expected.push_back(token.id);
+    }
+    std::vector<model::Id> listed;
+    const auto page = fleet.queries().ListAdminTokens(scope, Everything());
+    for (const AdminTokenRecord& token : page->rows) listed.push_back(token.id);
+    EXPECT_EQ(listed, expected) << text;
+  }
+}
+
 // The newest verdict and the interval that hold at a moment, from the events alone.
 std::map<std::string, std::string> Replay(const std::vector<Said>& said, std::int64_t moment) {
   std::map<std::string, std::string> present;
@@ -445,7 +676,7 @@ TEST(AsOf, IsTheReplayOfAllEventsUpToTheMoment) {
       SightingQuery query;
       query.as_of = fleet.Moment();
       query.page.size = base::limits::kMaxPageSize;
-      const auto page = fleet.queries().ListSightings(query);
+      const auto page = fleet.queries().ListSightings(Scope::WholeFleet(), query);
       ASSERT_TRUE(page.has_value()) << page.error().ToString();
       std::map<std::string, std::string> listed;
       for (const SightingRow& row : page->rows) {
