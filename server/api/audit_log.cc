@@ -28,11 +28,25 @@ std::string TextValue(const std::string& text) {
   return "\"" + base::EscapeForDisplay(text) + "\"";
 }
 
+// No more than a summary has room for.
+std::string Texts(const Message& message, const FieldDescriptor& field) {
+  const google::protobuf::Reflection& reflection = *message.GetReflection();
+  std::string texts;
+  const int size = reflection.FieldSize(message, &field);
+  for (int i = 0; i < size && texts.size() <= limits::kMaxAuditSummaryBytes; ++i) {
+    texts += (i == 0 ? "" : " ") + TextValue(reflection.GetRepeatedString(message, &field, i));
+  }
+  return "[" + texts + "]";
+}
+
 void AddFields(const Message& message, int depth, std::string& out);
 
 std::string Value(const Message& message, const FieldDescriptor& field, int depth) {
   const google::protobuf::Reflection& reflection = *message.GetReflection();
   if (field.options().GetExtension(v1::secret)) return "secret";
+  if (field.is_repeated() && field.type() == FieldDescriptor::TYPE_STRING) {
+    return Texts(message, field);
+  }
   if (field.is_repeated()) {
     return std::to_string(reflection.FieldSize(message, &field)) + " of them";
   }

@@ -40,8 +40,8 @@ class AuditLog {
              std::function<void(base::Result<std::uint64_t>)> reply);
   void Ended(const identity::Caller& caller, const Method& method, std::uint64_t begun_number,
              const Outcome& outcome, std::function<void(base::Status)> reply);
-  // The caller's role may not. Nobody waits for it; past limits::kAuditRefusalBurst it is not
-  // written, and a row that can't be written is missing, since nothing was changed.
+  // The caller's role or scope may not. Nobody waits for it; past limits::kAuditRefusalBurst it is
+  // not written, and a row that can't be written is missing, since nothing was changed.
   void Refused(const identity::Caller& caller, const Method& method);
 
  private:
@@ -61,8 +61,8 @@ class AuditLog {
 };
 
 // The set fields of a message by name and value, for a log: of bytes and long texts only the size,
-// of fields with the option `secret` nothing but that they are there. At most
-// limits::kMaxAuditSummaryBytes, always UTF-8.
+// of lists but those of texts how long they are, of fields with the option `secret` nothing but
+// that they are there. At most limits::kMaxAuditSummaryBytes, always UTF-8.
 std::string Summarise(const google::protobuf::Message& message);
 
 }  // namespace weighmaster::server::api

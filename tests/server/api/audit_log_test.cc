@@ -134,5 +134,14 @@ TEST(Summarise, CutsWhatIsLongAndStaysUtf8) {
   EXPECT_EQ(Summarise(publication), "bundle={manifest=5 bytes} parts=1 of them");
 }
 
+TEST(Summarise, SaysWhichTextsAListHas) {
+  v1::SetEndpointLabelsRequest request;
+  request.add_labels("site=berlin");
+  request.add_labels("a\n" + std::string(200, 'x'));
+  EXPECT_EQ(Summarise(request), "labels=[\"site=berlin\" 202 bytes]");
+  for (int i = 0; i < 10'000; ++i) request.add_labels("k=v");
+  EXPECT_LE(Summarise(request).size(), base::limits::kMaxAuditSummaryBytes);
+}
+
 }  // namespace
 }  // namespace weighmaster::server::api
