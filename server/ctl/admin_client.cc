@@ -191,6 +191,11 @@ base::Status AdminClient::GetStatistics(const v1::GetStatisticsRequest& in,
                                         v1::GetStatisticsResponse& out) {
   return Call(&Stub::GetStatistics, in, out);
 }
+base::Status AdminClient::SetEndpointLabels(const v1::SetEndpointLabelsRequest& in,
+                                            v1::SetEndpointLabelsResponse& out) {
+  return Call(&Stub::SetEndpointLabels, in, out);
+}
+
 base::Status AdminClient::RevokeEndpoint(const v1::RevokeEndpointRequest& in,
                                          v1::RevokeEndpointResponse& out) {
   return Call(&Stub::RevokeEndpoint, in, out);

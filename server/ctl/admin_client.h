@@ -60,6 +60,8 @@ class RevokeAdminTokenRequest;
 class RevokeAdminTokenResponse;
 class RevokeEndpointRequest;
 class RevokeEndpointResponse;
+class SetEndpointLabelsRequest;
+class SetEndpointLabelsResponse;
 class SimulatePolicyResponse;
 class WhereRequest;
 class WhereResponse;
@@ -103,6 +105,8 @@ class AdminClient {
   base::Status ListChanges(const v1::ListChangesRequest& in, v1::ListChangesResponse& out);
   base::Status GetPolicyPart(const v1::GetPolicyPartRequest& in, v1::GetPolicyPartResponse& out);
   base::Status GetStatistics(const v1::GetStatisticsRequest& in, v1::GetStatisticsResponse& out);
+  base::Status SetEndpointLabels(const v1::SetEndpointLabelsRequest& in,
+                                 v1::SetEndpointLabelsResponse& out);
   base::Status RevokeEndpoint(const v1::RevokeEndpointRequest& in, v1::RevokeEndpointResponse& out);
   base::Status CreateAdminToken(const v1::CreateAdminTokenRequest& in,
                                 v1::CreateAdminTokenResponse& out);

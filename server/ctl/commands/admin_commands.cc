@@ -47,6 +47,7 @@ base::Result<ExitCode> Create(Context& context, const Arguments& arguments) {
          [](const auto& made) { return Cell::Text(made.admin_token().token_id()); }},
         {{"role", ""},
          [](const auto& made) { return Cell::Text(RoleCell(made.admin_token().role())); }},
+        {{"scope", ""}, [](const auto& made) { return Cell::Text(made.admin_token().scope()); }},
         {{"expires_time", ""},
          [](const auto& made) { return TimeOf(made.admin_token().expires_time_us()); }},
     };
@@ -55,8 +56,11 @@ base::Result<ExitCode> Create(Context& context, const Arguments& arguments) {
   // The token alone goes to standard output, so that it can be piped into a file.
   context.out << response.token() << "\n";
   context.err << "The token " << response.admin_token().token_id() << " of the role "
-              << RoleCell(response.admin_token().role()) << ", until "
-              << TimeCell(response.admin_token().expires_time_us())
+              << RoleCell(response.admin_token().role())
+              << (response.admin_token().scope().empty()
+                      ? ""
+                      : ", for " + response.admin_token().scope())
+              << ", until " << TimeCell(response.admin_token().expires_time_us())
               << ". It is a secret, and the server does not show it again.\n";
   return ExitCode::kOk;
 }
@@ -74,7 +78,7 @@ Columns<v1::AdminToken> TokenColumns(base::WallTime now) {
       {{"token_id", "TOKEN"}, [](const Token& token) { return Cell::Text(token.token_id()); }},
       {{"name", "NAME"}, [](const Token& token) { return Cell::Text(token.name()); }},
       {{"role", "ROLE"}, [](const Token& token) { return Cell::Text(RoleCell(token.role())); }},
-      {{"scope", ""}, [](const Token& token) { return Cell::Text(token.scope()); }},
+      {{"scope", "SCOPE"}, [](const Token& token) { return Cell::Text(token.scope()); }},
       {{"state", "STATE"}, [now](const Token& token) { return Cell::Text(StateCell(token, now)); }},
       {{"created_time", "MADE"},
        [](const Token& token) { return TimeOf(token.created_time_us()); }},
@@ -118,6 +122,7 @@ base::Result<ExitCode> WhoAmI(Context& context, const Arguments& arguments) {
       {{"token_id", "TOKEN"}, [](const auto& token) { return Cell::Text(token.token_id()); }},
       {{"name", "NAME"}, [](const auto& token) { return Cell::Text(token.name()); }},
       {{"role", "ROLE"}, [](const auto& token) { return Cell::Text(RoleCell(token.role())); }},
+      {{"scope", "SCOPE"}, [](const auto& token) { return Cell::Text(token.scope()); }},
       {{"expires_time", "EXPIRES"},
        [](const auto& token) { return TimeOf(token.expires_time_us()); }},
       {{"permissions", ""}, [&](const auto&) { return Cell::Words(permissions); }},
@@ -139,7 +144,7 @@ std::vector<Command> AdminCommands() {
        {},
        {{"name", "NAME", "whose it is, or what for", true},
         {"role", "ROLE", "viewer, responder, policy_author or admin", true},
-        {"scope", "LABELS", "must be empty today"},
+        {"scope", "LABELS", "which endpoints it may see: site=berlin,team=ml (all)"},
         {"valid-for", "TIME", "how long it is good for: 36h, 90d (90d)"},
         {"json", "", "as one JSON object"}},
        Create},

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
+#include <map>
 #include <string>
 #include <utility>
 
@@ -84,6 +85,10 @@ Columns<v1::Endpoint> EndpointColumns() {
       {{"key_added_time", ""}, [](const Endpoint& e) { return TimeOf(e.key_added_time_us()); }},
       {{"revoked_time", ""}, [](const Endpoint& e) { return TimeOf(e.revoked_time_us()); }},
       {{"revoked_reason", ""}, [](const Endpoint& e) { return Cell::Text(e.revoked_reason()); }},
+      {{"labels", "LABELS"},
+       [](const Endpoint& e) {
+         return Cell::Words({e.labels().begin(), e.labels().end()});
+       }},
   };
 }
 
@@ -92,6 +97,13 @@ base::Result<ExitCode> Endpoints(Context& context, const Arguments& arguments) {
       context, arguments, v1::ListEndpointsRequest(), &AdminClient::ListEndpoints,
       [](const auto& page) -> const auto& { return page.endpoints(); }, EndpointColumns(),
       "endpoints");
+}
+
+template <typename Labels>
+std::string LabelsText(const Labels& labels) {
+  std::string text;
+  for (const std::string& label : labels) text += (text.empty() ? "" : " ") + label;
+  return text.empty() ? "none" : text;
 }
 
 std::string CoverageText(const v1::Coverage& coverage) {
@@ -120,6 +132,7 @@ void Print(std::ostream& out, const v1::Endpoint& endpoint) {
   const auto text = [](const std::string& value) { return base::EscapeForDisplay(value); };
   line("endpoint", text(endpoint.endpoint_id()));
   line("hostname", text(endpoint.hostname()));
+  line("labels", text(LabelsText(endpoint.labels())));
   line("state", StateCell(endpoint));
   if (endpoint.revoked_time_us() != 0) {
     const std::string reason = text(endpoint.revoked_reason());
@@ -149,6 +162,7 @@ void Print(std::ostream& out, const v1::Endpoint& endpoint) {
 
 base::Result<ExitCode> CreateToken(Context& context, const Arguments& arguments) {
   v1::CreateTokenRequest request;
+  const std::string labels = arguments.Value("label");
   WM_ASSIGN_OR_RETURN(const std::uint64_t uses, arguments.Number("uses", 1));
   if (uses == 0 || uses > UINT32_MAX) return base::InvalidArgument("--uses must be 1 or more");
   WM_ASSIGN_OR_RETURN(const base::Duration valid_for,
@@ -157,6 +171,11 @@ base::Result<ExitCode> CreateToken(Context& context, const Arguments& arguments)
   request.set_valid_for_ms(
       std::chrono::duration_cast<std::chrono::milliseconds>(valid_for).count());
   request.set_comment(arguments.Value("comment"));
+  for (std::string_view rest = labels; !rest.empty();) {
+    const std::size_t comma = std::min(rest.find(','), rest.size());
+    request.add_labels(std::string(rest.substr(0, comma)));
+    rest.remove_prefix(std::min(comma + 1, rest.size()));
+  }
   WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile));
   v1::CreateTokenResponse response;
   WM_RETURN_IF_ERROR(AdminClient(std::move(profile)).CreateToken(request, response));
@@ -173,6 +192,47 @@ base::Result<ExitCode> CreateToken(Context& context, const Arguments& arguments)
   context.err << "For " << uses << (uses == 1 ? " enrolment" : " enrolments") << ", until "
               << TimeCell(response.expires_time_us())
               << ". It is a secret, and the server does not show it again.\n";
+  return ExitCode::kOk;
+}
+
+// "KEY=VALUE" puts a label in the place of the one with this key, "KEY-" takes it away. Whether it
+// can be a label is the server's to say.
+base::Status ChangeLabel(std::string_view change, std::map<std::string, std::string>& labels) {
+  const std::size_t equals = change.find('=');
+  if (equals != change.npos) {
+    labels[std::string(change.substr(0, equals))] = change.substr(equals + 1);
+    return {};
+  }
+  if (!change.ends_with('-')) {
+    return base::InvalidArgument("\"" + std::string(change) +
+                                 "\" is neither KEY=VALUE, a label to be set, nor KEY-, one to be "
+                                 "taken away");
+  }
+  labels.erase(std::string(change.substr(0, change.size() - 1)));
+  return {};
+}
+
+base::Result<ExitCode> LabelEndpoint(Context& context, const Arguments& arguments) {
+  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile));
+  AdminClient client(std::move(profile));
+  v1::GetEndpointRequest get;
+  get.set_endpoint_id(arguments.Positional(0));
+  v1::Endpoint endpoint;
+  WM_RETURN_IF_ERROR(client.GetEndpoint(get, endpoint));
+  std::map<std::string, std::string> labels;
+  for (const std::string& label : endpoint.labels()) {
+    WM_RETURN_IF_ERROR(ChangeLabel(label, labels));
+  }
+  for (const std::string& change : arguments.PositionalsFrom(1)) {
+    WM_RETURN_IF_ERROR(ChangeLabel(change, labels));
+  }
+  v1::SetEndpointLabelsRequest request;
+  request.set_endpoint_id(arguments.Positional(0));
+  for (const auto& [key, value] : labels) request.add_labels(key + "=" + value);
+  v1::SetEndpointLabelsResponse response;
+  WM_RETURN_IF_ERROR(client.SetEndpointLabels(request, response));
+  context.out << "Labels of " << arguments.Positional(0) << ": " << LabelsText(response.labels())
+              << "\n";
   return ExitCode::kOk;
 }
 
@@ -323,6 +383,11 @@ std::vector<Command> FleetCommands() {
        {"ENDPOINT"},
        {{"json", "", "one JSON object, as REST answers"}},
        ShowEndpoint},
+      {"endpoint label",
+       "gives an endpoint labels (KEY=VALUE) or takes them away (KEY-)",
+       {"ENDPOINT", "LABEL..."},
+       {},
+       LabelEndpoint},
       {"status",
        "says how the server is, in numbers",
        {},
@@ -340,6 +405,7 @@ std::vector<Command> FleetCommands() {
        {{"uses", "N", "how many endpoints may enrol with it (1)"},
         {"valid-for", "TIME", "how long it is good for: 90s, 15m, 36h, 7d (24h)"},
         {"comment", "TEXT", "what it is for"},
+        {"label", "LABELS", "of the endpoints that enrol with it: site=berlin,team=ml"},
         {"json", "", "as one JSON object"}},
        CreateToken},
       {"revoke",
