@@ -4,9 +4,11 @@
 
 #include <chrono>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include "policy/base/limits.h"
+#include "policy/base/rate_limit.h"
 #include "third_party/grpc/log.h"
 #include "third_party/openssl/handshake.h"
 #include "weighmaster/v1/admin.grpc.pb.h"
@@ -63,16 +65,28 @@ void Prepare(grpc::ClientContext& context, const Profile& profile,
 
 struct AdminClient::Connection {
   std::unique_ptr<v1::AdminService::Stub> stub;
+  // Half of the burst that the server grants a token: calls do not arrive as evenly as they leave.
+  base::RateLimit pace{limits::kAdminCallInterval, limits::kAdminCallBurst / 2, 1};
+
+  void WaitForTurn() {
+    while (true) {
+      const auto now = std::chrono::steady_clock::now().time_since_epoch();
+      const base::Duration wait = pace.Take("", std::chrono::duration_cast<base::Duration>(now));
+      if (wait == base::Duration::zero()) return;
+      std::this_thread::sleep_for(wait);
+    }
+  }
 };
 
 AdminClient::AdminClient(Profile profile)
     : profile_(std::move(profile)),
-      connection_(new Connection{v1::AdminService::NewStub(MakeChannel(profile_))}) {}
+      connection_(new Connection{.stub = v1::AdminService::NewStub(MakeChannel(profile_))}) {}
 
 AdminClient::~AdminClient() = default;
 
 template <typename Method, typename Request, typename Response>
 base::Status AdminClient::Call(Method method, const Request& in, Response& out) {
+  connection_->WaitForTurn();
   grpc::ClientContext context;
   Prepare(context, profile_, limits::kAdminCallTimeout);
   const grpc::Status status = ((*connection_->stub).*method)(&context, in, &out);

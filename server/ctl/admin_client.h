@@ -73,7 +73,8 @@ namespace weighmaster::server::ctl {
 
 // The administrative API of proto/weighmaster/v1/admin.proto over gRPC and TLS, one blocking call a
 // method. Trusts the profile's CA alone. An error is one line that says what to do; where the
-// server can't be reached it comes from a diagnostic handshake, because gRPC can't tell.
+// server can't be reached it comes from a diagnostic handshake, because gRPC can't tell. A command
+// that asks very often waits between its calls, so that the server never refuses it for that.
 class AdminClient {
  public:
   explicit AdminClient(Profile profile);

@@ -11,6 +11,7 @@
 #include "proto/wire/trust.h"
 #include "server/ctl/commands/groups.h"
 #include "server/ctl/commands/message_json.h"
+#include "server/ctl/commands/policy_files.h"
 #include "server/ctl/listing.h"
 #include "server/ctl/trust/root_files.h"
 #include "third_party/openssl/sha256.h"
@@ -125,25 +126,13 @@ class Export {
   }
 
   base::Status WritePart(const wire::PartReference& part) {
-    v1::GetPolicyPartRequest request;
-    request.set_sha256(part.sha256.ToHex());
-    std::uint64_t offset = 0;
-    do {
-      request.set_offset(offset);
-      v1::GetPolicyPartResponse piece;
-      WM_RETURN_IF_ERROR(client_.GetPolicyPart(request, piece));
-      if (piece.content().empty() && offset < part.size_bytes) {
-        return base::DataLoss("the server's part " + part.sha256.ToHex() +
-                              " is shorter than its manifest says");
-      }
+    return VisitPart(client_, part, [&](std::uint64_t offset, std::string piece) {
       Record record;
       record.mutable_part()->set_sha256(std::string(base::AsText(part.sha256.view())));
       record.mutable_part()->set_offset(offset);
-      offset += piece.content().size();
-      record.mutable_part()->set_data(std::move(*piece.mutable_content()));
-      WM_RETURN_IF_ERROR(writer_.Add(record));
-    } while (offset < part.size_bytes);
-    return {};
+      record.mutable_part()->set_data(std::move(piece));
+      return writer_.Add(record);
+    });
   }
 
   // By the numbers of the statement, which no batch that came since changes.

@@ -30,15 +30,10 @@ CompiledPart MakePart(wire::PartKind kind, std::string_view feature, std::string
 
 base::Result<std::string> FetchPart(AdminClient& client, const wire::PartReference& part) {
   std::string content;
-  v1::GetPolicyPartRequest request;
-  request.set_sha256(part.sha256.ToHex());
-  do {
-    request.set_offset(content.size());
-    v1::GetPolicyPartResponse piece;
-    WM_RETURN_IF_ERROR(client.GetPolicyPart(request, piece));
-    if (piece.content().empty()) break;
-    content += piece.content();
-  } while (content.size() < part.size_bytes);
+  WM_RETURN_IF_ERROR(VisitPart(client, part, [&content](std::uint64_t, std::string piece) {
+    content += piece;
+    return base::Status();
+  }));
   if (content.size() != part.size_bytes ||
       openssl::Sha256Of(base::AsBytes(content)) != part.sha256) {
     return base::DataLoss("the server's part " + part.sha256.ToHex() +
@@ -88,6 +83,26 @@ base::Status WriteBundleFile(const std::string& path, BundleForm form,
     return base::Internal("the bundle can't be written as JSON");
   }
   return posix::ReplaceFile(path, json + "\n", 0644);
+}
+
+base::Status VisitPart(AdminClient& client, const wire::PartReference& part,
+                       const PieceVisitor& visit) {
+  v1::GetPolicyPartRequest request;
+  request.set_sha256(part.sha256.ToHex());
+  std::uint64_t offset = 0;
+  do {
+    request.set_offset(offset);
+    v1::GetPolicyPartResponse response;
+    WM_RETURN_IF_ERROR(client.GetPolicyPart(request, response));
+    const std::uint64_t bytes = response.content().size();
+    if (bytes == 0 && offset < part.size_bytes) {
+      return base::DataLoss("the server's part " + part.sha256.ToHex() +
+                            " is shorter than its manifest says");
+    }
+    WM_RETURN_IF_ERROR(visit(offset, std::move(*response.mutable_content())));
+    offset += bytes;
+  } while (offset < part.size_bytes);
+  return {};
 }
 
 base::Result<lang::Document> FetchPublished(AdminClient& client, std::uint64_t version) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,13 @@ base::Result<v1::Publication> ReadBundleFile(const std::string& path);
 enum class BundleForm : std::uint8_t { kProtobuf, kJson };
 base::Status WriteBundleFile(const std::string& path, BundleForm form,
                              const v1::Publication& bundle);
+
+// A part of a published policy as the server hands it out, piece by piece and at least one, each
+// with its place. DATA_LOSS when there is less of it than its reference says; nothing is held
+// against its digest.
+using PieceVisitor = std::function<base::Status(std::uint64_t offset, std::string piece)>;
+base::Status VisitPart(AdminClient& client, const wire::PartReference& part,
+                       const PieceVisitor& visit);
 
 // A published policy as a document, from its parts; 0 is the newest. What the server hands out is
 // held against the digests of its manifest.
