@@ -92,16 +92,16 @@ Result<store::Labels> ReadLabels(const Request& request) {
   return store::ParseLabels(words);
 }
 
-// The interval that a question about sightings is asked of.
 template <typename Request>
-base::Status ReadMoment(const Request& request, store::SightingQuery& query) {
+Result<store::SightingQuery> ReadSightingQuery(const Request& request,
+                                               const ListQuestion& question) {
+  store::SightingQuery query;
+  query.page = question.page;
   query.include_gone = request.include_gone();
-  if (request.as_of_time_us() == 0) return {};
-  if (request.include_gone()) {
+  if (query.include_gone && query.page.as_of) {
     return base::InvalidArgument("as_of_time_us and include_gone exclude each other");
   }
-  query.as_of = base::WallTimeFromMicroseconds(request.as_of_time_us());
-  return {};
+  return query;
 }
 
 }  // namespace
@@ -149,36 +149,47 @@ void AdminApi::ListEndpoints(const identity::Caller& caller,
   using Rows = store::Page<store::EndpointRow>;
   auto question = ReadQuestion(query::Endpoints(), request);
   if (!question.has_value()) return reply(std::move(question).error());
+  store::EndpointQuery query{question->page, {}};
+  if (query.page.filter && query::Names(*query.page.filter, query::kConnected)) {
+    query.connected = rooms_.fleet.Connected();
+  }
   // Who is connected is the loop's to say, so the answer is put together there.
   store::Ask(
       rooms_.reader, loop_, alive_,
-      [&queries = rooms_.queries, scope = caller.token.scope, page = question->page]() {
-        return queries.ListEndpoints(scope, page);
+      [&queries = rooms_.queries, scope = caller.token.scope, query = std::move(query)]() {
+        return queries.ListEndpoints(scope, query);
       },
       [this, question = *question, reply = std::move(reply)](Result<Rows> rows) {
         if (!rows.has_value()) return reply(std::move(rows).error());
         v1::ListEndpointsResponse response;
         for (const store::EndpointRow& row : rows->rows) {
-          ToProto(row, rooms_.fleet.IsConnected(row.id), *response.add_endpoints());
+          ToProto(row, IsConnected(row.id, question.page.as_of), *response.add_endpoints());
         }
         PutPage(question, *rows, response);
         reply(std::move(response));
       });
 }
 
+// Of a past moment it is not kept.
+bool AdminApi::IsConnected(const model::Id& endpoint, std::optional<base::WallTime> moment) const {
+  return !moment && rooms_.fleet.IsConnected(endpoint);
+}
+
 void AdminApi::GetEndpoint(const identity::Caller& caller, const v1::GetEndpointRequest& request,
                            Reply<v1::Endpoint> reply) {
+  const auto moment = ReadMoment(request);
+  if (!moment.has_value()) return reply(moment.error());
   store::Ask(
       rooms_.reader, loop_, alive_,
-      [&queries = rooms_.queries, scope = caller.token.scope,
+      [&queries = rooms_.queries, scope = caller.token.scope, moment = *moment,
        request]() -> Result<store::EndpointRow> {
         WM_ASSIGN_OR_RETURN(const model::Id id, model::ParseId(request.endpoint_id()));
-        return queries.GetEndpoint(scope, id);
+        return queries.GetEndpoint(scope, id, moment);
       },
-      [this, reply = std::move(reply)](Result<store::EndpointRow> row) {
+      [this, moment = *moment, reply = std::move(reply)](Result<store::EndpointRow> row) {
         if (!row.has_value()) return reply(std::move(row).error());
         v1::Endpoint response;
-        ToProto(*row, rooms_.fleet.IsConnected(row->id), response);
+        ToProto(*row, IsConnected(row->id, moment), response);
         reply(std::move(response));
       });
 }
@@ -191,12 +202,10 @@ void AdminApi::ListSightings(const identity::Caller& caller,
       [request](store::Queries& queries,
                 const store::Scope& scope) -> Result<v1::ListSightingsResponse> {
         WM_ASSIGN_OR_RETURN(const ListQuestion question, ReadQuestion(query::Sightings(), request));
-        store::SightingQuery query;
-        query.page = question.page;
+        WM_ASSIGN_OR_RETURN(store::SightingQuery query, ReadSightingQuery(request, question));
         if (!request.endpoint_id().empty()) {
           WM_ASSIGN_OR_RETURN(query.endpoint, model::ParseId(request.endpoint_id()));
         }
-        WM_RETURN_IF_ERROR(ReadMoment(request, query));
         WM_ASSIGN_OR_RETURN(const store::SightingPage page, queries.ListSightings(scope, query));
         v1::ListSightingsResponse response;
         for (const store::SightingRow& row : page.rows) ToProto(row, *response.add_sightings());
@@ -212,8 +221,7 @@ void AdminApi::Where(const identity::Caller& caller, const v1::WhereRequest& req
       caller, std::move(reply),
       [request](store::Queries& queries, const store::Scope& scope) -> Result<v1::WhereResponse> {
         WM_ASSIGN_OR_RETURN(const ListQuestion question, ReadQuestion(query::Sightings(), request));
-        store::SightingQuery query;
-        query.page = question.page;
+        WM_ASSIGN_OR_RETURN(store::SightingQuery query, ReadSightingQuery(request, question));
         if (request.sha256().empty() == request.weights_digest().empty()) {
           return base::InvalidArgument("either sha256 or weights_digest says which file");
         }
@@ -222,7 +230,6 @@ void AdminApi::Where(const identity::Caller& caller, const v1::WhereRequest& req
         } else {
           WM_ASSIGN_OR_RETURN(query.weights, model::ParseSha256(request.weights_digest()));
         }
-        WM_RETURN_IF_ERROR(ReadMoment(request, query));
         WM_ASSIGN_OR_RETURN(const store::SightingPage page, queries.ListSightings(scope, query));
         v1::WhereResponse response;
         for (const store::SightingRow& row : page.rows) ToProto(row, *response.add_sightings());
@@ -309,8 +316,9 @@ void AdminApi::CountVerdicts(const identity::Caller& caller,
         if (!request.endpoint_id().empty()) {
           WM_ASSIGN_OR_RETURN(endpoint, model::ParseId(request.endpoint_id()));
         }
+        WM_ASSIGN_OR_RETURN(const auto moment, ReadMoment(request));
         WM_ASSIGN_OR_RETURN(const store::VerdictCounts counts,
-                            queries.CountVerdicts(scope, endpoint));
+                            queries.CountVerdicts(scope, endpoint, moment));
         v1::CountVerdictsResponse response;
         ToProto(counts, response);
         return response;

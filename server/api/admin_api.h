@@ -199,6 +199,7 @@ class AdminApi {
   using Question = std::function<base::Result<T>(store::Queries&, const store::Scope&)>;
   template <typename T>
   void Answer(const identity::Caller& caller, Reply<T> reply, Question<T> question);
+  bool IsConnected(const model::Id& endpoint, std::optional<base::WallTime> moment) const;
   std::uint64_t CountConnected(const std::vector<model::Id>& endpoints) const;
 
   base::Loop& loop_;

@@ -70,6 +70,7 @@ void ToProto(const store::EndpointRow& row, bool connected, v1::Endpoint& out) {
   out.set_connected(connected);
   out.set_policy_version(row.policy_version);
   out.set_policy_partly(row.policy_partly);
+  if (row.policy_since) out.set_policy_since_time_us(base::ToMicroseconds(*row.policy_since));
   out.set_clock_offset_us(row.clock_offset.count());
   out.set_sightings(row.sightings);
   out.set_denied(row.denied);
@@ -77,6 +78,7 @@ void ToProto(const store::EndpointRow& row, bool connected, v1::Endpoint& out) {
   for (const model::Coverage& coverage : row.coverage) {
     wire::ToProto(coverage, *out.add_coverage());
   }
+  out.set_coverage_state(static_cast<v1::CoverageState>(row.coverage_state));
   out.set_events_stored(row.events_stored);
   out.set_events_dropped(row.events_dropped);
   out.set_key_sha256(row.key_sha256.ToHex());

@@ -50,6 +50,17 @@ base::Result<std::size_t> ReadPageSize(std::uint32_t page_size) {
   return page_size == 0 ? base::limits::kDefaultPageSize : std::size_t{page_size};
 }
 
+base::Result<std::optional<base::WallTime>> ReadMoment(const Message& request) {
+  if (request.GetDescriptor()->FindFieldByName("as_of_time_us") == nullptr) {
+    return std::optional<base::WallTime>();
+  }
+  const std::int64_t moment =
+      request.GetReflection()->GetInt64(request, &FieldOf(request, "as_of_time_us"));
+  if (moment < 0) return base::InvalidArgument("as_of_time_us is before 1970");
+  if (moment == 0) return std::optional<base::WallTime>();
+  return std::optional(base::WallTimeFromMicroseconds(moment));
+}
+
 base::Result<ListQuestion> ReadQuestion(const query::List& list, const Message& request) {
   ListQuestion question;
   question.digest = DigestOf(request);
@@ -57,6 +68,7 @@ base::Result<ListQuestion> ReadQuestion(const query::List& list, const Message& 
                                               request, &FieldOf(request, "page_size"))));
   WM_ASSIGN_OR_RETURN(question.page.filter, query::ParseFilter(list, TextOf(request, "filter")));
   WM_ASSIGN_OR_RETURN(question.page.order, query::ParseOrder(list, TextOf(request, "order_by")));
+  WM_ASSIGN_OR_RETURN(question.page.as_of, ReadMoment(request));
   const std::string token = TextOf(request, "page_token");
   if (token.empty()) return question;
   WM_ASSIGN_OR_RETURN(question.page.after,

@@ -15,9 +15,9 @@ class Message;
 
 namespace weighmaster::server::api {
 
-// What a request for a list asks of the store, by its fields `page_size`, `page_token`, `filter`
-// and `order_by` (the last two where it has them). Page tokens are bound to all of its other
-// fields.
+// What a request for a list asks of the store, by its fields `page_size`, `page_token`, `filter`,
+// `order_by` and `as_of_time_us` (the last three where it has them). Page tokens are bound to all
+// of its other fields.
 struct ListQuestion {
   store::PageQuery page;
   model::Sha256 digest;  // of everything but the page
@@ -29,6 +29,10 @@ struct ListQuestion {
 // question, and what query::ParseFilter and ParseOrder refuse.
 base::Result<ListQuestion> ReadQuestion(const query::List& list,
                                         const google::protobuf::Message& request);
+
+// The moment that a request speaks of by its field `as_of_time_us`; none: now. INVALID_ARGUMENT
+// before 1970.
+base::Result<std::optional<base::WallTime>> ReadMoment(const google::protobuf::Message& request);
 
 // What `page_size` asks for. INVALID_ARGUMENT past limits::kMaxPageSize.
 base::Result<std::size_t> ReadPageSize(std::uint32_t page_size);

@@ -61,6 +61,13 @@ void Fleet::Revoke(const store::Scope& scope, const model::Id& endpoint, std::st
       });
 }
 
+std::vector<model::Id> Fleet::Connected() const {
+  std::vector<model::Id> endpoints;
+  endpoints.reserve(ready_.size());
+  for (const auto& [endpoint, session] : ready_) endpoints.push_back(endpoint);
+  return endpoints;
+}
+
 bool Fleet::OnReady(Session& session) {
   if (revoked_.contains(session.endpoint())) return false;
   Session*& newest = ready_[session.endpoint()];

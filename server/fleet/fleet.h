@@ -8,6 +8,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "policy/base/loop.h"
 #include "policy/base/result.h"
@@ -39,6 +40,7 @@ class Fleet final : public Session::Owner {
 
   bool IsConnected(const model::Id& endpoint) const { return ready_.contains(endpoint); }
   std::size_t connected() const { return ready_.size(); }
+  std::vector<model::Id> Connected() const;
   // Policies that were offered since the start, each endpoint on its own.
   std::uint64_t policies_offered() const { return policies_offered_; }
 

@@ -324,4 +324,9 @@ Result<std::optional<Filter>> ParseFilter(const List& list, std::string_view tex
   return Parser(list, text).Parse();
 }
 
+bool Names(const Filter& filter, std::string_view field) {
+  if (filter.kind == Filter::Kind::kTerm) return filter.term.field->name == field;
+  return std::ranges::any_of(filter.parts, [&](const Filter& part) { return Names(part, field); });
+}
+
 }  // namespace weighmaster::server::query

@@ -48,4 +48,7 @@ struct Filter {
 // limits::kMaxFilterBytes, kMaxFilterTerms or kMaxFilterDepth it says so.
 base::Result<std::optional<Filter>> ParseFilter(const List& list, std::string_view text);
 
+// Whether a comparison of this field is part of it.
+bool Names(const Filter& filter, std::string_view field);
+
 }  // namespace weighmaster::server::query

@@ -13,6 +13,7 @@ constexpr bool kMayLack = true;
 constexpr bool kAlways = false;
 
 constexpr Choice kStates[] = {{"active", 1}, {"revoked", 2}, {"quarantined", 3}};
+constexpr Choice kCoverage[] = {{"looked", 1}, {"partly", 2}, {"could_not", 3}};
 constexpr Choice kOutcomes[] = {{"allow", 1}, {"warn", 2}, {"deny", 3}};
 constexpr Choice kBases[] = {{"verified", 1}, {"claimed", 2}, {"partial", 3}};
 constexpr Choice kModes[] = {{"observe", 0}, {"warn", 1}, {"enforce", 2}};
@@ -40,10 +41,13 @@ constexpr Field kEndpointFields[] = {
     {"agent_version", kText, kOrders, kMayLack, "version of the agent at its last contact", {}},
     {"state", kChoice, kOrders, kAlways, "whether it is listened to", kStates},
     {"enrolled_time", kTime, kOrders, kAlways, "when it enrolled", {}},
+    {kConnected, kFlag, kUnordered, kAlways, "whether its stream to the server is open now", {}},
+    {"coverage", kChoice, kOrders, kAlways, "how well it was looked at as a whole", kCoverage},
     {"last_contact_time", kTime, kOrders, kMayLack, "when it was last heard of or connected", {}},
     {"clock_offset", kDuration, kOrders, kAlways, "the server's clock minus its own", {}},
     {"policy_version", kNumber, kOrders, kAlways, "the policy in force; 0: none", {}},
     {"policy_partly", kFlag, kOrders, kAlways, "whether it lacks rules of that policy", {}},
+    {"policy_since_time", kTime, kOrders, kMayLack, "since when that is so", {}},
     {"sightings", kNumber, kOrders, kAlways, "models that are on it now", {}},
     {"denied", kNumber, kOrders, kAlways, "of these, how many the policy denies", {}},
     {"warned", kNumber, kOrders, kAlways, "of these, how many the policy warns of", {}},

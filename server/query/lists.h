@@ -58,6 +58,9 @@ const List& AdminTokens();
 const List& AuditEntries();
 std::span<const List* const> Lists();
 
+// The field of endpoints that the store does not hold itself.
+inline constexpr std::string_view kConnected = "connected";
+
 // Null when the list has no such field.
 const Field* FindField(const List& list, std::string_view name);
 

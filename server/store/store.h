@@ -59,9 +59,10 @@ class Queries {
   virtual base::Result<BatchPage> ListBatches(const Scope& scope, const BatchQuery& query) = 0;
 
   virtual base::Result<Page<EndpointRow>> ListEndpoints(const Scope& scope,
-                                                        const PageQuery& page) = 0;
-  // NOT_FOUND when there is no such endpoint.
-  virtual base::Result<EndpointRow> GetEndpoint(const Scope& scope, const model::Id& id) = 0;
+                                                        const EndpointQuery& query) = 0;
+  // NOT_FOUND when there is no such endpoint, or was not yet; so for CountVerdicts.
+  virtual base::Result<EndpointRow> GetEndpoint(const Scope& scope, const model::Id& id,
+                                                std::optional<base::WallTime> as_of) = 0;
   virtual base::Result<SightingPage> ListSightings(const Scope& scope,
                                                    const SightingQuery& query) = 0;
   // Shows every sighting that is present, in no order. Takes seconds for a million. An error of
@@ -70,11 +71,12 @@ class Queries {
       const Scope& scope, const std::function<base::Status(const PresentSighting&)>& visit) = 0;
   virtual base::Result<Page<ArtifactRow>> ListArtifacts(const Scope& scope,
                                                         const PageQuery& page) = 0;
-  // NOT_FOUND when there is no such endpoint; so for CountVerdicts.
+  // NOT_FOUND when there is no such endpoint.
   virtual base::Result<Page<EventRow>> ListEvents(const Scope& scope, const model::Id& endpoint,
                                                   const PageQuery& page) = 0;
   virtual base::Result<VerdictCounts> CountVerdicts(const Scope& scope,
-                                                    const std::optional<model::Id>& endpoint) = 0;
+                                                    const std::optional<model::Id>& endpoint,
+                                                    std::optional<base::WallTime> as_of) = 0;
   virtual base::Result<store::Statistics> Statistics(const Scope& scope) = 0;
   virtual base::Result<Page<PolicyRow>> ListPolicies(const Scope& scope, const PageQuery& page) = 0;
   virtual base::Result<FleetCoverage> Coverage(const Scope& scope) = 0;

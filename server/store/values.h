@@ -77,14 +77,16 @@ struct EndpointRow {
   std::optional<base::WallTime> last_contact;
   base::Duration clock_offset{0};  // server's clock minus the endpoint's
   std::uint64_t policy_version = 0;
-  bool policy_partly = false;   // in force without the rules that its agent does not understand
-  std::uint64_t sightings = 0;  // open ones
-  std::uint64_t denied = 0;     // of which
+  bool policy_partly = false;  // in force without the rules that its agent does not understand
+  std::optional<base::WallTime> policy_since;  // none: it has no policy
+  std::uint64_t sightings = 0;                 // open ones
+  std::uint64_t denied = 0;                    // of which
   std::uint64_t warned = 0;
   std::uint64_t events_stored = 0;
   std::uint64_t events_dropped = 0;
   std::uint64_t events_unreadable = 0;  // stored, but of a kind that this version does not know
   std::vector<model::Coverage> coverage;
+  model::CoverageState coverage_state = model::CoverageState::kCouldNot;  // as FleetCoverage counts
   model::Sha256 key_sha256;  // of the current key: what its batches name
   base::WallTime key_added;
   std::optional<base::WallTime> revoked;
@@ -260,8 +262,7 @@ struct ChangePage {
 };
 
 // How much of the fleet an answer speaks for. The four add up: endpoints is the sum of the others.
-// Of a moment in the past it counts the endpoints that were enrolled and not revoked then, and of a
-// root whose coverage changed since nothing is known.
+// Of a moment in the past it counts the endpoints that were enrolled and not revoked then.
 struct FleetCoverage {
   std::uint64_t endpoints = 0;  // enrolled and not revoked
   std::uint64_t looked = 0;     // every root was looked at whole
@@ -409,6 +410,8 @@ struct PageQuery {
   query::Order order;                    // empty: the list's own
   std::optional<query::Position> after;  // none: from the start
   std::size_t size = 0;                  // 0: limits::kDefaultPageSize; cut to limits::kMaxPageSize
+  // What was so then, as far as is known now; none: now. Lists whose rows never change have none.
+  std::optional<base::WallTime> as_of;
 };
 
 template <typename Row>
@@ -419,6 +422,12 @@ struct Page {
   // up to limits::kMaxCountedRows.
   std::uint64_t total = 0;
   bool total_is_least = false;
+};
+
+struct EndpointQuery {
+  PageQuery page;
+  // Those whose streams are open now, where the filter asks for it.
+  std::vector<model::Id> connected;
 };
 
 struct SightingRow {
@@ -449,9 +458,7 @@ struct SightingQuery {
   std::optional<model::Id> endpoint;
   std::optional<model::Sha256> sha256;   // claimed or verified
   std::optional<model::Sha256> weights;  // the weights digest
-  bool include_gone = false;
-  // What was there then, as far as is known now. Not with `include_gone`.
-  std::optional<base::WallTime> as_of;
+  bool include_gone = false;             // not with `page.as_of`
   PageQuery page;
 };
 

@@ -102,13 +102,13 @@ void AskOfMoments(Queries& queries, int runs) {
   for (const int days : {1, 180, 360}) {
     for (const Question& question : kOfMoments) {
       SightingQuery query;
-      query.as_of = tests::kTestEpoch + std::chrono::days(days);
       query.page = Page(query::Sightings(), question.filter, question.order);
+      query.page.as_of = tests::kTestEpoch + std::chrono::days(days);
       Measure("as_of", "day " + std::to_string(days) + ": " + NameOf(question), runs,
               [&] { return queries.ListSightings(server::store::Scope::WholeFleet(), query); });
     }
     SightingQuery where;
-    where.as_of = tests::kTestEpoch + std::chrono::days(days);
+    where.page.as_of = tests::kTestEpoch + std::chrono::days(days);
     where.sha256 = TellingEndpoint::CommonDigest();
     Measure("as_of", "day " + std::to_string(days) + ": where", runs,
             [&] { return queries.ListSightings(server::store::Scope::WholeFleet(), where); });
@@ -123,8 +123,9 @@ int Lists(const Arguments& arguments) {
   const int runs = std::stoi(arguments[1]);
   for (const Question& question : kOfEndpoints) {
     const PageQuery page = Page(query::Endpoints(), question.filter, question.order);
-    Measure("endpoints", NameOf(question), runs,
-            [&] { return queries->ListEndpoints(server::store::Scope::WholeFleet(), page); });
+    Measure("endpoints", NameOf(question), runs, [&] {
+      return queries->ListEndpoints(server::store::Scope::WholeFleet(), {page, {}});
+    });
   }
   for (const Question& question : kOfSightings) {
     SightingQuery query;

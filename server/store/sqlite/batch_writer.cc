@@ -159,9 +159,12 @@ Result<BatchOutcome> BatchWriter::Repeated(const BatchWrite& write, const Sender
 Result<BatchOutcome> BatchWriter::Clone(const BatchWrite& write, const Sender& sender,
                                         std::string detail) {
   WM_ASSIGN_OR_RETURN(Statement quarantine,
-                      database_.Prepare("UPDATE endpoints SET state = ? WHERE id = ?"));
-  WM_RETURN_IF_ERROR(
-      quarantine.Bind(EnumColumn(EndpointState::kQuarantined)).Bind(sender.endpoint).Run());
+                      database_.Prepare("UPDATE endpoints SET state = ?, quarantined_us = "
+                                        "coalesce(quarantined_us, ?) WHERE id = ?"));
+  WM_RETURN_IF_ERROR(quarantine.Bind(EnumColumn(EndpointState::kQuarantined))
+                         .Bind(Column(write.received))
+                         .Bind(sender.endpoint)
+                         .Run());
   Change change;
   change.topic = ChangeTopic::kEndpoint;
   change.time = write.received;

@@ -3,44 +3,68 @@
 #include <algorithm>
 
 #include "policy/base/check.h"
+#include "server/store/sqlite/moments.h"
 
 namespace weighmaster::server::store {
 namespace {
 
 constexpr std::string_view kEndpointOfId = "(SELECT id FROM endpoints WHERE endpoint_id = $)";
 
-#define WM_OF_NEWEST_KEY(column) \
-  "(SELECT k." column " FROM keys k WHERE k.endpoint = e.id ORDER BY k.id DESC LIMIT 1)"
+// What a moment does not change, or what is known only of now.
+#define WM_COLUMNS_OF_ALL_ENDPOINTS                                                          \
+  {"endpoint_id", "e.endpoint_id"}, {"hostname", "e.hostname"}, {"os", "e.os"},              \
+      {"agent_version", "e.agent_version"}, {"enrolled_time", "e.enrolled_us"},              \
+      {"last_contact_time", "e.last_contact_us"}, {"clock_offset", "e.clock_offset_us"},     \
+      {"events_stored",                                                                      \
+       "(SELECT coalesce(sum(c.events_stored), 0) FROM chains c WHERE c.endpoint = e.id)"},  \
+      {"events_dropped",                                                                     \
+       "(SELECT coalesce(sum(c.events_dropped), 0) FROM chains c WHERE c.endpoint = e.id)"}, \
+  {                                                                                          \
+    "label", "e.labels"                                                                      \
+  }
+#define WM_OF_NEWEST_KEY(column, condition)                                 \
+  "(SELECT k." column " FROM keys k WHERE k.endpoint = e.id AND " condition \
+  " ORDER BY k.id DESC LIMIT 1)"
+#define WM_COUNT_OF(sightings, condition) \
+  "(SELECT count(*) FROM " sightings " WHERE s.endpoint = e.id AND " condition ")"
 constexpr ListColumn kEndpointColumns[] = {
-    {"endpoint_id", "e.endpoint_id"},
-    {"hostname", "e.hostname"},
-    {"os", "e.os"},
-    {"agent_version", "e.agent_version"},
+    WM_COLUMNS_OF_ALL_ENDPOINTS,
     {"state", "e.state"},
-    {"enrolled_time", "e.enrolled_us"},
-    {"last_contact_time", "e.last_contact_us"},
-    {"clock_offset", "e.clock_offset_us"},
+    {"connected", "e.id IN (SELECT endpoint FROM temp.connected_endpoints)"},
     {"policy_version", "e.policy_version"},
     {"policy_partly", "e.policy_partly"},
-    {"sightings",
-     "(SELECT count(*) FROM sightings s WHERE s.endpoint = e.id AND s.gone_us IS NULL)"},
-    {"denied",
-     "(SELECT count(*) FROM sightings s WHERE s.endpoint = e.id AND s.gone_us IS NULL AND "
-     "s.outcome > 1 AND s.outcome = 3)"},
-    {"warned",
-     "(SELECT count(*) FROM sightings s WHERE s.endpoint = e.id AND s.gone_us IS NULL AND "
-     "s.outcome > 1 AND s.outcome = 2)"},
-    {"events_stored",
-     "(SELECT coalesce(sum(c.events_stored), 0) FROM chains c WHERE c.endpoint = e.id)"},
-    {"events_dropped",
-     "(SELECT coalesce(sum(c.events_dropped), 0) FROM chains c WHERE c.endpoint = e.id)"},
-    {"key_sha256", WM_OF_NEWEST_KEY("key_id")},
-    {"key_added_time", WM_OF_NEWEST_KEY("added_us")},
+    {"policy_since_time", "e.policy_since_us"},
+    {"coverage", WM_COVERAGE_STATE("coverage c WHERE c.endpoint = e.id")},
+    {"sightings", WM_COUNT_OF("sightings s", "s.gone_us IS NULL")},
+    {"denied", WM_COUNT_OF("sightings s", "s.gone_us IS NULL AND s.outcome > 1 AND s.outcome = 3")},
+    {"warned", WM_COUNT_OF("sightings s", "s.gone_us IS NULL AND s.outcome > 1 AND s.outcome = 2")},
+    {"key_sha256", WM_OF_NEWEST_KEY("key_id", "TRUE")},
+    {"key_added_time", WM_OF_NEWEST_KEY("added_us", "TRUE")},
     {"revoked_time", "e.revoked_us"},
     {"revoked_reason", "coalesce(e.revoked_reason, '')"},
-    {"label", "e.labels"},
 };
+#define WM_THERE_AND_SAID(outcome) \
+  WM_THERE_AT("?1", "s") " AND " WM_VERDICT_AT("?1", "outcome") " = " outcome
+constexpr ListColumn kPastEndpointColumns[] = {
+    WM_COLUMNS_OF_ALL_ENDPOINTS,
+    {"state", WM_STATE_AT("?1")},
+    {"connected", "0"},
+    {"policy_version", WM_POLICY_AT("?1", "policy_version", "version", "0")},
+    {"policy_partly", WM_POLICY_AT("?1", "policy_partly", "partly", "0")},
+    {"policy_since_time", WM_POLICY_AT("?1", "policy_since_us", "from_us", "NULL")},
+    {"coverage", WM_COVERAGE_STATE(WM_COVERAGE_AT("?1", "endpoint = e.id") " c WHERE TRUE")},
+    {"sightings", WM_COUNT_OF("sightings s", WM_THERE_AT("?1", "s"))},
+    {"denied", WM_COUNT_OF(WM_SIGHTINGS_AND_VERDICTS, WM_THERE_AND_SAID("3"))},
+    {"warned", WM_COUNT_OF(WM_SIGHTINGS_AND_VERDICTS, WM_THERE_AND_SAID("2"))},
+    {"key_sha256", WM_OF_NEWEST_KEY("key_id", "k.added_us <= ?1")},
+    {"key_added_time", WM_OF_NEWEST_KEY("added_us", "k.added_us <= ?1")},
+    {"revoked_time", "CASE WHEN e.revoked_us <= ?1 THEN e.revoked_us END"},
+    {"revoked_reason", "CASE WHEN e.revoked_us <= ?1 THEN e.revoked_reason ELSE '' END"},
+};
+#undef WM_THERE_AND_SAID
+#undef WM_COUNT_OF
 #undef WM_OF_NEWEST_KEY
+#undef WM_COLUMNS_OF_ALL_ENDPOINTS
 
 #define WM_COLUMNS_OF_ALL_SIGHTINGS                                                                \
   {"endpoint_id", "s.endpoint", kEndpointOfId, "$", 2},                                            \
@@ -98,22 +122,26 @@ constexpr ListColumn kPastColumns[] = {
 #undef WM_COLUMNS_OF_ALL_SIGHTINGS
 
 // Of one sighting of the artifact: the first that is present, otherwise the first that went.
-#define WM_OF_ONE_SIGHTING(column)                                            \
-  "(SELECT s." column                                                         \
-  " FROM sightings s WHERE s.artifact = a.id ORDER BY s.gone_us, s.id LIMIT " \
-  "1)"
-constexpr ListColumn kArtifactColumns[] = {
-    {"sha256", "a.sha256"},
-    {"places", "(SELECT count(*) FROM sightings s WHERE s.artifact = a.id AND s.gone_us IS NULL)"},
-    {"endpoints",
-     "(SELECT count(DISTINCT s.endpoint) FROM sightings s WHERE s.artifact = a.id AND s.gone_us IS "
-     "NULL)"},
-    {"first_seen_time", "(SELECT min(s.first_seen_us) FROM sightings s WHERE s.artifact = a.id)"},
-    {"format", WM_OF_ONE_SIGHTING("format")},
-    {"name", "coalesce(" WM_OF_ONE_SIGHTING("name") ", '')"},
-    {"license", "coalesce(" WM_OF_ONE_SIGHTING("license") ", '')"},
-    {"size", WM_OF_ONE_SIGHTING("size_bytes")},
-};
+#define WM_OF_ONE_SIGHTING(column, condition)                                    \
+  "(SELECT s." column " FROM sightings s WHERE s.artifact = a.id AND " condition \
+  " ORDER BY s.gone_us, s.id LIMIT 1)"
+#define WM_COLUMNS_OF_ARTIFACTS(there, seen)                                                    \
+  {"sha256", "a.sha256"},                                                                       \
+      {"places", "(SELECT count(*) FROM sightings s WHERE s.artifact = a.id AND " there ")"},   \
+      {"endpoints",                                                                             \
+       "(SELECT count(DISTINCT s.endpoint) FROM sightings s WHERE s.artifact = a.id AND " there \
+       ")"},                                                                                    \
+      {"first_seen_time",                                                                       \
+       "(SELECT min(s.first_seen_us) FROM sightings s WHERE s.artifact = a.id)"},               \
+      {"format", WM_OF_ONE_SIGHTING("format", seen)},                                           \
+      {"name", "coalesce(" WM_OF_ONE_SIGHTING("name", seen) ", '')"},                           \
+      {"license", "coalesce(" WM_OF_ONE_SIGHTING("license", seen) ", '')"}, {                   \
+    "size", WM_OF_ONE_SIGHTING("size_bytes", seen)                                              \
+  }
+constexpr ListColumn kArtifactColumns[] = {WM_COLUMNS_OF_ARTIFACTS("s.gone_us IS NULL", "TRUE")};
+constexpr ListColumn kPastArtifactColumns[] = {
+    WM_COLUMNS_OF_ARTIFACTS(WM_THERE_AT("?1", "s"), "s.first_seen_us <= ?1")};
+#undef WM_COLUMNS_OF_ARTIFACTS
 #undef WM_OF_ONE_SIGHTING
 
 constexpr ListColumn kEventColumns[] = {
@@ -124,26 +152,33 @@ constexpr ListColumn kEventColumns[] = {
     {"sha256", "v.artifact", "(SELECT id FROM artifacts WHERE sha256 = $)"},
 };
 
+#define WM_COLUMNS_OF_ALL_POLICIES                                                      \
+  {"version", "b.version"}, {"published_time", "b.published_us"}, {"floor", "b.floor"}, \
+      {"manifest_sha256", "b.manifest_sha256"}, {"published_by", "b.publisher"}, {      \
+    "published_by_token_id", "nullif(b.publisher_id, x'')"                              \
+  }
 constexpr ListColumn kPolicyColumns[] = {
-    {"version", "b.version"},
-    {"published_time", "b.published_us"},
-    {"floor", "b.floor"},
-    {"manifest_sha256", "b.manifest_sha256"},
-    {"endpoints_in_force",
-     "(SELECT count(*) FROM endpoints e WHERE e.policy_version = b.version AND e.state <> 2)"},
-    {"endpoints_partly",
-     "(SELECT count(*) FROM endpoints e WHERE e.policy_version = b.version AND e.policy_partly = 1 "
-     "AND e.state <> 2)"},
-    {"published_by", "b.publisher"},
-    {"published_by_token_id", "nullif(b.publisher_id, x'')"},
+    WM_COLUMNS_OF_ALL_POLICIES,
+    {"endpoints_in_force", WM_IN_FORCE("b.version", "TRUE")},
+    {"endpoints_partly", WM_IN_FORCE("b.version", "policy_partly = 1")},
 };
+constexpr ListColumn kPastPolicyColumns[] = {
+    WM_COLUMNS_OF_ALL_POLICIES,
+    {"endpoints_in_force", WM_IN_FORCE_AT("?1", "b.version", "TRUE", "TRUE")},
+    {"endpoints_partly", WM_IN_FORCE_AT("?1", "b.version", "policy_partly = 1", "partly = 1")},
+};
+#undef WM_COLUMNS_OF_ALL_POLICIES
 
-constexpr ListColumn kFindingColumns[] = {
-    {"finding_id", "f.id"},     {"rule", "f.rule"},       {"endpoint_id", "e.endpoint_id"},
-    {"hostname", "e.hostname"}, {"subject", "f.subject"}, {"severity", "f.severity"},
-    {"state", "f.state"},       {"detail", "f.detail"},   {"first_time", "f.first_us"},
-    {"last_time", "f.last_us"}, {"count", "f.count"},     {"label", "e.labels"},
-};
+#define WM_COLUMNS_OF_FINDINGS(state)                                                   \
+  {"finding_id", "f.id"}, {"rule", "f.rule"}, {"endpoint_id", "e.endpoint_id"},         \
+      {"hostname", "e.hostname"}, {"subject", "f.subject"}, {"severity", "f.severity"}, \
+      {"state", state}, {"detail", "f.detail"}, {"first_time", "f.first_us"},           \
+      {"last_time", "f.last_us"}, {"count", "f.count"}, {                               \
+    "label", "e.labels"                                                                 \
+  }
+constexpr ListColumn kFindingColumns[] = {WM_COLUMNS_OF_FINDINGS("f.state")};
+constexpr ListColumn kPastFindingColumns[] = {WM_COLUMNS_OF_FINDINGS(WM_FINDING_STATE_AT("?1"))};
+#undef WM_COLUMNS_OF_FINDINGS
 
 constexpr ListColumn kExceptionColumns[] = {
     {"endpoint_id", "nullif(x.scope, x'')"},
@@ -182,6 +217,10 @@ const ListTable& EndpointTable() {
   static const ListTable kTable{query::Endpoints(), "endpoints e", "e.id", kEndpointColumns};
   return kTable;
 }
+const ListTable& PastEndpointTable() {
+  static const ListTable kTable{query::Endpoints(), "endpoints e", "e.id", kPastEndpointColumns};
+  return kTable;
+}
 const ListTable& PresentSightingTable() {
   static const ListTable kTable{query::Sightings(), "sightings s", "s.id", kPresentColumns};
   return kTable;
@@ -199,6 +238,10 @@ const ListTable& ArtifactTable() {
   static const ListTable kTable{query::Artifacts(), "artifacts a", "a.id", kArtifactColumns};
   return kTable;
 }
+const ListTable& PastArtifactTable() {
+  static const ListTable kTable{query::Artifacts(), "artifacts a", "a.id", kPastArtifactColumns};
+  return kTable;
+}
 const ListTable& EventTable() {
   static const ListTable kTable{query::Events(), "chains c JOIN events v ON v.chain = c.id",
                                 "(v.chain << 40) + v.number", kEventColumns};
@@ -208,10 +251,20 @@ const ListTable& PolicyTable() {
   static const ListTable kTable{query::Policies(), "bundles b", "b.version", kPolicyColumns};
   return kTable;
 }
+const ListTable& PastPolicyTable() {
+  static const ListTable kTable{query::Policies(), "bundles b", "b.version", kPastPolicyColumns};
+  return kTable;
+}
 const ListTable& FindingTable() {
   static const ListTable kTable{query::Findings(),
                                 "findings f JOIN endpoints e ON e.id = f.endpoint", "f.id",
                                 kFindingColumns};
+  return kTable;
+}
+const ListTable& PastFindingTable() {
+  static const ListTable kTable{query::Findings(),
+                                "findings f JOIN endpoints e ON e.id = f.endpoint", "f.id",
+                                kPastFindingColumns};
   return kTable;
 }
 const ListTable& ExceptionTable() {

@@ -35,20 +35,25 @@ struct ListTable {
   std::span<const ListColumn> columns;
 };
 
+// The Past… are those of the moment ?1.
 const ListTable& EndpointTable();
-// Those that are present now; all; and those of the moment ?1. They differ in what is known of
+const ListTable& PastEndpointTable();
+// Those that are present now; all; and those of the moment. They differ in what is known of
 // verdicts then.
 const ListTable& PresentSightingTable();
 const ListTable& AllSightingTable();
 const ListTable& PastSightingTable();
 const ListTable& ArtifactTable();
+const ListTable& PastArtifactTable();
 // Of one endpoint, which is `c.endpoint`. The key holds the chain's small number above the event's,
 // which stays below 2^40.
 const ListTable& EventTable();
 const ListTable& PolicyTable();
+const ListTable& PastPolicyTable();
 // The newest set of each scope is the caller's to narrow to.
 const ListTable& ExceptionTable();
 const ListTable& FindingTable();
+const ListTable& PastFindingTable();
 const ListTable& AdminTokenTable();
 const ListTable& AuditTable();
 
@@ -56,15 +61,3 @@ const ListTable& AuditTable();
 const ListColumn& ColumnOf(const ListTable& table, const query::Field& field);
 
 }  // namespace weighmaster::server::store
-
-// The verdict of the sighting `s` at a moment, of the columns of `verdicts v` (its newest) and
-// `past_verdicts`: macros, because the texts are put together when this is compiled.
-#define WM_VERDICT_AT(moment, column)                                                          \
-  "CASE WHEN v.judged_us <= " moment " THEN v." column " ELSE (SELECT p." column               \
-  " FROM past_verdicts p WHERE p.endpoint = s.endpoint AND p.path_sha256 = s.path_sha256 AND " \
-  "p.from_us <= " moment " AND p.until_us > " moment " ORDER BY p.from_us DESC LIMIT 1) END"
-#define WM_SIGHTINGS_AND_VERDICTS                                                    \
-  "sightings s LEFT JOIN verdicts v ON v.endpoint = s.endpoint AND v.path_sha256 = " \
-  "s.path_sha256"
-// Of a row that went: when it went. Of one that is present: now, and always.
-#define WM_LAST_MOMENT "coalesce(s.gone_us, 9223372036854775807)"

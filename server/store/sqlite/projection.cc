@@ -4,6 +4,7 @@
 #include <variant>
 
 #include "policy/base/limits.h"
+#include "server/store/sqlite/coverage_table.h"
 #include "server/store/sqlite/rows.h"
 #include "server/store/sqlite/sightings_table.h"
 
@@ -135,37 +136,36 @@ Status Projection::On(const At& at, const model::SightingJudged& event) {
 Status Projection::On(const At& at, const model::ChainStarted& event) {
   if (event.reason != model::ChainReason::kJournalLost) return {};
   coverage_bytes_.erase(at.endpoint);
-  WM_ASSIGN_OR_RETURN(Statement forget,
-                      database_.Prepare("DELETE FROM coverage WHERE endpoint = ?"));
-  return forget.Bind(at.endpoint).Run();
+  return DropAllCoverage(database_, at.endpoint, at.time);
 }
 
 Status Projection::On(const At& at, const model::CoverageChanged& event) {
   if (event.coverage.sensor == kServerSensor) return {};  // not the endpoint's word
   WM_ASSIGN_OR_RETURN(std::size_t* const bytes, CoverageBytes(at.endpoint));
-  WM_ASSIGN_OR_RETURN(const std::size_t before, CoverageCost(at, event));
+  const CoverageKey key{at.endpoint, event.coverage.sensor, at.write.path_sha256};
+  WM_ASSIGN_OR_RETURN(const std::size_t before, CoverageCost(key));
   const bool removed = event.coverage.reason == model::CoverageReason::kRootRemoved;
   const std::size_t after = kCoverageRowBytes + at.write.blob.size();
   if (!removed && *bytes - before + after <= base::limits::kMaxCoverageBytes) {
     *bytes += after - before;
-    return PutCoverage(at, event.coverage, at.write.path_sha256, at.write.blob);
+    return PutCoverage(database_, key, at.time, event.coverage, at.write.blob);
   }
   *bytes -= before;
-  WM_RETURN_IF_ERROR(DropCoverage(at, event));  // what it said before holds no more
+  WM_RETURN_IF_ERROR(DropCoverage(database_, key, at.time));  // what it said holds no more
   if (removed) return {};
   model::Event beyond = at.write.event;
   beyond.body = model::CoverageChanged{BeyondTheLimit()};
   const EventWrite write(std::move(beyond));
-  return PutCoverage(at, BeyondTheLimit(), write.path_sha256, write.blob);
+  return PutCoverage(database_, {at.endpoint, kServerSensor, write.path_sha256}, at.time,
+                     BeyondTheLimit(), write.blob);
 }
 
 // Of the row that this event replaces; 0 when there is none.
-base::Result<std::size_t> Projection::CoverageCost(const At& at,
-                                                   const model::CoverageChanged& event) {
+base::Result<std::size_t> Projection::CoverageCost(const CoverageKey& key) {
   WM_ASSIGN_OR_RETURN(Statement find,
                       database_.Prepare("SELECT length(coverage) FROM coverage "
                                         "WHERE endpoint = ? AND sensor = ? AND root_sha256 = ?"));
-  find.Bind(at.endpoint).Bind(event.coverage.sensor).Bind(at.write.path_sha256.view());
+  find.Bind(key.endpoint).Bind(key.sensor).Bind(key.root_sha256.view());
   WM_ASSIGN_OR_RETURN(const bool found, find.Step());
   return found ? kCoverageRowBytes + static_cast<std::size_t>(find.Int(0)) : 0;
 }
@@ -185,42 +185,35 @@ base::Result<std::size_t*> Projection::CoverageBytes(std::int64_t endpoint) {
   return &coverage_bytes_.emplace(endpoint, bytes).first->second;
 }
 
-Status Projection::PutCoverage(const At& at, const model::Coverage& coverage,
-                               const model::Sha256& root_sha256, std::string_view blob) {
-  WM_ASSIGN_OR_RETURN(
-      Statement put,
-      database_.Prepare("INSERT INTO coverage (endpoint, sensor, root_sha256, state, reason, "
-                        "coverage, changed_us) VALUES (?, ?, ?, ?, ?, ?, ?) "
-                        "ON CONFLICT (endpoint, sensor, root_sha256) DO UPDATE SET "
-                        "state = excluded.state, reason = excluded.reason, "
-                        "coverage = excluded.coverage, changed_us = excluded.changed_us"));
-  return put.Bind(at.endpoint)
-      .Bind(coverage.sensor)
-      .Bind(root_sha256.view())
-      .Bind(EnumColumn(coverage.state))
-      .Bind(EnumColumn(coverage.reason))
-      .Bind(base::AsBytes(blob))
-      .Bind(Column(at.time))
-      .Run();
-}
-
-Status Projection::DropCoverage(const At& at, const model::CoverageChanged& event) {
-  WM_ASSIGN_OR_RETURN(Statement forget,
-                      database_.Prepare("DELETE FROM coverage WHERE endpoint = ? AND sensor = ? "
-                                        "AND root_sha256 = ?"));
-  return forget.Bind(at.endpoint)
-      .Bind(event.coverage.sensor)
-      .Bind(at.write.path_sha256.view())
-      .Run();
-}
-
+// Said again it is in force since it was said first. What is told later holds from its own moment
+// on, also where the endpoint's clock went back meanwhile.
 Status Projection::On(const At& at, const model::PolicyApplied& event) {
-  WM_ASSIGN_OR_RETURN(Statement put,
-                      database_.Prepare("UPDATE endpoints SET policy_version = ?, "
-                                        "policy_manifest = ?, policy_partly = ? WHERE id = ?"));
+  {
+    WM_ASSIGN_OR_RETURN(Statement find,
+                        database_.Prepare("SELECT 1 FROM endpoints WHERE id = ? AND "
+                                          "policy_version = ? AND policy_manifest = ? AND "
+                                          "policy_partly = ? AND policy_since_us <= ?"));
+    find.Bind(at.endpoint).Bind(Column(event.version)).Bind(event.manifest.view());
+    find.Bind(std::int64_t{event.partly});
+    WM_ASSIGN_OR_RETURN(const bool same, find.Bind(Column(at.time)).Step());
+    if (same) return {};
+  }
+  constexpr std::string_view kEnd[] = {
+      "DELETE FROM past_policies WHERE endpoint = ?2 AND from_us >= ?1",
+      "UPDATE past_policies SET until_us = ?1 WHERE endpoint = ?2 AND until_us > ?1",
+      "INSERT INTO past_policies SELECT id, policy_since_us, ?1, policy_version, policy_partly "
+      "FROM endpoints WHERE id = ?2 AND policy_since_us < ?1"};
+  for (const std::string_view sql : kEnd) {
+    WM_ASSIGN_OR_RETURN(Statement end, database_.Prepare(sql));
+    WM_RETURN_IF_ERROR(end.Bind(Column(at.time)).Bind(at.endpoint).Run());
+  }
+  WM_ASSIGN_OR_RETURN(Statement put, database_.Prepare("UPDATE endpoints SET policy_version = ?, "
+                                                       "policy_manifest = ?, policy_partly = ?, "
+                                                       "policy_since_us = ? WHERE id = ?"));
   return put.Bind(Column(event.version))
       .Bind(event.manifest.view())
       .Bind(std::int64_t{event.partly})
+      .Bind(Column(at.time))
       .Bind(at.endpoint)
       .Run();
 }

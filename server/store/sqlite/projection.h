@@ -6,6 +6,7 @@
 #include <optional>
 #include <string_view>
 
+#include "server/store/sqlite/coverage_table.h"
 #include "server/store/sqlite/places.h"
 #include "server/store/values.h"
 #include "third_party/sqlite/database.h"
@@ -67,11 +68,8 @@ class Projection {
                                          std::map<model::Sha256, std::int64_t>& known,
                                          std::string_view select, std::string_view insert);
   base::Status Put(const At& at, const model::Sighting& sighting);
-  base::Result<std::size_t> CoverageCost(const At& at, const model::CoverageChanged& event);
+  base::Result<std::size_t> CoverageCost(const CoverageKey& key);
   base::Result<std::size_t*> CoverageBytes(std::int64_t endpoint);
-  base::Status PutCoverage(const At& at, const model::Coverage& coverage,
-                           const model::Sha256& root_sha256, std::string_view blob);
-  base::Status DropCoverage(const At& at, const model::CoverageChanged& event);
   static void End(Place& place, base::WallTime time, std::optional<model::GoneReason> reason);
 
   sqlite::Database& database_;

@@ -376,8 +376,60 @@ ALTER TABLE endpoints ADD COLUMN labels TEXT NOT NULL DEFAULT '';
 ALTER TABLE tokens ADD COLUMN labels TEXT NOT NULL DEFAULT '';
 )sql";
 
-constexpr std::string_view kSteps[] = {kVersion1, kVersion2, kVersion3, kVersion4,
-                                       kVersion5, kVersion6, kVersion7, kVersion8};
+// What held before, for who asks of a moment: each with its interval. Of what is in force when this
+// step is taken it is known that it was at the last contact.
+constexpr std::string_view kVersion9 = R"sql(
+ALTER TABLE endpoints ADD COLUMN quarantined_us INTEGER;
+UPDATE endpoints SET quarantined_us = coalesce(last_contact_us, enrolled_us) WHERE state = 3;
+ALTER TABLE endpoints ADD COLUMN policy_since_us INTEGER;
+UPDATE endpoints SET policy_since_us = coalesce(last_contact_us, enrolled_us)
+  WHERE policy_version > 0;
+CREATE TABLE past_policies (
+  endpoint INTEGER NOT NULL REFERENCES endpoints (id),
+  from_us INTEGER NOT NULL,
+  until_us INTEGER NOT NULL,
+  version INTEGER NOT NULL,
+  partly INTEGER NOT NULL,
+  PRIMARY KEY (endpoint, from_us)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX past_policies_by_version ON past_policies (version, until_us);
+CREATE TABLE past_coverage (
+  endpoint INTEGER NOT NULL REFERENCES endpoints (id),
+  sensor TEXT NOT NULL,
+  root_sha256 BLOB NOT NULL,
+  from_us INTEGER NOT NULL,
+  until_us INTEGER NOT NULL,
+  state INTEGER NOT NULL,
+  reason INTEGER NOT NULL,
+  coverage BLOB NOT NULL,
+  PRIMARY KEY (endpoint, sensor, root_sha256, from_us)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX past_coverage_by_end ON past_coverage (until_us);
+
+-- Whoever changes the state of a finding says since when it holds; the trigger keeps the one before.
+ALTER TABLE findings ADD COLUMN state_since_us INTEGER NOT NULL DEFAULT 0;
+UPDATE findings SET state_since_us = coalesce(resolved_us, first_us);
+CREATE TABLE past_finding_states (
+  finding INTEGER NOT NULL REFERENCES findings (id),
+  from_us INTEGER NOT NULL,
+  until_us INTEGER NOT NULL,
+  state INTEGER NOT NULL,
+  PRIMARY KEY (finding, from_us)
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER findings_keep_their_states AFTER UPDATE OF state ON findings
+  WHEN new.state <> old.state AND old.state_since_us < new.state_since_us
+  BEGIN
+    INSERT OR REPLACE INTO past_finding_states
+      VALUES (old.id, old.state_since_us, new.state_since_us, old.state);
+  END;
+
+DROP INDEX sightings_by_artifact;
+CREATE INDEX sightings_by_artifact ON sightings (artifact, gone_us, id, endpoint, first_seen_us)
+  WHERE artifact IS NOT NULL;
+)sql";
+
+constexpr std::string_view kSteps[] = {kVersion1, kVersion2, kVersion3, kVersion4, kVersion5,
+                                       kVersion6, kVersion7, kVersion8, kVersion9};
 
 }  // namespace
 

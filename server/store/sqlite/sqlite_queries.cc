@@ -7,9 +7,11 @@
 #include "policy/base/limits.h"
 #include "proto/wire/convert.h"
 #include "proto/wire/exceptions.h"
+#include "server/store/sqlite/endpoint_rows.h"
 #include "server/store/sqlite/evidence_rows.h"
 #include "server/store/sqlite/list_keys.h"
 #include "server/store/sqlite/list_tables.h"
+#include "server/store/sqlite/moments.h"
 #include "server/store/sqlite/rows.h"
 #include "server/store/sqlite/scope/snapshot.h"
 #include "server/store/sqlite/sightings_table.h"
@@ -36,57 +38,39 @@ constexpr std::string_view kPastSightingRow =
     "s.last_change_us, NULL, " WM_VERDICT_AT(
         "?2", "verdict") " FROM " WM_SIGHTINGS_AND_VERDICTS
                          " JOIN endpoints e ON e.id = s.endpoint WHERE s.id = ?1";
-constexpr std::string_view kFindingRow =
-    "SELECT f.id, f.rule, e.endpoint_id, e.hostname, f.subject, f.severity, f.state, "
-    "f.detail, f.first_us, f.last_us, f.count FROM findings f "
-    "JOIN endpoints e ON e.id = f.endpoint WHERE f.id = ?";
-constexpr std::string_view kArtifactRow =
-    "SELECT a.sha256, count(s.id) FILTER (WHERE s.gone_us IS NULL), "
-    "count(DISTINCT s.endpoint) FILTER (WHERE s.gone_us IS NULL), min(s.first_seen_us), "
-    "o.format, o.name, o.license, o.size_bytes FROM artifacts a "
-    "LEFT JOIN sightings s ON s.artifact = a.id "
-    "LEFT JOIN sightings o ON o.id = (SELECT id FROM sightings WHERE artifact = ?1 "
-    "ORDER BY gone_us, id LIMIT 1) WHERE a.id = ?1";
-// The same without an outer join, for which SQLite would make the view of all sightings in scope
-// whole for each row. There is one of them at least.
-constexpr std::string_view kArtifactRowInScope =
-    "SELECT a.sha256, n.places, n.endpoints, n.first_seen_us, o.format, o.name, o.license, "
-    "o.size_bytes FROM artifacts a JOIN (SELECT count(*) FILTER (WHERE gone_us IS NULL) AS places, "
-    "count(DISTINCT endpoint) FILTER (WHERE gone_us IS NULL) AS endpoints, "
-    "min(first_seen_us) AS first_seen_us FROM sightings WHERE artifact = ?1) n "
-    "JOIN sightings o ON o.id = (SELECT id FROM sightings WHERE artifact = ?1 "
-    "ORDER BY gone_us, id LIMIT 1) WHERE a.id = ?1";
+#define WM_FINDING_ROW(state)                                                     \
+  "SELECT f.id, f.rule, e.endpoint_id, e.hostname, f.subject, f.severity, " state \
+  ", f.detail, f.first_us, f.last_us, f.count FROM findings f "                   \
+  "JOIN endpoints e ON e.id = f.endpoint WHERE f.id = ?1"
+constexpr std::string_view kFindingRow = WM_FINDING_ROW("f.state");
+constexpr std::string_view kPastFindingRow = WM_FINDING_ROW(WM_FINDING_STATE_AT("?2"));
+#undef WM_FINDING_ROW
+// There is one sighting at least but of an artifact that was told of without a place. Without an
+// outer join, for which SQLite would make the view of all sightings in scope whole for each row.
+#define WM_ARTIFACT_ROW(there, seen)                                                           \
+  "SELECT a.sha256, n.places, n.endpoints, n.first_seen_us, o.format, o.name, o.license, "     \
+  "o.size_bytes FROM artifacts a JOIN (SELECT count(*) FILTER (WHERE " there                   \
+  ") AS places, count(DISTINCT s.endpoint) FILTER (WHERE " there                               \
+  ") AS endpoints, min(s.first_seen_us) AS first_seen_us FROM sightings s WHERE s.artifact = " \
+  "?1) n LEFT JOIN main.sightings o ON o.id = (SELECT s.id FROM sightings s WHERE s.artifact " \
+  "= ?1 AND " seen " ORDER BY s.gone_us, s.id LIMIT 1) WHERE a.id = ?1"
+constexpr std::string_view kArtifactRow = WM_ARTIFACT_ROW("s.gone_us IS NULL", "TRUE");
+constexpr std::string_view kPastArtifactRow =
+    WM_ARTIFACT_ROW(WM_THERE_AT("?2", "s"), "s.first_seen_us <= ?2");
+#undef WM_ARTIFACT_ROW
 constexpr std::string_view kEventRow =
     "SELECT c.chain_id, v.number, v.kind, v.wall_us, a.sha256, v.body FROM events v "
     "JOIN chains c ON c.id = v.chain LEFT JOIN artifacts a ON a.id = v.artifact "
     "WHERE v.chain = (?1 >> 40) AND v.number = (?1 & 1099511627775)";
 constexpr std::string_view kPolicyRow =
-    "SELECT version, published_us, floor, manifest_sha256, (SELECT count(*) FROM endpoints "
-    "WHERE policy_version = version AND state <> 2), (SELECT count(*) FROM endpoints "
-    "WHERE policy_version = version AND policy_partly = 1 AND state <> 2), publisher_id, publisher "
-    "FROM bundles WHERE version = ?";
-// An endpoint is looked at when each of its roots is; a pseudo file system (reason 4) holds no
-// models and does not count against it.
-constexpr std::string_view kCoverageNow =
-    "SELECT (SELECT count(*) FROM endpoints WHERE state <> 2), coalesce(sum(worst = 1), 0), "
-    "coalesce(sum(worst > 1 AND best < 3), 0) FROM "
-    "(SELECT max(c.state) AS worst, min(c.state) AS best FROM coverage c "
-    "JOIN endpoints e ON e.id = c.endpoint "
-    "WHERE e.state <> 2 AND c.reason <> 4 GROUP BY c.endpoint)";
-// At ?1. What is said of a root takes the place of what was said before, which is not kept: of a
-// root that was spoken of since, nothing is known.
-#define WM_THERE_THEN "enrolled_us <= ?1 AND (revoked_us IS NULL OR revoked_us > ?1)"
-constexpr std::string_view kCoverageAt =
-    "SELECT (SELECT count(*) FROM endpoints WHERE " WM_THERE_THEN
-    "), coalesce(sum(worst = 1), 0), coalesce(sum(worst > 1 AND best < 3), 0) FROM "
-    "(SELECT max(CASE WHEN changed_us > ?1 THEN 3 ELSE state END) AS worst, "
-    "min(CASE WHEN changed_us > ?1 THEN 3 ELSE state END) AS best FROM coverage "
-    "WHERE reason <> 4 AND endpoint IN (SELECT id FROM endpoints WHERE " WM_THERE_THEN
-    ") GROUP BY endpoint)";
-#undef WM_THERE_THEN
-#define WM_ENDPOINT_COLUMNS                                                               \
-  "SELECT id, endpoint_id, state, hostname, os, os_release, agent_version, enrolled_us, " \
-  "last_contact_us, clock_offset_us, policy_version, policy_partly FROM endpoints "
+    "SELECT b.version, b.published_us, b.floor, b.manifest_sha256, " WM_IN_FORCE(
+        "?1", "TRUE") ", " WM_IN_FORCE("?1", "policy_partly = 1")
+    ", b.publisher_id, b.publisher FROM bundles b WHERE b.version = ?1";
+constexpr std::string_view kPastPolicyRow =
+    "SELECT b.version, b.published_us, b.floor, b.manifest_sha256, " WM_IN_FORCE_AT(
+        "?2", "?1", "TRUE", "TRUE") ", " WM_IN_FORCE_AT(
+        "?2", "?1", "policy_partly = 1", "partly = 1")
+    ", b.publisher_id, b.publisher FROM bundles b WHERE b.version = ?1";
 #define WM_ADMIN_TOKEN_COLUMNS                                                                  \
   "SELECT id, token_id, secret_sha256, name, role, scope, created_us, created_by, expires_us, " \
   "revoked_us FROM admin_tokens "
@@ -169,32 +153,6 @@ Result<FindingRow> ReadFinding(const Statement& row) {
   return finding;
 }
 
-Result<EndpointRow> ReadEndpoint(const Statement& row) {
-  EndpointRow endpoint;
-  WM_ASSIGN_OR_RETURN(endpoint.id, Stored(model::IdFromBytes(row.Blob(1)), "endpoint id"));
-  endpoint.state = static_cast<EndpointState>(row.Int(2));
-  endpoint.machine.hostname = row.Text(3);
-  endpoint.machine.os = row.Text(4);
-  endpoint.machine.os_release = row.Text(5);
-  endpoint.machine.agent_version = row.Text(6);
-  endpoint.enrolled = Time(row, 7);
-  endpoint.last_contact = MaybeTime(row, 8);
-  endpoint.clock_offset = base::Duration(row.Int(9));
-  endpoint.policy_version = Number(row, 10);
-  endpoint.policy_partly = row.Int(11) != 0;
-  return endpoint;
-}
-
-Result<FleetCoverage> ReadFleetCoverage(Statement& count) {
-  WM_RETURN_IF_ERROR(count.Step());
-  FleetCoverage coverage;
-  coverage.endpoints = Number(count, 0);
-  coverage.looked = Number(count, 1);
-  coverage.partly = Number(count, 2);
-  coverage.none = coverage.endpoints - coverage.looked - coverage.partly;
-  return coverage;
-}
-
 Result<AdminTokenRecord> ReadAdminToken(const Statement& row) {
   AdminTokenRecord token;
   WM_ASSIGN_OR_RETURN(token.id, Stored(model::IdFromBytes(row.Blob(1)), "token id"));
@@ -241,6 +199,13 @@ Result<ExceptionSetRecord> ReadExceptionSet(const Statement& row) {
   return record;
 }
 
+template <typename Row>
+void PutPage(const ListKeys& keys, Page<Row>& page) {
+  page.next = keys.next;
+  page.total = keys.total;
+  page.total_is_least = keys.total_is_least;
+}
+
 // The rows of the keys, one by one: `sql` takes a key, and perhaps a moment.
 template <typename Row>
 Status ReadRows(const Snapshot& snapshot, const ListKeys& keys, std::string_view sql,
@@ -255,9 +220,7 @@ Status ReadRows(const Snapshot& snapshot, const ListKeys& keys, std::string_view
     WM_ASSIGN_OR_RETURN(Row row, read(find));
     page.rows.push_back(std::move(row));
   }
-  page.next = keys.next;
-  page.total = keys.total;
-  page.total_is_least = keys.total_is_least;
+  PutPage(keys, page);
   return {};
 }
 
@@ -266,120 +229,6 @@ Result<std::optional<std::int64_t>> SmallNumber(const Snapshot& snapshot, std::s
   WM_ASSIGN_OR_RETURN(Statement find, snapshot.Prepare(sql));
   WM_ASSIGN_OR_RETURN(const bool found, find.Bind(value).Step());
   return found ? std::optional(find.Int(0)) : std::nullopt;
-}
-
-Result<FleetCoverage> CoverageNow(const Snapshot& snapshot) {
-  WM_ASSIGN_OR_RETURN(Statement count, snapshot.Prepare(kCoverageNow));
-  return ReadFleetCoverage(count);
-}
-
-Result<FleetCoverage> CoverageAt(const Snapshot& snapshot, base::WallTime moment) {
-  WM_ASSIGN_OR_RETURN(Statement count, snapshot.Prepare(kCoverageAt));
-  count.Bind(Column(moment));
-  return ReadFleetCoverage(count);
-}
-
-Result<VerdictCounts> VerdictsNow(const Snapshot& snapshot,
-                                  const std::optional<model::Id>& endpoint) {
-  ListScope scope;
-  scope.where = "s.gone_us IS NULL";
-  if (endpoint.has_value()) {
-    WM_ASSIGN_OR_RETURN(const std::int64_t number, snapshot.FindEndpoint(*endpoint));
-    scope.Narrow(number, "s.endpoint = $");
-  }
-  VerdictCounts counts;
-  const auto count = [&](std::string_view outcome) {
-    scope.count_sql = "SELECT count(*) FROM sightings s WHERE " + scope.where + " AND s.outcome " +
-                      std::string(outcome);
-    return CountScope(snapshot, scope);
-  };
-  WM_ASSIGN_OR_RETURN(counts.allow, count("= 1"));
-  WM_ASSIGN_OR_RETURN(counts.warn, count("= 2"));
-  WM_ASSIGN_OR_RETURN(counts.deny, count("= 3"));
-  WM_ASSIGN_OR_RETURN(counts.pending, count("IS NULL"));
-  WM_ASSIGN_OR_RETURN(counts.coverage, CoverageNow(snapshot));
-  return counts;
-}
-
-// Sets of ids repeat, so each is taken apart once.
-Status CountAudits(const Snapshot& snapshot, const std::optional<model::Id>& endpoint,
-                   VerdictCounts& counts) {
-  std::optional<std::int64_t> number;
-  if (endpoint.has_value()) {
-    WM_ASSIGN_OR_RETURN(number, snapshot.FindEndpoint(*endpoint));
-  }
-  WM_ASSIGN_OR_RETURN(
-      Statement rows,
-      snapshot.Prepare("SELECT audits, count(*) FROM sightings INDEXED BY sightings_audited WHERE "
-                       "gone_us IS NULL AND audits > '' AND (?1 IS NULL OR endpoint = ?1) "
-                       "GROUP BY audits"));
-  rows.Bind(number);
-  while (true) {
-    WM_ASSIGN_OR_RETURN(const bool more, rows.Step());
-    if (!more) return {};
-    for (const std::string_view rule : WordsOf(Chars(rows, 0))) {
-      const auto known = counts.audits.find(rule);
-      if (known != counts.audits.end()) {
-        known->second += Number(rows, 1);
-      } else if (counts.audits.size() < base::limits::kMaxCountedAudits) {
-        counts.audits.emplace(rule, Number(rows, 1));
-      }
-    }
-  }
-}
-
-Status ReadKeyRevocationAndLabels(const Snapshot& snapshot, std::int64_t endpoint,
-                                  EndpointRow& row) {
-  WM_ASSIGN_OR_RETURN(
-      Statement find,
-      snapshot.Prepare("SELECT k.key_id, k.added_us, e.revoked_us, e.revoked_reason, e.labels FROM "
-                       "endpoints e JOIN keys k ON k.endpoint = e.id WHERE e.id = ? "
-                       "ORDER BY k.id DESC LIMIT 1"));
-  WM_ASSIGN_OR_RETURN(const bool found, find.Bind(endpoint).Step());
-  if (!found) return base::DataLoss("the store has an endpoint without a key");
-  WM_ASSIGN_OR_RETURN(row.key_sha256, Stored(model::Sha256FromBytes(find.Blob(0)), "key id"));
-  row.key_added = Time(find, 1);
-  row.revoked = MaybeTime(find, 2);
-  row.revoked_reason = find.Text(3);
-  WM_ASSIGN_OR_RETURN(row.labels, ReadLabels(find, 4));
-  return {};
-}
-
-Status CompleteEndpoint(const Snapshot& snapshot, std::int64_t endpoint, EndpointRow& row) {
-  WM_RETURN_IF_ERROR(ReadKeyRevocationAndLabels(snapshot, endpoint, row));
-  {
-    WM_ASSIGN_OR_RETURN(
-        Statement count,
-        snapshot.Prepare(
-            "SELECT (SELECT count(*) FROM sightings WHERE endpoint = ?1 AND gone_us IS NULL), "
-            "count(*) FILTER (WHERE outcome = 3), count(*) FILTER (WHERE outcome = 2) "
-            "FROM sightings WHERE endpoint = ?1 AND gone_us IS NULL AND outcome > 1"));
-    WM_RETURN_IF_ERROR(count.Bind(endpoint).Step());
-    row.sightings = Number(count, 0);
-    row.denied = Number(count, 1);
-    row.warned = Number(count, 2);
-  }
-  {
-    WM_ASSIGN_OR_RETURN(
-        Statement count,
-        snapshot.Prepare("SELECT coalesce(sum(events_stored), 0), "
-                         "coalesce(sum(events_dropped), 0), coalesce(sum(events_unreadable), 0) "
-                         "FROM chains WHERE endpoint = ?"));
-    WM_RETURN_IF_ERROR(count.Bind(endpoint).Step());
-    row.events_stored = Number(count, 0);
-    row.events_dropped = Number(count, 1);
-    row.events_unreadable = Number(count, 2);
-  }
-  WM_ASSIGN_OR_RETURN(Statement rows,
-                      snapshot.Prepare("SELECT coverage FROM coverage WHERE endpoint = ?"));
-  rows.Bind(endpoint);
-  while (true) {
-    WM_ASSIGN_OR_RETURN(const bool more, rows.Step());
-    if (!more) return {};
-    WM_ASSIGN_OR_RETURN(const auto message, ParseColumn<v1::Coverage>(rows, 0, "coverage"));
-    WM_ASSIGN_OR_RETURN(auto coverage, Stored(wire::FromProto(message), "coverage"));
-    row.coverage.push_back(std::move(coverage));
-  }
 }
 
 Result<std::vector<model::Id>> ReadEndpointIds(const Snapshot& snapshot) {
@@ -586,43 +435,42 @@ Result<PartPiece> SqliteQueries::ReadPart(const model::Sha256& sha256, std::uint
   return piece;
 }
 
-Result<Page<EndpointRow>> SqliteQueries::ListEndpoints(const Scope& scope, const PageQuery& query) {
+Result<Page<EndpointRow>> SqliteQueries::ListEndpoints(const Scope& scope,
+                                                       const EndpointQuery& query) {
   WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_, scope));
-  WM_ASSIGN_OR_RETURN(const ListKeys keys, FindKeys(snapshot, EndpointTable(), {}, query));
+  const PageQuery& page_query = query.page;
+  if (page_query.filter && query::Names(*page_query.filter, query::kConnected)) {
+    WM_RETURN_IF_ERROR(KeepConnected(snapshot, query.connected));
+  }
+  ListScope wanted;
+  if (page_query.as_of) wanted.Narrow(Column(*page_query.as_of), "e.enrolled_us <= $");
+  WM_ASSIGN_OR_RETURN(const ListKeys keys,
+                      FindKeys(snapshot, page_query.as_of ? PastEndpointTable() : EndpointTable(),
+                               wanted, page_query));
   Page<EndpointRow> page;
-  WM_RETURN_IF_ERROR(ReadRows(snapshot, keys, WM_ENDPOINT_COLUMNS "WHERE id = ?", ReadEndpoint,
-                              std::nullopt, page));
-  for (std::size_t i = 0; i < page.rows.size(); ++i) {
-    WM_RETURN_IF_ERROR(CompleteEndpoint(snapshot, keys.keys[i], page.rows[i]));
+  PutPage(keys, page);
+  for (const std::int64_t key : keys.keys) {
+    WM_ASSIGN_OR_RETURN(EndpointRow row, ReadEndpoint(snapshot, key, page_query.as_of));
+    page.rows.push_back(std::move(row));
   }
   return page;
 }
 
-Result<EndpointRow> SqliteQueries::GetEndpoint(const Scope& scope, const model::Id& id) {
+Result<EndpointRow> SqliteQueries::GetEndpoint(const Scope& scope, const model::Id& id,
+                                               std::optional<base::WallTime> as_of) {
   WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_, scope));
-  EndpointRow row;
-  std::int64_t key = 0;
-  {
-    WM_ASSIGN_OR_RETURN(Statement find,
-                        snapshot.Prepare(WM_ENDPOINT_COLUMNS "WHERE endpoint_id = ?"));
-    WM_ASSIGN_OR_RETURN(const bool found, find.Bind(id.view()).Step());
-    if (!found) return base::NotFound("there is no endpoint " + id.ToHex());
-    WM_ASSIGN_OR_RETURN(row, ReadEndpoint(find));
-    key = find.Int(0);
-  }
-  WM_RETURN_IF_ERROR(CompleteEndpoint(snapshot, key, row));
-  return row;
+  WM_ASSIGN_OR_RETURN(const std::int64_t number, FindEndpointAt(snapshot, id, as_of));
+  return ReadEndpoint(snapshot, number, as_of);
 }
 
 Result<SightingPage> SqliteQueries::ListSightings(const Scope& scope, const SightingQuery& query) {
   WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_, scope));
   SightingPage page;
-  WM_ASSIGN_OR_RETURN(page.coverage, query.as_of.has_value() ? CoverageAt(snapshot, *query.as_of)
-                                                             : CoverageNow(snapshot));
+  const std::optional<base::WallTime> as_of = query.page.as_of;
+  WM_ASSIGN_OR_RETURN(page.coverage, CountCoverage(snapshot, as_of));
   ListScope wanted;
-  if (query.as_of.has_value()) {
-    wanted.Narrow(Column(*query.as_of),
-                  "s.first_seen_us <= $ AND (s.gone_us IS NULL OR s.gone_us > $)");
+  if (as_of) {
+    wanted.Narrow(Column(*as_of), WM_THERE_AT("$", "s"));
   } else if (!query.include_gone) {
     wanted.where += " AND s.gone_us IS NULL";
   }
@@ -645,17 +493,16 @@ Result<SightingPage> SqliteQueries::ListSightings(const Scope& scope, const Sigh
     wanted.Narrow(*weights, "s.weights = $");
   }
   // The narrowest index of those that are present.
-  const bool all_present = !query.include_gone && !query.as_of.has_value() && wanted.values.empty();
+  const bool all_present = !query.include_gone && wanted.values.empty();
   wanted.count_sql = "SELECT count(*) FROM sightings s " +
                      std::string(all_present ? "INDEXED BY sightings_by_format " : "") + "WHERE " +
                      wanted.where;
-  const ListTable& table = query.as_of.has_value() ? PastSightingTable()
-                           : query.include_gone    ? AllSightingTable()
-                                                   : PresentSightingTable();
+  const ListTable& table = as_of                ? PastSightingTable()
+                           : query.include_gone ? AllSightingTable()
+                                                : PresentSightingTable();
   WM_ASSIGN_OR_RETURN(const ListKeys keys, FindKeys(snapshot, table, wanted, query.page));
-  WM_RETURN_IF_ERROR(ReadRows(snapshot, keys,
-                              query.as_of.has_value() ? kPastSightingRow : kSightingRow,
-                              ReadSighting, query.as_of, page));
+  WM_RETURN_IF_ERROR(
+      ReadRows(snapshot, keys, as_of ? kPastSightingRow : kSightingRow, ReadSighting, as_of, page));
   if (!query.sha256.has_value() && !query.weights.has_value()) return page;
   wanted.count_sql = "SELECT count(DISTINCT s.endpoint) FROM sightings s WHERE " + wanted.where;
   WM_ASSIGN_OR_RETURN(page.endpoints, CountScope(snapshot, wanted));
@@ -678,14 +525,19 @@ Result<Page<ArtifactRow>> SqliteQueries::ListArtifacts(const Scope& scope, const
   // An artifact is no endpoint's. For a narrower scope it is there when one of its endpoints ever
   // had it; for the whole fleet also when it was told of without a place.
   ListScope wanted;
-  if (!snapshot.is_whole_fleet()) {
+  if (query.as_of) {
+    wanted.Narrow(Column(*query.as_of),
+                  "EXISTS (SELECT 1 FROM sightings s WHERE s.artifact = a.id AND "
+                  "s.first_seen_us <= $)");
+  } else if (!snapshot.is_whole_fleet()) {
     wanted.where = "EXISTS (SELECT 1 FROM sightings s WHERE s.artifact = a.id)";
   }
-  WM_ASSIGN_OR_RETURN(const ListKeys keys, FindKeys(snapshot, ArtifactTable(), wanted, query));
+  WM_ASSIGN_OR_RETURN(
+      const ListKeys keys,
+      FindKeys(snapshot, query.as_of ? PastArtifactTable() : ArtifactTable(), wanted, query));
   Page<ArtifactRow> page;
-  WM_RETURN_IF_ERROR(ReadRows(snapshot, keys,
-                              snapshot.is_whole_fleet() ? kArtifactRow : kArtifactRowInScope,
-                              ReadArtifact, std::nullopt, page));
+  WM_RETURN_IF_ERROR(ReadRows(snapshot, keys, query.as_of ? kPastArtifactRow : kArtifactRow,
+                              ReadArtifact, query.as_of, page));
   return page;
 }
 
@@ -702,17 +554,20 @@ Result<Page<EventRow>> SqliteQueries::ListEvents(const Scope& scope, const model
 }
 
 Result<VerdictCounts> SqliteQueries::CountVerdicts(const Scope& scope,
-                                                   const std::optional<model::Id>& endpoint) {
+                                                   const std::optional<model::Id>& endpoint,
+                                                   std::optional<base::WallTime> as_of) {
   WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_, scope));
-  WM_ASSIGN_OR_RETURN(VerdictCounts counts, VerdictsNow(snapshot, endpoint));
-  WM_RETURN_IF_ERROR(CountAudits(snapshot, endpoint, counts));
-  return counts;
+  std::optional<std::int64_t> number;
+  if (endpoint) {
+    WM_ASSIGN_OR_RETURN(number, FindEndpointAt(snapshot, *endpoint, as_of));
+  }
+  return CountVerdictsAt(snapshot, number, as_of);
 }
 
 Result<store::Statistics> SqliteQueries::Statistics(const Scope& scope) {
   WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_, scope));
   store::Statistics numbers;
-  WM_ASSIGN_OR_RETURN(numbers.verdicts, VerdictsNow(snapshot, std::nullopt));
+  WM_ASSIGN_OR_RETURN(numbers.verdicts, CountVerdictsNow(snapshot));
   {
     WM_ASSIGN_OR_RETURN(
         Statement rows,
@@ -752,29 +607,43 @@ Result<store::Statistics> SqliteQueries::Statistics(const Scope& scope) {
 
 Result<Page<PolicyRow>> SqliteQueries::ListPolicies(const Scope& scope, const PageQuery& query) {
   WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_, scope));
-  WM_ASSIGN_OR_RETURN(const ListKeys keys, FindKeys(snapshot, PolicyTable(), {}, query));
+  ListScope wanted;
+  if (query.as_of) wanted.Narrow(Column(*query.as_of), "b.published_us <= $");
+  WM_ASSIGN_OR_RETURN(
+      const ListKeys keys,
+      FindKeys(snapshot, query.as_of ? PastPolicyTable() : PolicyTable(), wanted, query));
   Page<PolicyRow> page;
-  WM_RETURN_IF_ERROR(ReadRows(snapshot, keys, kPolicyRow, ReadPolicy, std::nullopt, page));
+  WM_RETURN_IF_ERROR(ReadRows(snapshot, keys, query.as_of ? kPastPolicyRow : kPolicyRow, ReadPolicy,
+                              query.as_of, page));
   return page;
 }
 
 Result<FleetCoverage> SqliteQueries::Coverage(const Scope& scope) {
   WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_, scope));
-  return CoverageNow(snapshot);
+  return CountCoverage(snapshot, std::nullopt);
 }
 
 Result<Page<FindingRow>> SqliteQueries::ListFindings(const Scope& scope, bool include_resolved,
                                                      const PageQuery& query) {
   WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_, scope));
   ListScope wanted;
-  wanted.count_sql = "SELECT count(*) FROM findings";
-  if (!include_resolved) {
-    wanted.where = "f.resolved_us IS NULL";
-    wanted.count_sql += " WHERE resolved_us IS NULL";
+  if (query.as_of) {
+    wanted.Narrow(Column(*query.as_of), "f.first_us <= $");
+    // Open or acknowledged.
+    if (!include_resolved) wanted.where += " AND " WM_FINDING_STATE_AT("?1") " IN (1, 3)";
+  } else {
+    wanted.count_sql = "SELECT count(*) FROM findings";
+    if (!include_resolved) {
+      wanted.where = "f.resolved_us IS NULL";
+      wanted.count_sql += " WHERE resolved_us IS NULL";
+    }
   }
-  WM_ASSIGN_OR_RETURN(const ListKeys keys, FindKeys(snapshot, FindingTable(), wanted, query));
+  WM_ASSIGN_OR_RETURN(
+      const ListKeys keys,
+      FindKeys(snapshot, query.as_of ? PastFindingTable() : FindingTable(), wanted, query));
   Page<FindingRow> page;
-  WM_RETURN_IF_ERROR(ReadRows(snapshot, keys, kFindingRow, ReadFinding, std::nullopt, page));
+  WM_RETURN_IF_ERROR(ReadRows(snapshot, keys, query.as_of ? kPastFindingRow : kFindingRow,
+                              ReadFinding, query.as_of, page));
   return page;
 }
 

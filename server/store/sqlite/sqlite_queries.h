@@ -41,8 +41,10 @@ class SqliteQueries final : public Queries {
   base::Result<EndpointEvidence> FindEvidence(const Scope& scope, const model::Id& endpoint,
                                               const BatchRange& range) override;
   base::Result<BatchPage> ListBatches(const Scope& scope, const BatchQuery& query) override;
-  base::Result<Page<EndpointRow>> ListEndpoints(const Scope& scope, const PageQuery& page) override;
-  base::Result<EndpointRow> GetEndpoint(const Scope& scope, const model::Id& id) override;
+  base::Result<Page<EndpointRow>> ListEndpoints(const Scope& scope,
+                                                const EndpointQuery& query) override;
+  base::Result<EndpointRow> GetEndpoint(const Scope& scope, const model::Id& id,
+                                        std::optional<base::WallTime> as_of) override;
   base::Result<SightingPage> ListSightings(const Scope& scope, const SightingQuery& query) override;
   base::Status VisitPresent(
       const Scope& scope,
@@ -51,7 +53,8 @@ class SqliteQueries final : public Queries {
   base::Result<Page<EventRow>> ListEvents(const Scope& scope, const model::Id& endpoint,
                                           const PageQuery& page) override;
   base::Result<VerdictCounts> CountVerdicts(const Scope& scope,
-                                            const std::optional<model::Id>& endpoint) override;
+                                            const std::optional<model::Id>& endpoint,
+                                            std::optional<base::WallTime> as_of) override;
   base::Result<store::Statistics> Statistics(const Scope& scope) override;
   base::Result<Page<PolicyRow>> ListPolicies(const Scope& scope, const PageQuery& page) override;
   base::Result<FleetCoverage> Coverage(const Scope& scope) override;

@@ -55,24 +55,27 @@ base::Result<std::optional<std::uint64_t>> IdOf(Statement& returning) {
 base::Result<std::optional<std::uint64_t>> Resolve(sqlite::Database& database,
                                                    const FindingChange& change) {
   WM_ASSIGN_OR_RETURN(Statement resolve,
-                      database.Prepare("UPDATE findings SET resolved_us = ?, state = 2 WHERE "
-                                       "dedupe_key = ? AND resolved_us IS NULL RETURNING id"));
+                      database.Prepare("UPDATE findings SET resolved_us = ?1, state = 2, "
+                                       "state_since_us = ?1 WHERE dedupe_key = ?2 AND "
+                                       "resolved_us IS NULL RETURNING id"));
   resolve.Bind(Column(change.at)).Bind(change.dedupe_key);
   return IdOf(resolve);
 }
 
 // 4 is dismissed, which lasts until it is graver, and 3 acknowledged, which lasts.
 #define WM_STAYS_DISMISSED "state = 4 AND excluded.severity <= severity"
+#define WM_NEXT_STATE "CASE WHEN " WM_STAYS_DISMISSED " THEN 4 WHEN state = 3 THEN 3 ELSE 1 END"
 base::Result<std::optional<std::uint64_t>> Open(sqlite::Database& database,
                                                 const FindingChange& change) {
   WM_ASSIGN_OR_RETURN(
       Statement put,
       database.Prepare(
           "INSERT INTO findings (dedupe_key, rule, endpoint, subject, severity, "
-          "detail, first_us, last_us, count) "
-          "SELECT ?, ?, id, ?, ?, ?, ?, ?, 1 FROM endpoints WHERE endpoint_id = ? "
+          "detail, first_us, last_us, state_since_us, count) "
+          "SELECT ?, ?, id, ?, ?, ?, ?6, ?6, ?6, 1 FROM endpoints WHERE endpoint_id = ? "
           "ON CONFLICT (dedupe_key) DO UPDATE SET count = count + 1, "
-          "state = CASE WHEN " WM_STAYS_DISMISSED " THEN 4 WHEN state = 3 THEN 3 ELSE 1 END, "
+          "state = " WM_NEXT_STATE ", state_since_us = CASE WHEN state = " WM_NEXT_STATE
+          " THEN state_since_us ELSE excluded.state_since_us END, "
           "resolved_us = CASE WHEN " WM_STAYS_DISMISSED " THEN resolved_us ELSE NULL END, "
           "severity = CASE WHEN " WM_STAYS_DISMISSED " THEN severity ELSE excluded.severity END, "
           "detail = excluded.detail, last_us = max(last_us, excluded.last_us) RETURNING id"));
@@ -82,10 +85,10 @@ base::Result<std::optional<std::uint64_t>> Open(sqlite::Database& database,
       .Bind(EnumColumn(change.severity))
       .Bind(change.detail)
       .Bind(Column(change.at))
-      .Bind(Column(change.at))
       .Bind(change.endpoint.view());
   return IdOf(put);
 }
+#undef WM_NEXT_STATE
 #undef WM_STAYS_DISMISSED
 
 }  // namespace
@@ -182,8 +185,10 @@ base::Status CommentFinding(sqlite::Database& database, const Scope& scope, std:
     const bool closed = *comment.state == FindingState::kDismissed;
     WM_ASSIGN_OR_RETURN(
         Statement put,
-        database.Prepare("UPDATE findings SET state = ?, resolved_us = ? WHERE id = ?"));
+        database.Prepare("UPDATE findings SET state = ?1, state_since_us = CASE WHEN state = ?1 "
+                         "THEN state_since_us ELSE ?2 END, resolved_us = ?3 WHERE id = ?4"));
     WM_RETURN_IF_ERROR(put.Bind(*state)
+                           .Bind(Column(comment.at))
                            .Bind(closed ? std::optional(Column(comment.at)) : std::nullopt)
                            .Bind(Column(id))
                            .Run());

@@ -534,10 +534,10 @@ TEST_P(StoreConformance, AGroupOfBatchesSaysWhatTheySayOneByOne) {
     query.include_gone = true;
     ASSERT_EQ(RowsOf(*queries_, query), RowsOf(**other_queries, query)) << group;
     query.include_gone = false;
-    query.as_of = tests::kTestEpoch + std::chrono::seconds(random.Below(150));
+    query.page.as_of = tests::kTestEpoch + std::chrono::seconds(random.Below(150));
     ASSERT_EQ(RowsOf(*queries_, query), RowsOf(**other_queries, query)) << group;
     // By columns that repeat the verdict.
-    query.as_of.reset();
+    query.page.as_of.reset();
     query.page.filter = query::ParseFilter(query::Sightings(), "verdict = deny").value();
     ASSERT_EQ(RowsOf(*queries_, query), RowsOf(**other_queries, query)) << group;
   }
@@ -612,8 +612,8 @@ TEST_P(StoreConformance, WhatARevokedEndpointHadIsNoPartOfWhatIsThereNow) {
   SightingQuery where;
   where.sha256 = tests::TestDigest(1);
   EXPECT_EQ(queries_->ListSightings(Scope::WholeFleet(), where)->endpoints, 1U);
-  EXPECT_EQ(queries_->CountVerdicts(Scope::WholeFleet(), std::nullopt)->deny, 1U);
-  EXPECT_EQ(queries_->CountVerdicts(Scope::WholeFleet(), lost)->deny, 0U);
+  EXPECT_EQ(queries_->CountVerdicts(Scope::WholeFleet(), std::nullopt, std::nullopt)->deny, 1U);
+  EXPECT_EQ(queries_->CountVerdicts(Scope::WholeFleet(), lost, std::nullopt)->deny, 0U);
   EXPECT_EQ(queries_->Statistics(Scope::WholeFleet())->verdicts.deny, 1U);
   const auto artifacts = queries_->ListArtifacts(Scope::WholeFleet(), {});
   ASSERT_EQ(artifacts->rows.size(), 2U);
@@ -628,10 +628,10 @@ TEST_P(StoreConformance, WhatARevokedEndpointHadIsNoPartOfWhatIsThereNow) {
   EXPECT_EQ(queries_->ListSightings(Scope::WholeFleet(), where)->present, 1U);
   where.include_gone = false;
   EXPECT_EQ(queries_->ListSightings(Scope::WholeFleet(), where)->present, 1U);
-  where.as_of = revoked - base::Duration(1);
+  where.page.as_of = revoked - base::Duration(1);
   EXPECT_EQ(queries_->ListSightings(Scope::WholeFleet(), where)->endpoints, 2U);
   EXPECT_EQ(queries_->ListSightings(Scope::WholeFleet(), where)->present, 2U);
-  where.as_of = revoked;
+  where.page.as_of = revoked;
   EXPECT_EQ(queries_->ListSightings(Scope::WholeFleet(), where)->endpoints, 1U);
   SightingQuery gone;
   gone.endpoint = lost;
@@ -655,7 +655,7 @@ TEST_P(StoreConformance, TellsAnEndpointsKeyAndWhyItWasRevoked) {
       store_->Revoke(Scope::WholeFleet(), endpoint, "again", revoked + std::chrono::hours(1))
           .has_value());
   EXPECT_EQ(Endpoint(endpoint).revoked, revoked);
-  EXPECT_EQ(queries_->GetEndpoint(Scope::WholeFleet(), endpoint)->revoked_reason,
+  EXPECT_EQ(queries_->GetEndpoint(Scope::WholeFleet(), endpoint, std::nullopt)->revoked_reason,
             "lost in a train");
   Enrol(2);
   PageQuery query;
@@ -663,7 +663,7 @@ TEST_P(StoreConformance, TellsAnEndpointsKeyAndWhyItWasRevoked) {
        {std::string("revoked_reason:train AND revoked_time:*"),
         "key_sha256 = " + tests::TestKey(11).public_key().id().ToHex()}) {
     query.filter = query::ParseFilter(query::Endpoints(), filter).value();
-    const auto page = queries_->ListEndpoints(Scope::WholeFleet(), query);
+    const auto page = queries_->ListEndpoints(Scope::WholeFleet(), {query, {}});
     ASSERT_TRUE(page.has_value()) << page.error().ToString();
     ASSERT_EQ(page->rows.size(), 1U) << filter;
     EXPECT_EQ(page->rows[0].id, endpoint);
@@ -789,9 +789,10 @@ TEST_P(StoreConformance, WhatAuditRulesWouldDecideIsCountedByRule) {
     CommitOne(two, batch);
   }
   using Counts = decltype(VerdictCounts::audits);
-  EXPECT_EQ(queries_->CountVerdicts(Scope::WholeFleet(), std::nullopt)->audits,
+  EXPECT_EQ(queries_->CountVerdicts(Scope::WholeFleet(), std::nullopt, std::nullopt)->audits,
             (Counts{{"x", 3}, {"y", 1}}));
-  EXPECT_EQ(queries_->CountVerdicts(Scope::WholeFleet(), two)->audits, (Counts{{"x", 1}}));
+  EXPECT_EQ(queries_->CountVerdicts(Scope::WholeFleet(), two, std::nullopt)->audits,
+            (Counts{{"x", 1}}));
   // Endpoints may name what they like.
   std::vector<model::EventBody> hostile;
   for (std::size_t i = 0; i < base::limits::kMaxCountedAudits; ++i) {
@@ -800,7 +801,7 @@ TEST_P(StoreConformance, WhatAuditRulesWouldDecideIsCountedByRule) {
     CommitOne(two, b.Seal({seen(path)}));
     if (hostile.size() == 250) CommitOne(two, b.Seal(std::exchange(hostile, {})));
   }
-  EXPECT_EQ(queries_->CountVerdicts(Scope::WholeFleet(), std::nullopt)->audits.size(),
+  EXPECT_EQ(queries_->CountVerdicts(Scope::WholeFleet(), std::nullopt, std::nullopt)->audits.size(),
             base::limits::kMaxCountedAudits);
 }
 
@@ -842,17 +843,18 @@ TEST_P(StoreConformance, CoverageCountsEveryEndpointThatIsNotRevoked) {
   EXPECT_EQ(counted->none, 2U);
 }
 
-TEST_P(StoreConformance, CoverageOfAPastMomentCountsWhatIsStillKnownOfIt) {
-  const auto looked = [](const std::string& root) {
+TEST_P(StoreConformance, CoverageOfAPastMomentIsWhatWasSaidUntilThen) {
+  const auto said = [](const std::string& root, model::CoverageState state) {
     model::Coverage coverage;
     coverage.sensor = "artifacts";
     coverage.root.bytes = root;
-    coverage.state = model::CoverageState::kLooked;
+    coverage.state = state;
     return model::CoverageChanged{coverage};
   };
+  using enum model::CoverageState;
   const auto at = [&](std::chrono::seconds after) {
     SightingQuery query;
-    query.as_of = tests::kTestEpoch + after;
+    query.page.as_of = tests::kTestEpoch + after;
     const FleetCoverage counted = queries_->ListSightings(Scope::WholeFleet(), query)->coverage;
     return std::vector{counted.endpoints, counted.looked, counted.partly, counted.none};
   };
@@ -861,19 +863,27 @@ TEST_P(StoreConformance, CoverageOfAPastMomentCountsWhatIsStillKnownOfIt) {
   tests::EndpointScript script(tests::TestKey(11), tests::TestId(0xc1));
   script.set_wall(tests::kTestEpoch + std::chrono::seconds(10));
   CommitOne(endpoint, script.Start());
-  CommitOne(endpoint, script.Seal({looked("/"), looked("/home")}));
+  CommitOne(endpoint, script.Seal({said("/", kLooked), said("/home", kLooked)}));
   EXPECT_EQ(at(std::chrono::seconds(-1)), Counts({0, 0, 0, 0})) << "it was not enrolled yet";
   EXPECT_EQ(at(std::chrono::seconds(9)), Counts({1, 0, 0, 1}));
   EXPECT_EQ(at(std::chrono::seconds(10)), Counts({1, 1, 0, 0}));
 
   script.set_wall(tests::kTestEpoch + std::chrono::seconds(20));
-  CommitOne(endpoint, script.Seal({looked("/home")}));
-  EXPECT_EQ(at(std::chrono::seconds(19)), Counts({1, 0, 1, 0})) << "what was said is replaced";
-  EXPECT_EQ(at(std::chrono::seconds(20)), Counts({1, 1, 0, 0}));
+  CommitOne(endpoint, script.Seal({said("/home", kPartly)}));
+  EXPECT_EQ(at(std::chrono::seconds(19)), Counts({1, 1, 0, 0}));
+  EXPECT_EQ(at(std::chrono::seconds(20)), Counts({1, 0, 1, 0}));
+
+  script.set_wall(tests::kTestEpoch + std::chrono::seconds(15));
+  CommitOne(endpoint, script.Seal({said("/home", kCouldNot), said("/", kCouldNot)}));
+  EXPECT_EQ(at(std::chrono::seconds(14)), Counts({1, 1, 0, 0}));
+  for (const int after : {15, 20, 25}) {
+    EXPECT_EQ(at(std::chrono::seconds(after)), Counts({1, 0, 0, 1}))
+        << "the clock went back, and what is told later holds";
+  }
 
   const base::WallTime revoked = tests::kTestEpoch + std::chrono::seconds(30);
   ASSERT_TRUE(store_->Revoke(Scope::WholeFleet(), endpoint, "", revoked).has_value());
-  EXPECT_EQ(at(std::chrono::seconds(29)), Counts({1, 1, 0, 0}));
+  EXPECT_EQ(at(std::chrono::seconds(29)), Counts({1, 0, 0, 1}));
   EXPECT_EQ(at(std::chrono::seconds(30)), Counts({0, 0, 0, 0}));
 }
 
@@ -888,7 +898,8 @@ TEST_P(StoreConformance, APolicyThatIsInForcePartlyIsCountedAsSuch) {
     applied.version = 1;
     applied.partly = n != 1;
     CommitOne(endpoint, script.Seal({applied}));
-    EXPECT_EQ(queries_->GetEndpoint(Scope::WholeFleet(), endpoint)->policy_partly, applied.partly);
+    EXPECT_EQ(queries_->GetEndpoint(Scope::WholeFleet(), endpoint, std::nullopt)->policy_partly,
+              applied.partly);
   }
   ASSERT_TRUE(
       store_->Revoke(Scope::WholeFleet(), tests::TestId(3), "", tests::kTestEpoch).has_value());
@@ -1117,7 +1128,7 @@ TEST_P(StoreConformance, GivesAnEndpointTheLabelsOfItsTokenAndThenOthers) {
   for (const Labels& next : {Labels{{"site", "paris"}}, Labels()}) {
     ASSERT_TRUE(
         store_->SetLabels(Scope::WholeFleet(), endpoint, next, tests::kTestEpoch).has_value());
-    EXPECT_EQ(queries_->GetEndpoint(Scope::WholeFleet(), endpoint)->labels, next);
+    EXPECT_EQ(queries_->GetEndpoint(Scope::WholeFleet(), endpoint, std::nullopt)->labels, next);
   }
   const auto changes = queries_->ListChanges(Scope::WholeFleet(), before, 9);
   ASSERT_EQ(changes->rows.size(), 2U);
@@ -1177,19 +1188,19 @@ TEST_P(ScopeConformance, FindsNothingOfAnEndpointOutside) {
   batches.endpoint = outside_;
   SightingQuery sightings;
   sightings.endpoint = outside_;
-  EXPECT_EQ(CodeOf(queries_->GetEndpoint(berlin_, outside_)), kNotFound);
+  EXPECT_EQ(CodeOf(queries_->GetEndpoint(berlin_, outside_, std::nullopt)), kNotFound);
   EXPECT_EQ(CodeOf(queries_->ListSightings(berlin_, sightings)), kNotFound);
   EXPECT_EQ(CodeOf(queries_->ListEvents(berlin_, outside_, {})), kNotFound);
-  EXPECT_EQ(CodeOf(queries_->CountVerdicts(berlin_, outside_)), kNotFound);
+  EXPECT_EQ(CodeOf(queries_->CountVerdicts(berlin_, outside_, std::nullopt)), kNotFound);
   EXPECT_EQ(CodeOf(queries_->FindEvidence(berlin_, outside_, {})), kNotFound);
   EXPECT_EQ(CodeOf(queries_->ListBatches(berlin_, batches)), kNotFound);
   EXPECT_EQ(CodeOf(queries_->GetFinding(berlin_, 2)), kNotFound);
-  EXPECT_EQ(queries_->GetEndpoint(berlin_, outside_).error().message(),
+  EXPECT_EQ(queries_->GetEndpoint(berlin_, outside_, std::nullopt).error().message(),
             "there is no endpoint " + outside_.ToHex());
 
   batches.chain = tests::TestId(0xc1);
   batches.endpoint = sightings.endpoint.emplace(inside_);
-  EXPECT_TRUE(queries_->GetEndpoint(berlin_, inside_).has_value());
+  EXPECT_TRUE(queries_->GetEndpoint(berlin_, inside_, std::nullopt).has_value());
   EXPECT_EQ(queries_->ListSightings(berlin_, sightings)->total, 1U);
   EXPECT_EQ(queries_->ListEvents(berlin_, inside_, {})->total,
             queries_->ListEvents(Scope::WholeFleet(), inside_, {})->total);
@@ -1209,7 +1220,7 @@ TEST_P(ScopeConformance, FindsNothingOfAnEndpointOutside) {
 
 TEST_P(ScopeConformance, SpeaksForItsEndpointsAlone) {
   SightingQuery then;
-  then.as_of = tests::kTestEpoch + std::chrono::hours(1);
+  then.page.as_of = tests::kTestEpoch + std::chrono::hours(1);
   for (const FleetCoverage& coverage :
        {queries_->Coverage(berlin_).value(), queries_->ListSightings(berlin_, {})->coverage,
         queries_->ListSightings(berlin_, then)->coverage}) {
@@ -1229,7 +1240,8 @@ TEST_P(ScopeConformance, ChangesNothingOfAnEndpointOutside) {
   EXPECT_EQ(CodeOf(store_->PublishExceptions(berlin_, Exceptions(outside_))), kNotFound);
   EXPECT_EQ(CodeOf(store_->PublishExceptions(berlin_, Exceptions(std::nullopt))),
             base::ErrorCode::kPermissionDenied);
-  EXPECT_EQ(queries_->GetEndpoint(Scope::WholeFleet(), outside_)->state, EndpointState::kActive);
+  EXPECT_EQ(queries_->GetEndpoint(Scope::WholeFleet(), outside_, std::nullopt)->state,
+            EndpointState::kActive);
   EXPECT_TRUE(queries_->GetFinding(Scope::WholeFleet(), 2)->comments.empty());
   EXPECT_EQ(queries_->ListExceptionSets(Scope::WholeFleet(), {})->total, 0U);
 

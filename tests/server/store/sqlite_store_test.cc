@@ -180,7 +180,7 @@ TEST(SqliteStore, FindsVerdictsOfVersion6ByAllThatTheySay) {
   const auto queries = store->OpenQueries();
   const auto count = [&](std::string_view filter, std::optional<base::WallTime> as_of) {
     SightingQuery query;
-    query.as_of = as_of;
+    query.page.as_of = as_of;
     query.page.filter = query::ParseFilter(query::Sightings(), filter).value();
     const auto page = (*queries)->ListSightings(Scope::WholeFleet(), query);
     EXPECT_TRUE(page.has_value()) << page.error().ToString();

@@ -32,6 +32,8 @@ constexpr std::string_view kViews =
     WM_VIEW("sightings", "endpoint " WM_IN_SCOPE) ", "
     WM_VIEW("chains", "endpoint " WM_IN_SCOPE) ", "
     WM_VIEW("coverage", "endpoint " WM_IN_SCOPE) ", "
+    WM_VIEW("past_coverage", "endpoint " WM_IN_SCOPE) ", "
+    WM_VIEW("past_policies", "endpoint " WM_IN_SCOPE) ", "
     WM_VIEW("findings", "endpoint " WM_IN_SCOPE) ", "
     WM_VIEW("exception_sets", "scope " WM_ID_IN_SCOPE) ", "
     WM_VIEW("changes", "endpoint " WM_ID_IN_SCOPE) ", "

@@ -133,6 +133,8 @@ NaiveRow Naive(const EndpointRow& row) {
                 {"key_added_time", OfTime(row.key_added)},
                 {"revoked_reason", row.revoked_reason}};
   out.values["label"] = LabelSet(row.labels);
+  out.values["coverage"] = OfEnum(row.coverage_state);
+  if (row.policy_since) out.values["policy_since_time"] = OfTime(*row.policy_since);
   if (row.revoked.has_value()) out.values["revoked_time"] = OfTime(*row.revoked);
   if (row.last_contact.has_value()) out.values["last_contact_time"] = OfTime(*row.last_contact);
   return out;

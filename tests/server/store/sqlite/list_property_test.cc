@@ -123,7 +123,7 @@ class RandomFleet {
 
   // Something happens to some path: it appears, changes, is hashed, judged, or goes.
   void Tell() {
-    const int n = static_cast<int>(random_.Below(kEndpoints));
+    const int n = SomeEndpoint();
     Say(n, "/m/" + Word() + std::to_string(random_.Below(kPaths)));
   }
   // A path that was never there.
@@ -131,6 +131,53 @@ class RandomFleet {
     const int n = static_cast<int>(random_.Below(kEndpoints));
     const std::string path = "/m/" + Word() + "/new" + std::to_string(++new_paths_);
     SayOne(n, path, model::SightingAppeared{Sighting(path)});
+  }
+
+  // What an endpoint says of its roots and of the policy that is in force.
+  void TellOfItself() {
+    const int n = SomeEndpoint();
+    if (random_.Below(3) == 0) {
+      model::PolicyApplied applied;
+      applied.version = 1 + random_.Below(4);
+      applied.partly = random_.Below(3) == 0;
+      return SayOne(n, "", applied);
+    }
+    model::Coverage coverage;
+    coverage.sensor = "artifacts";
+    coverage.root.bytes = random_.Below(2) == 0 ? "/" : "/home";
+    coverage.state = static_cast<model::CoverageState>(1 + random_.Below(3));
+    if (random_.Below(6) == 0) coverage.reason = model::CoverageReason::kRootRemoved;
+    if (random_.Below(6) == 0) coverage.reason = model::CoverageReason::kPseudoFileSystem;
+    SayOne(n, "", model::CoverageChanged{coverage});
+  }
+  void RevokeTheLast() {
+    talking_ = kEndpoints - 1;
+    EXPECT_TRUE(store_->Revoke(Scope::WholeFleet(), IdOf(talking_), "lost", wall_).has_value());
+  }
+  base::WallTime wall() const { return wall_; }
+  // One of few findings is found, has passed, or somebody works on it.
+  void TouchFinding() {
+    wall_ += base::Duration(1);
+    FindingChange change;
+    change.dedupe_key = "touched " + std::to_string(random_.Below(4));
+    change.rule = "touched";
+    change.endpoint = IdOf(0);
+    change.severity = static_cast<model::Severity>(1 + random_.Below(5));
+    change.at = wall_;
+    change.resolve = random_.Below(3) == 0;
+    EXPECT_TRUE(store_->RecordFindings({&change, 1}).has_value());
+    if (random_.Below(2) == 0) return;
+    PageQuery query;
+    query.filter = query::ParseFilter(query::Findings(), "rule = touched").value();
+    const auto found = queries_->ListFindings(Scope::WholeFleet(), true, query);
+    if (!found.has_value() || found->rows.empty()) return;
+    constexpr FindingState kStates[] = {FindingState::kOpen, FindingState::kAcknowledged,
+                                        FindingState::kDismissed};
+    FindingComment comment{wall_, {IdFrom(1), "x"}, kStates[random_.Below(3)], ""};
+    EXPECT_TRUE(store_
+                    ->UpdateFinding(Scope::WholeFleet(),
+                                    found->rows[random_.Below(found->rows.size())].id, comment)
+                    .has_value());
   }
 
   void AddFinding() {
@@ -232,6 +279,9 @@ class RandomFleet {
     if (random_.Below(2) == 0) labels["team"] = random_.Below(2) == 0 ? "ml" : "web";
     return labels;
   }
+  int SomeEndpoint() {
+    return static_cast<int>(random_.Below(static_cast<std::uint64_t>(talking_)));
+  }
   std::optional<Actor> Somebody() {
     if (random_.Below(3) == 0) return std::nullopt;
     return Actor{IdFrom(static_cast<int>(random_.Below(4))), Word()};
@@ -309,6 +359,7 @@ class RandomFleet {
   std::vector<Said> said_;
   std::map<model::Id, Labels> labels_;
   base::WallTime wall_ = tests::kTestEpoch;
+  int talking_ = kEndpoints;
   int new_paths_ = 0;
   std::uint64_t policies_ = 0;
   int findings_ = 0;
@@ -338,21 +389,63 @@ Subject Sightings(RandomFleet& fleet, const Scope& scope, bool include_gone,
           [&fleet, scope, include_gone, as_of](const PageQuery& page) {
             SightingQuery query;
             query.include_gone = include_gone;
-            query.as_of = as_of;
             query.page = page;
+            query.page.as_of = as_of;
             return Labelled(fleet, ListedOf(fleet.queries().ListSightings(scope, query)));
           },
           [&fleet] { fleet.TellOfANewPath(); }};
 }
 
+// Some endpoints are connected.
+Subject Endpoints(RandomFleet& fleet, const Scope& scope, std::optional<base::WallTime> as_of) {
+  return {query::Endpoints(),
+          [&fleet, scope, as_of](PageQuery page) {
+            page.as_of = as_of;
+            const std::vector<model::Id> connected{RandomFleet::IdOf(1), RandomFleet::IdOf(3)};
+            Listed listed = ListedOf(fleet.queries().ListEndpoints(scope, {page, connected}));
+            for (NaiveRow& row : listed.rows) {
+              const bool is_connected =
+                  std::ranges::count(connected, row.name, &model::Id::ToHex) > 0;
+              row.values["connected"] = std::int64_t{is_connected && !as_of};
+            }
+            return listed;
+          },
+          [&fleet] { fleet.AddEndpoint(); }};
+}
+
+Subject Findings(RandomFleet& fleet, const Scope& scope, bool include_resolved,
+                 std::optional<base::WallTime> as_of) {
+  return {query::Findings(),
+          [&fleet, scope, include_resolved, as_of](PageQuery page) {
+            page.as_of = as_of;
+            return Labelled(fleet,
+                            ListedOf(fleet.queries().ListFindings(scope, include_resolved, page)));
+          },
+          [&fleet] { fleet.AddFinding(); }};
+}
+
+Subject Artifacts(RandomFleet& fleet, std::optional<base::WallTime> as_of) {
+  return {query::Artifacts(),
+          [&fleet, as_of](PageQuery page) {
+            page.as_of = as_of;
+            return ListedOf(fleet.queries().ListArtifacts(Scope::WholeFleet(), page));
+          },
+          [] {}};
+}
+
+Subject Policies(RandomFleet& fleet, std::optional<base::WallTime> as_of) {
+  return {query::Policies(),
+          [&fleet, as_of](PageQuery page) {
+            page.as_of = as_of;
+            return ListedOf(fleet.queries().ListPolicies(Scope::WholeFleet(), page));
+          },
+          [&fleet] { fleet.AddPolicy(); }};
+}
+
 // The lists whose rows are an endpoint's, as a scope sees them.
 std::vector<Subject> SubjectsOfEndpoints(RandomFleet& fleet, const Scope& scope,
                                          const std::vector<base::WallTime>& moments) {
-  std::vector<Subject> subjects{{query::Endpoints(),
-                                 [&fleet, scope](const PageQuery& page) {
-                                   return ListedOf(fleet.queries().ListEndpoints(scope, page));
-                                 },
-                                 [&fleet] { fleet.AddEndpoint(); }},
+  std::vector<Subject> subjects{Endpoints(fleet, scope, std::nullopt),
                                 {query::Exceptions(),
                                  [&fleet, scope](const PageQuery& page) {
                                    return ListedOf(fleet.queries().ListExceptionSets(scope, page));
@@ -361,14 +454,13 @@ std::vector<Subject> SubjectsOfEndpoints(RandomFleet& fleet, const Scope& scope,
                                 Sightings(fleet, scope, false, std::nullopt),
                                 Sightings(fleet, scope, true, std::nullopt)};
   for (const bool include_resolved : {false, true}) {
-    subjects.push_back({query::Findings(),
-                        [&fleet, scope, include_resolved](const PageQuery& page) {
-                          return Labelled(fleet, ListedOf(fleet.queries().ListFindings(
-                                                     scope, include_resolved, page)));
-                        },
-                        [&fleet] { fleet.AddFinding(); }});
+    subjects.push_back(Findings(fleet, scope, include_resolved, std::nullopt));
   }
   for (const base::WallTime moment : moments) {
+    subjects.push_back(Endpoints(fleet, scope, moment));
+    for (const bool include_resolved : {false, true}) {
+      subjects.push_back(Findings(fleet, scope, include_resolved, moment));
+    }
     subjects.push_back(Sightings(fleet, scope, false, moment));
   }
   return subjects;
@@ -377,21 +469,15 @@ std::vector<Subject> SubjectsOfEndpoints(RandomFleet& fleet, const Scope& scope,
 std::vector<Subject> Subjects(RandomFleet& fleet) {
   const Scope all = Scope::WholeFleet();
   std::vector<Subject> subjects{
-      {query::Artifacts(),
-       [&fleet, all](const PageQuery& page) {
-         return ListedOf(fleet.queries().ListArtifacts(all, page));
-       },
-       [&] {}},
+      Artifacts(fleet, std::nullopt),
+      Artifacts(fleet, fleet.Moment()),
+      Policies(fleet, std::nullopt),
+      Policies(fleet, fleet.Moment()),
       {query::Events(),
        [&fleet, all](const PageQuery& page) {
          return ListedOf(fleet.queries().ListEvents(all, RandomFleet::IdOf(1), page));
        },
        [&fleet] { fleet.TellOfANewPath(); }},
-      {query::Policies(),
-       [&fleet, all](const PageQuery& page) {
-         return ListedOf(fleet.queries().ListPolicies(all, page));
-       },
-       [&fleet] { fleet.AddPolicy(); }},
       {query::AdminTokens(),
        [&fleet, all](const PageQuery& page) {
          return ListedOf(fleet.queries().ListAdminTokens(all, page));
@@ -547,14 +633,14 @@ TEST(Scopes, CountTheirEndpointsAlone) {
     RandomFleet fleet(seed);
     const Scope all = Scope::WholeFleet();
     Queries& queries = fleet.queries();
-    const auto endpoints = queries.ListEndpoints(all, Everything())->rows;
+    const auto endpoints = queries.ListEndpoints(all, {Everything(), {}})->rows;
     const auto sightings = queries.ListSightings(all, AllSightings(false))->rows;
     const auto findings = queries.ListFindings(all, true, Everything())->total;
     ASSERT_GT(findings, 0U);
     for (const std::string_view text : kScopes) {
       const Scope scope = Scope::Parse(text).value();
       const auto has = [&](const model::Id& id) { return scope.Has(fleet.LabelsOf(id)); };
-      const auto counts = queries.CountVerdicts(scope, std::nullopt).value();
+      const auto counts = queries.CountVerdicts(scope, std::nullopt, std::nullopt).value();
       std::map<std::optional<model::Outcome>, std::uint64_t> by_outcome;
       for (const SightingRow& row : sightings) {
         if (!has(row.endpoint)) continue;
@@ -674,7 +760,7 @@ TEST(AsOf, IsTheReplayOfAllEventsUpToTheMoment) {
     for (int n = 0; n < kEndpoints; ++n) numbers[RandomFleet::IdOf(n)] = n;
     for (int round = 0; round < 60; ++round) {
       SightingQuery query;
-      query.as_of = fleet.Moment();
+      query.page.as_of = fleet.Moment();
       query.page.size = base::limits::kMaxPageSize;
       const auto page = fleet.queries().ListSightings(Scope::WholeFleet(), query);
       ASSERT_TRUE(page.has_value()) << page.error().ToString();
@@ -687,8 +773,125 @@ TEST(AsOf, IsTheReplayOfAllEventsUpToTheMoment) {
                 ? row.verdict->rule + std::string(model::OutcomeName(row.verdict->outcome))
                 : "";
       }
-      ASSERT_EQ(listed, Replay(fleet.said(), base::ToMicroseconds(*query.as_of)));
+      ASSERT_EQ(listed, Replay(fleet.said(), base::ToMicroseconds(*query.page.as_of)));
       ASSERT_EQ(page->total, page->rows.size());
+    }
+  }
+}
+
+// What is told of now, or of a moment, but for what is only ever known of now.
+std::vector<std::string> Told(RandomFleet& fleet, const Scope& scope,
+                              std::optional<base::WallTime> as_of) {
+  std::vector<std::string> told;
+  const auto put = [&](const NaiveRow& row) {
+    std::string& line = told.emplace_back(row.name);
+    for (const auto& [field, value] : row.values) {
+      constexpr std::string_view kOfNow[] = {"events_stored", "events_dropped",
+                                             "last_contact_time"};
+      if (std::ranges::count(kOfNow, field) > 0) continue;
+      line += " " + std::string(field) + "=";
+      const auto* const text = std::get_if<std::string>(&value);
+      line += text != nullptr ? *text : std::to_string(std::get<std::int64_t>(value));
+    }
+  };
+  PageQuery page = Everything();
+  page.as_of = as_of;
+  const auto endpoints = fleet.queries().ListEndpoints(scope, {page, {}});
+  for (const EndpointRow& row : endpoints->rows) {
+    put(Naive(row));
+    for (const model::Coverage& coverage : row.coverage) {
+      told.back() += " " + coverage.root.bytes + std::string(CoverageStateName(coverage.state));
+    }
+    const auto alone = fleet.queries().GetEndpoint(scope, row.id, as_of);
+    EXPECT_EQ(Naive(*alone), Naive(row));
+  }
+  for (const bool include_resolved : {false, true}) {
+    const auto findings = fleet.queries().ListFindings(scope, include_resolved, page);
+    for (const FindingRow& row : findings->rows) {
+      told.push_back(std::to_string(row.id) + std::string(FindingStateName(row.state)));
+    }
+  }
+  const auto policies = fleet.queries().ListPolicies(scope, page);
+  for (const PolicyRow& row : policies->rows) put(Naive(row));
+  const auto count = [&](const std::optional<model::Id>& endpoint) {
+    const auto counts = fleet.queries().CountVerdicts(scope, endpoint, as_of);
+    std::string& line = told.emplace_back("counts");
+    for (const std::uint64_t number :
+         {counts->allow, counts->warn, counts->deny, counts->pending, counts->coverage.endpoints,
+          counts->coverage.looked, counts->coverage.partly, counts->coverage.none}) {
+      line += " " + std::to_string(number);
+    }
+    for (const auto& [rule, number] : counts->audits) line += rule + std::to_string(number);
+  };
+  count(std::nullopt);
+  for (const EndpointRow& row : endpoints->rows) count(row.id);
+  return told;
+}
+
+TEST(AsOf, TellsWhatWasToldThen) {
+  for (std::uint64_t seed = 61; seed <= 63; ++seed) {
+    RandomFleet fleet(seed);
+    fleet.Tell();  // after all that was published before
+    const std::vector<Scope> scopes{Scope::WholeFleet(), Scope::Parse("site=berlin").value()};
+    std::map<base::WallTime, std::vector<std::vector<std::string>>> then;
+    const auto tell = [&](std::optional<base::WallTime> as_of) {
+      std::vector<std::vector<std::string>> told;
+      for (const Scope& scope : scopes) told.push_back(Told(fleet, scope, as_of));
+      return told;
+    };
+    for (int step = 0; step < 300; ++step) {
+      if (step == 155) fleet.RevokeTheLast();
+      switch (fleet.random().Below(3)) {
+        case 0:
+          fleet.Tell();
+          break;
+        case 1:
+          fleet.TellOfItself();
+          break;
+        default:
+          fleet.TouchFinding();
+      }
+      if (step % 10 == 0) then[fleet.wall()] = tell(std::nullopt);
+    }
+    for (const auto& [moment, told] : then) {
+      const auto again = tell(moment);
+      for (std::size_t i = 0; i < scopes.size(); ++i) {
+        ASSERT_EQ(again[i].size(), told[i].size());
+        for (std::size_t j = 0; j < told[i].size(); ++j) {
+          ASSERT_EQ(again[i][j], told[i][j]) << "seed " << seed << ", " << scopes[i].ToText();
+        }
+      }
+    }
+  }
+}
+
+TEST(AsOf, OfAnArtifactIsWhereItsSightingsAre) {
+  RandomFleet fleet(71);
+  for (int i = 0; i < 100; ++i) fleet.Tell();
+  for (int round = 0; round < 20; ++round) {
+    SightingQuery question;
+    question.page = Everything();
+    question.page.as_of = fleet.Moment();
+    for (const Scope& scope : {Scope::WholeFleet(), Scope::Parse("team=ml").value()}) {
+      std::map<model::Sha256, std::set<model::Id>> endpoints;
+      std::map<model::Sha256, std::uint64_t> places;
+      const auto sightings = fleet.queries().ListSightings(scope, question);
+      for (const SightingRow& row : sightings->rows) {
+        if (!row.sighting.digest.sha256) continue;
+        ++places[*row.sighting.digest.sha256];
+        endpoints[*row.sighting.digest.sha256].insert(row.endpoint);
+      }
+      const auto artifacts = fleet.queries().ListArtifacts(scope, question.page);
+      std::uint64_t listed = 0;
+      for (const ArtifactRow& row : artifacts->rows) {
+        EXPECT_EQ(row.places, places[row.sha256]);
+        EXPECT_EQ(row.endpoints, endpoints[row.sha256].size());
+        EXPECT_LE(*row.first_seen, *question.page.as_of);
+        listed += row.places;
+      }
+      std::uint64_t there = 0;
+      for (const auto& [digest, count] : places) there += count;
+      EXPECT_EQ(listed, there);
     }
   }
 }
