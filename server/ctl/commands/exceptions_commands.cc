@@ -207,10 +207,10 @@ base::Result<ExitCode> Revoke(Context& context, const Arguments& arguments) {
   return ExitCode::kOk;
 }
 
-// An exception, and whose it is.
+// An exception, and the set that it is in.
 struct Granted {
-  std::string endpoint_id;  // "" for the fleet
-  v1::GrantedException exception;
+  const v1::PublishedExceptions& set;
+  const v1::GrantedException& exception;
 };
 
 std::string DigestCell(const v1::GrantedException& exception) {
@@ -222,7 +222,7 @@ Columns<Granted> GrantedColumns() {
   return {
       {{"endpoint_id", "ENDPOINT"},
        [](const Granted& row) {
-         if (!row.endpoint_id.empty()) return Cell::Text(row.endpoint_id);
+         if (!row.set.endpoint_id().empty()) return Cell::Text(row.set.endpoint_id());
          return Cell::Nothing().ShownAs(std::string(kFleetScope));
        }},
       {{"exception_id", "EXCEPTION"},
@@ -239,6 +239,12 @@ Columns<Granted> GrantedColumns() {
       {{"expires_time", "UNTIL"},
        [](const Granted& row) { return TimeOf(row.exception.expires_time_us()); }},
       {{"reason", "REASON"}, [](const Granted& row) { return Cell::Text(row.exception.reason()); }},
+      {{"version", "VERSION", report::Table::Align::kRight},
+       [](const Granted& row) { return Cell::Number(row.set.version()); }},
+      {{"published_time", "PUBLISHED"},
+       [](const Granted& row) { return TimeOf(row.set.published_time_us()); }},
+      {{"published_by", "PUBLISHED BY"},
+       [](const Granted& row) { return Cell::Text(row.set.published_by()); }},
   };
 }
 
@@ -260,7 +266,7 @@ base::Result<ExitCode> List(Context& context, const Arguments& arguments) {
     for (const v1::PublishedExceptions& set : response.sets()) {
       for (const v1::GrantedException& exception : set.exceptions()) {
         if (exception.expires_time_us() <= now && !arguments.Has("all")) continue;
-        sheet.Add({set.endpoint_id(), exception});
+        sheet.Add({set, exception});
       }
     }
     request.set_page_token(response.next_page_token());
