@@ -161,6 +161,15 @@ class Weighctl(fleet.EndToEnd):
                      "WEIGHCTL_PROFILE": self.fleet.profile})
             self.assertEqual(0, done.returncode, (line, done.stderr.decode()))
 
+    def make_finding(self):
+        """The number of a finding, that a model of the only endpoint was denied."""
+        models = self.make_folder("models")
+        fleet.write_file(os.path.join(models, "some.gguf"), fleet.gguf("some"))
+        self.fleet.add_agent([models]).wait_until_delivered()
+        self.fleet.publish("policy: none\ndefault: {then: deny}\n")
+        filtered = ("findings", "--json", "--filter", "rule = denied_model")
+        return str(fleet.wait_for(lambda: fleet.json_lines(self.fleet.ask(*filtered)), "the finding")[0]["finding_id"])
+
     def test_every_list_prints_the_columns_that_its_format_says(self):
         with open(os.path.join(fleet.CHECKOUT, "docs", "formats", "weighctl-lists.md"), encoding="utf-8") as page:
             rows = [line.split("|")[1:3] for line in page if line.startswith("| `")]
@@ -179,6 +188,24 @@ class Weighctl(fleet.EndToEnd):
                 printed = self.fleet.ask(*words, "--csv").splitlines()[0].split(",")
             said = re.findall("`([^`]+)`", columns.replace("(`null`", ""))
             self.assertEqual(said, printed, name)
+
+    def test_a_watch_of_one_thing_prints_what_is_new_of_it(self):
+        finding = self.make_finding()
+        endpoint = self.fleet.inventory()[0]["endpoint_id"]
+        comments = self.start_watch("finding", "show", finding, "--watch", "1s", "--csv")
+        shown = self.start_watch("endpoint", "show", endpoint, "--watch", "1s")
+        counts = self.start_watch("status", "--watch", "1s", "--csv")
+        fleet.wait_for(lambda: "finding_id,time" in comments.log(), "the first look at the finding")
+        fleet.wait_for(lambda: "labels        none" in shown.log(), "the first look at the endpoint")
+        fleet.wait_for(lambda: "server_version," in counts.log(), "the first look at the server")
+        self.fleet.ask("finding", "dismiss", finding, "--comment", "=known")
+        self.fleet.ask("endpoint", "label", endpoint, "site=berlin")
+        fleet.wait_for(lambda: re.search(f"(?m)^{finding},.*,init,dismissed,'=known$", comments.log()), "the comment")
+        fleet.wait_for(lambda: "labels        site=berlin" in shown.log(), "the label")
+        fleet.wait_for(lambda: re.search("(?m),1,0$", counts.log()), "one that is dismissed, and none that is resolved")
+        for watch, once in ((comments, "finding_id,time"), (shown, "hostname"), (counts, "server_version,")):
+            self.assertEqual(1, watch.log().count(once), watch.log())
+            self.assertEqual(0, watch.stop())
 
     def bad_token(self):
         path = self.path("bad.token")

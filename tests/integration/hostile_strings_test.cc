@@ -199,6 +199,14 @@ class HostileStringsTest : public testing::Test {
     return escaped == twice;
   }
 
+  // A header and so many rows, none with a line's end in it, and no cell that is a formula.
+  static void ExpectSafeCsv(std::string csv, std::size_t rows) {
+    EXPECT_EQ(static_cast<std::size_t>(std::ranges::count(csv, '\n')), rows + 1) << csv;
+    EXPECT_EQ(std::erase(csv, '\r'), rows + 1) << csv;
+    EXPECT_TRUE(IsHarmless(csv)) << csv;
+    EXPECT_FALSE(std::regex_search(csv, std::regex("(^|[,;\n])\"?[ \t]*([=+@]|-[^0-9])"))) << csv;
+  }
+
   BothPorts ports_;
   ServedApi& api_ = ports_.api_;
   std::string profile_;
@@ -319,15 +327,8 @@ TEST_F(HostileStringsTest, AreHarmlessInEveryListThatWeighctlPrintsForPrograms) 
       words.emplace_back("--json");
       const std::string json = Weighctl(words);
       words.back() = "--csv";
-      std::string csv = Weighctl(words);
-      const auto objects = std::ranges::count(json, '\n');
-      // A header, and no record with a line's end in it.
-      EXPECT_EQ(std::ranges::count(csv, '\n'), objects + 1) << name;
-      EXPECT_EQ(std::erase(csv, '\r'), static_cast<std::size_t>(objects + 1)) << name;
-      EXPECT_TRUE(IsHarmless(csv)) << name;
+      ExpectSafeCsv(Weighctl(words), static_cast<std::size_t>(std::ranges::count(json, '\n')));
       EXPECT_TRUE(IsHarmless(json)) << name;
-      EXPECT_FALSE(std::regex_search(csv, std::regex("(^|[,;\n])\"?[ \t]*([=+@]|-[^0-9])")))
-          << name;
       std::istringstream lines(json);
       for (std::string line; std::getline(lines, line);) EXPECT_TRUE(Json::accept(line)) << line;
     }
@@ -379,6 +380,26 @@ TEST_F(HostileStringsTest, AreHarmlessInWhatSpeaksOfOneThing) {
     EXPECT_NE(verdicts.find("AUDIT RULE"), std::string::npos);
     EXPECT_FALSE(Rest("/v1/changes?position=0").at("changes").empty());
     EXPECT_EQ(Rest("/v1/statistics").at("verdicts").at("pending"), "0");
+  });
+}
+
+TEST_F(HostileStringsTest, AreHarmlessInTheRowsOfOneThing) {
+  SeeAll();
+  ports_.Beside([&] {
+    const Json endpoints = Rest("/v1/endpoints").at("endpoints");
+    for (const Json& endpoint : endpoints) {
+      const std::string csv =
+          Weighctl({"endpoint", "show", endpoint.at("endpoint_id").get<std::string>(), "--csv"});
+      ExpectSafeCsv(csv, 1);
+      EXPECT_EQ(csv.find("endpoint_id,sensor,root,state,reason,detail,"), 0U) << csv;
+    }
+    for (const std::string& text : kTexts) {
+      Weighctl({"finding", "comment", "1", "--comment", text});
+    }
+    const std::string csv = Weighctl({"finding", "show", "1", "--csv"});
+    ExpectSafeCsv(csv, kTexts.size());
+    EXPECT_NE(csv.find(",ada,,'=cmd|'"), std::string::npos) << csv;
+    ExpectSafeCsv(Weighctl({"status", "--csv"}), 1);
   });
 }
 

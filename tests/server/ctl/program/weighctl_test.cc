@@ -127,9 +127,15 @@ TEST(Weighctl, KnowsForEveryFilterWhichFieldsThereAre) {
 }
 
 TEST(Weighctl, RefusesTwoFormsAtOnce) {
-  const Outcome run = Weighctl({"endpoints", "--json", "--csv"});
-  EXPECT_EQ(run.code, ExitCode::kFailed);
-  EXPECT_EQ(run.err, "weighctl: --json and --csv exclude each other\n");
+  for (std::vector<std::string> words : {std::vector<std::string>{"endpoints"},
+                                         {"status"},
+                                         {"endpoint", "show", "e"},
+                                         {"finding", "show", "1"}}) {
+    words.insert(words.end(), {"--json", "--csv"});
+    const Outcome run = Weighctl(words);
+    EXPECT_EQ(run.code, ExitCode::kFailed);
+    EXPECT_EQ(run.err, "weighctl: --json and --csv exclude each other\n");
+  }
 }
 
 TEST(Weighctl, PrintsWhatLintFindsForPrograms) {
