@@ -207,6 +207,15 @@ class HostileStringsTest : public testing::Test {
     EXPECT_FALSE(std::regex_search(csv, std::regex("(^|[,;\n])\"?[ \t]*([=+@]|-[^0-9])"))) << csv;
   }
 
+  // What a command prints that did or made one thing: a line, and nothing else.
+  Json Object(std::vector<std::string> words) {
+    words.emplace_back("--json");
+    const std::string line = Weighctl(words);
+    EXPECT_EQ(std::ranges::count(line, '\n'), 1) << line;
+    EXPECT_TRUE(IsHarmless(line)) << line;
+    return Json::parse(line);
+  }
+
   BothPorts ports_;
   ServedApi& api_ = ports_.api_;
   std::string profile_;
@@ -394,12 +403,46 @@ TEST_F(HostileStringsTest, AreHarmlessInTheRowsOfOneThing) {
       EXPECT_EQ(csv.find("endpoint_id,sensor,root,state,reason,detail,"), 0U) << csv;
     }
     for (const std::string& text : kTexts) {
-      Weighctl({"finding", "comment", "1", "--comment", text});
+      const Json finding = Object({"finding", "comment", "1", "--comment", text});
+      EXPECT_EQ(finding.at("finding_id"), 1);
+      EXPECT_EQ(finding.at("state"), "open");
+      EXPECT_EQ(finding.at("hostname"), Rest("/v1/findings/1").at("finding").at("hostname"));
     }
     const std::string csv = Weighctl({"finding", "show", "1", "--csv"});
     ExpectSafeCsv(csv, kTexts.size());
     EXPECT_NE(csv.find(",ada,,'=cmd|'"), std::string::npos) << csv;
     ExpectSafeCsv(Weighctl({"status", "--csv"}), 1);
+  });
+}
+
+TEST_F(HostileStringsTest, AreWholeInWhatWeighctlSaysThatItDidAndHarmlessInTheExceptionsOfIt) {
+  const std::string publisher = "=1+1\x1b[2J\u202e";
+  ctl::Profile profile = Must(ctl::LoadProfile({profile_, ""}));
+  profile.token = api_.MakeBearer(server::store::AdminRole::kAdmin, publisher).substr(7);
+  ASSERT_TRUE(ctl::SaveProfile({profile_, ""}, profile).has_value());
+  const std::string key = api_.folder_ / "fleet/offline-keys/exceptions.key";
+  ports_.Beside([&] {
+    const std::string endpoint = Must(Enrol(TestKey(10), "host")).ToHex();
+    for (const std::string& text : kTexts) {
+      const Json granted =
+          Object({"exceptions", "grant", "--endpoint", endpoint, "--sha256", TestDigest(1).ToHex(),
+                  "--overrides", "default", "--user", text, "--reason", text, "--key", key});
+      EXPECT_EQ(granted.at("user"), text);
+      EXPECT_EQ(granted.at("reason"), text);
+    }
+    EXPECT_TRUE(IsHarmless(Weighctl({"exceptions", "list"})));
+    ExpectSafeCsv(Weighctl({"exceptions", "list", "--csv"}), kTexts.size());
+    const std::string lines = Weighctl({"exceptions", "list", "--json"});
+    EXPECT_TRUE(IsHarmless(lines));
+    const Json first = Json::parse(lines.substr(0, lines.find('\n')));
+    EXPECT_EQ(first.at("published_by"), publisher);
+    EXPECT_EQ(first.at("version"), kTexts.size());
+    const Json revoked = Object({"exceptions", "revoke", "--endpoint", endpoint, "--key", key,
+                                 first.at("exception_id").get<std::string>()});
+    EXPECT_EQ(revoked, Json({{"endpoint_id", endpoint},
+                             {"exception_id", first.at("exception_id")},
+                             {"version", kTexts.size() + 1},
+                             {"endpoints_offered", 0}}));
   });
 }
 

@@ -153,6 +153,9 @@ base::Result<ExitCode> Update(Context& context, const Arguments& arguments,
   WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile));
   v1::UpdateFindingResponse response;
   WM_RETURN_IF_ERROR(AdminClient(std::move(profile)).UpdateFinding(request, response));
+  if (arguments.Has("json")) {
+    return PrintObject(context, MembersOf(response.finding(), FindingColumns()));
+  }
   context.out << "Finding " << response.finding().finding_id() << " is "
               << FindingStateText(response.finding().state()) << ".\n";
   return ExitCode::kOk;
@@ -162,7 +165,7 @@ Command UpdateCommand(std::string_view name, std::string_view summary, v1::Findi
   return {name,
           summary,
           {"FINDING"},
-          {{"comment", "TEXT", "what there is to say; - is standard input"}},
+          WithJsonOption({{"comment", "TEXT", "what there is to say; - is standard input"}}),
           [state](Context& context, const Arguments& arguments) {
             return Update(context, arguments, state);
           }};

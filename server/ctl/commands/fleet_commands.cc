@@ -184,12 +184,9 @@ base::Result<ExitCode> CreateToken(Context& context, const Arguments& arguments)
   v1::CreateTokenResponse response;
   WM_RETURN_IF_ERROR(AdminClient(std::move(profile)).CreateToken(request, response));
   if (arguments.Has("json")) {
-    const Columns<v1::CreateTokenResponse> columns = {
-        {{"token", ""}, [](const auto& made) { return Cell::Text(made.token()); }},
-        {{"uses", ""}, [&](const auto&) { return Cell::Number(uses); }},
-        {{"expires_time", ""}, [](const auto& made) { return TimeOf(made.expires_time_us()); }},
-    };
-    return PrintThing(context, arguments, response, columns, "");
+    return PrintObject(context, {{"token", Cell::Text(response.token())},
+                                 {"uses", Cell::Number(uses)},
+                                 {"expires_time", TimeOf(response.expires_time_us())}});
   }
   // The token alone goes to standard output, so that it can be piped into a file.
   context.out << response.token() << "\n";
@@ -235,6 +232,11 @@ base::Result<ExitCode> LabelEndpoint(Context& context, const Arguments& argument
   for (const auto& [key, value] : labels) request.add_labels(key + "=" + value);
   v1::SetEndpointLabelsResponse response;
   WM_RETURN_IF_ERROR(client.SetEndpointLabels(request, response));
+  if (arguments.Has("json")) {
+    return PrintObject(
+        context, {{"endpoint_id", Cell::Text(arguments.Positional(0))},
+                  {"labels", Cell::Words({response.labels().begin(), response.labels().end()})}});
+  }
   context.out << "Labels of " << arguments.Positional(0) << ": " << LabelsText(response.labels())
               << "\n";
   return ExitCode::kOk;
@@ -247,6 +249,10 @@ base::Result<ExitCode> Revoke(Context& context, const Arguments& arguments) {
   request.set_reason(arguments.Value("reason"));
   v1::RevokeEndpointResponse response;
   WM_RETURN_IF_ERROR(AdminClient(std::move(profile)).RevokeEndpoint(request, response));
+  if (arguments.Has("json")) {
+    return PrintObject(context, {{"endpoint_id", Cell::Text(arguments.Positional(0))},
+                                 {"was_connected", Cell::Flag(response.was_connected())}});
+  }
   context.out << "Revoked " << arguments.Positional(0)
               << (response.was_connected() ? "; its stream is closed.\n"
                                            : "; it was not connected.\n");
@@ -369,7 +375,7 @@ std::vector<Command> FleetCommands() {
       {"endpoint label",
        "gives an endpoint labels (KEY=VALUE) or takes them away (KEY-)",
        {"ENDPOINT", "LABEL..."},
-       {},
+       WithJsonOption({}),
        LabelEndpoint},
       StatusCommand(),
       {"changes",
@@ -381,16 +387,16 @@ std::vector<Command> FleetCommands() {
       {"tokens create",
        "makes an enrolment token and prints it once",
        {},
-       {{"uses", "N", "how many endpoints may enrol with it (1)"},
-        {"valid-for", "TIME", "how long it is good for: 90s, 15m, 36h, 7d (24h)"},
-        {"comment", "TEXT", "what it is for"},
-        {"label", "LABELS", "of the endpoints that enrol with it: site=berlin,team=ml"},
-        {"json", "", "as one JSON object"}},
+       WithJsonOption(
+           {{"uses", "N", "how many endpoints may enrol with it (1)"},
+            {"valid-for", "TIME", "how long it is good for: 90s, 15m, 36h, 7d (24h)"},
+            {"comment", "TEXT", "what it is for"},
+            {"label", "LABELS", "of the endpoints that enrol with it: site=berlin,team=ml"}}),
        CreateToken},
       {"revoke",
        "refuses an endpoint from now on, also on its open stream",
        {"ENDPOINT"},
-       {{"reason", "TEXT", "kept with the endpoint"}},
+       WithJsonOption({{"reason", "TEXT", "kept with the endpoint"}}),
        Revoke},
   };
 }
