@@ -7,6 +7,11 @@
 
 namespace weighmaster::server::ctl {
 
+std::vector<Arguments::Option> WithJsonOption(std::vector<Arguments::Option> own) {
+  own.push_back({"json", "", "as one JSON object"});
+  return own;
+}
+
 std::vector<Arguments::Option> WithFormOptions(std::vector<Arguments::Option> own) {
   own.push_back({"json", "", "one JSON object a line"});
   own.push_back({"csv", "", "RFC 4180 with a header, safe to open in a spreadsheet"});
@@ -32,6 +37,17 @@ base::Result<report::Form> FormOf(const Arguments& arguments) {
   }
   if (arguments.Has("json")) return report::Form::kJson;
   return arguments.Has("csv") ? report::Form::kCsv : report::Form::kTable;
+}
+
+base::Result<ExitCode> PrintObject(Context& context, const Members& members) {
+  std::vector<report::Heading> keys;
+  std::vector<report::Cell> cells;
+  for (const Member& member : members) {
+    keys.push_back({member.key, ""});
+    cells.push_back(member.cell);
+  }
+  context.out << report::Rows(report::Form::kJson, std::move(keys)).Add(cells);
+  return ExitCode::kOk;
 }
 
 report::Cell TimeOf(std::int64_t time_us) {

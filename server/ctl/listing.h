@@ -18,8 +18,10 @@ class FleetCoverage;
 
 namespace weighmaster::server::ctl {
 
-// What the commands that print lists have in common.
+// What commands print has in common: lists, and what was done as one object.
 
+// "json" after the command's own options, of a command that does or makes one thing.
+std::vector<Arguments::Option> WithJsonOption(std::vector<Arguments::Option> own);
 // "json" and "csv" after the command's own options, of a command that prints a list or counts.
 std::vector<Arguments::Option> WithFormOptions(std::vector<Arguments::Option> own);
 // The form, and "watch", which the program itself carries out.
@@ -152,6 +154,26 @@ base::Result<ExitCode> PrintList(Context& context, const Arguments& arguments, R
   sheet.End(TotalLine(sheet.added(), last.total(), last.total_is_least(), what));
   return ExitCode::kOk;
 }
+
+// A key and its value in the JSON object of one thing.
+struct Member {
+  std::string_view key;
+  report::Cell cell;
+};
+using Members = std::vector<Member>;
+
+// The same keys and values as a row of the list has.
+template <typename Row>
+Members MembersOf(const Row& row, const Columns<Row>& columns) {
+  Members members;
+  for (const Column<Row>& column : columns)
+    members.push_back({column.heading.key, column.cell(row)});
+  return members;
+}
+
+// What --json prints of a command that did or made one thing: one object on one line, in the form
+// of a list's.
+base::Result<ExitCode> PrintObject(Context& context, const Members& members);
 
 // One thing, as a list of one row: `sentence` is all that people read of it, unless columns have
 // titles.

@@ -62,7 +62,8 @@ class Exceptions(fleet.EndToEnd):
         self.assertEqual("exception", self.row()["step"])
         self.assertEqual("Legal has looked at it.", self.row()["reason"])
         self.assertEqual("deny", self.fleet.by_name()["other.gguf"]["verdict"])
-        self.assertIn(granted, self.fleet.ask("exceptions", "list"))
+        self.assertRegex(self.fleet.ask("exceptions", "list"),
+                         rf"(?m)^{self.endpoint}  {granted} .* Legal has looked at it\. +1  \d{{4}}-\S+Z  init$")
         self.fleet.server.stop()
         self.assertIn("until", self.why())
         fleet.wait_for(lambda: "decided by    too-new" in self.why(), "the end, with no server there")

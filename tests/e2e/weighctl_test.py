@@ -1,5 +1,6 @@
 """What weighctl says when it can't do its work: one line each, and an exit code."""
 
+import json
 import os
 import re
 import shlex
@@ -9,6 +10,19 @@ import subprocess
 import unittest
 
 import fleet
+
+
+def said_by_the_format(heading):
+    """What docs/formats says that each command prints: the cells of the table under "columns" or "keys", without what
+    stands in brackets."""
+    with open(os.path.join(fleet.CHECKOUT, "docs", "formats", "weighctl-lists.md"), encoding="utf-8") as page:
+        table = page.read().partition(f"| command | {heading} |\n")[2].partition("\n\n")[0]
+    rows = [line.split("|")[1:3] for line in table.splitlines()[1:]]
+    return {name: re.sub(r"\([^)]*\)", "", cell) for names, cell in rows for name in names_in(names)}
+
+
+def names_in(text):
+    return re.findall("`([^`]+)`", text)
 
 
 class Weighctl(fleet.EndToEnd):
@@ -161,24 +175,112 @@ class Weighctl(fleet.EndToEnd):
                      "WEIGHCTL_PROFILE": self.fleet.profile})
             self.assertEqual(0, done.returncode, (line, done.stderr.decode()))
 
+    def make_finding(self):
+        """The number of a finding, that a model of the only endpoint was denied."""
+        models = self.make_folder("models")
+        fleet.write_file(os.path.join(models, "some.gguf"), fleet.gguf("some"))
+        self.fleet.add_agent([models]).wait_until_delivered()
+        self.fleet.publish("policy: none\ndefault: {then: deny}\n")
+        filtered = ("findings", "--json", "--filter", "rule = denied_model")
+        return str(fleet.wait_for(lambda: fleet.json_lines(self.fleet.ask(*filtered)), "the finding")[0]["finding_id"])
+
     def test_every_list_prints_the_columns_that_its_format_says(self):
-        with open(os.path.join(fleet.CHECKOUT, "docs", "formats", "weighctl-lists.md"), encoding="utf-8") as page:
-            rows = [line.split("|")[1:3] for line in page if line.startswith("| `")]
-        columns_of = {name: columns for names, columns in rows for name in re.findall("`([^`]+)`", names)}
-        # Of these there is none on a new server.
-        for name in ("events", "policy show", "policy diff", "policy test", "policy lint", "finding show"):
-            del columns_of[name]
-        arguments = {"where": ["0" * 64], "admin-tokens create": ["--name", "a", "--role", "viewer"]}
-        for name, columns in columns_of.items():
+        finding = self.make_finding()
+        row = self.fleet.inventory()[0]
+        arguments = {"where": ["0" * 64], "events": [row["endpoint_id"]], "endpoint show": [row["endpoint_id"]],
+                     "finding show": [finding], "policy lint": [self.path("fleet", "policy.yaml")]}
+        for name, said in said_by_the_format("columns").items():
             words = [*name.split(), *arguments.get(name, [])]
-            if "what REST answers" in columns:
-                continue
-            if columns.startswith(" JSON"):
-                printed = list(fleet.json_lines(self.fleet.ask(*words, "--json"))[0])
-            else:
-                printed = self.fleet.ask(*words, "--csv").splitlines()[0].split(",")
-            said = re.findall("`([^`]+)`", columns.replace("(`null`", ""))
-            self.assertEqual(said, printed, name)
+            _, has_csv, csv = said.partition(" CSV")
+            if has_csv:
+                said = csv
+            if "JSON" not in said:
+                self.assertEqual(names_in(said), self.fleet.ask(*words, "--csv").splitlines()[0].split(","), name)
+            elif name in ("audit verify", "policy show"):
+                (printed,) = fleet.json_lines(self.fleet.ask(*words, "--json"))
+                self.assertEqual(names_in(said), list(printed), name)
+
+    def test_whatever_makes_or_changes_something_says_what_in_the_keys_that_its_format_says(self):
+        finding = self.make_finding()
+        row = self.fleet.inventory()[0]
+        endpoint, keys = row["endpoint_id"], os.path.join(self.fleet.data, "offline-keys")
+        said = said_by_the_format("keys")
+
+        def did(name, *words):
+            done = self.fleet.weighctl(*name.split(), *words, "--json")
+            self.assertEqual(0, done.returncode, done)
+            self.assertEqual(1, done.stdout.count(b"\n"), done)
+            told = json.loads(done.stdout)
+            self.assertEqual(names_in(said.pop(name)), list(told), name)
+            return told
+
+        login = self.login(os.path.join(self.fleet.data, "admin.token"))[1:]
+        self.assertEqual("default", did("login", *login)["context"])
+        self.assertEqual(self.fleet.address, did("context add", "second", *login)["server"])
+        did("context use", "second")
+        self.assertTrue(did("context remove", "second")["was_in_use"])
+        self.fleet.ask("context", "use", "default")
+        did("tokens create")
+        token = did("admin-tokens create", "--name", "a", "--role", "viewer")["token_id"]
+        self.assertEqual(token, did("admin-tokens revoke", token)["token_id"])
+        self.assertEqual(["site=berlin"], did("endpoint label", endpoint, "site=berlin")["labels"])
+        for verb, state in (("acknowledge", "acknowledged"), ("dismiss", "dismissed"), ("reopen", "open")):
+            self.assertEqual(state, did("finding " + verb, finding)["state"])
+        self.assertEqual(int(finding), did("finding comment", finding, "--comment", "fine")["finding_id"])
+
+        document, bundle = self.path("suggested.yaml"), self.path("bundle")
+        self.assertEqual(document, did("policy suggest", "--from-inventory", "--out", document)["file"])
+        signed = did("policy sign", document, "--out", bundle, "--key", os.path.join(keys, "policy.key"))
+        self.assertEqual([2, 1, bundle], [signed["version"], signed["signatures"], signed["file"]])
+        with open(bundle, encoding="utf-8") as file:
+            json.load(file)
+        self.assertEqual({"version": 2, "endpoints_offered": 1}, did("policy publish", bundle))
+
+        signer = ("--endpoint", endpoint, "--key", os.path.join(keys, "exceptions.key"))
+        granted = did("exceptions grant", *signer, "--weights", row["sha256"], "--overrides", "default",
+                      "--reason", "r")
+        self.assertEqual([endpoint, None, row["sha256"], 1],
+                         [granted[key] for key in ("endpoint_id", "sha256", "weights_digest", "version")])
+        (listed,) = fleet.json_lines(self.fleet.ask("exceptions", "list", "--json"))
+        self.assertEqual({key: granted[key] for key in granted if key in listed},
+                         {key: listed[key] for key in listed if key in granted})
+        self.assertEqual(2, did("exceptions revoke", granted["exception_id"], *signer)["version"])
+
+        made = did("key new", self.path("new.key"))
+        self.assertEqual(made["key_id"], did("key show", made["public_file"])["key_id"])
+        before, after = os.path.join(self.fleet.data, "root.signed"), self.path("root.2")
+        added = "policy=" + made["public_file"]
+        self.assertEqual(2, did("root next", before, "--out", after, "--add", added)["version"])
+        root = did("root sign", after, "--root", before, "--key", os.path.join(keys, "root.key"))
+        self.assertEqual([1, 1, 1, 1, True, after], list(root.values())[2:])
+        exported = did("evidence export", "--endpoint", endpoint, "--out", self.path("evidence"))
+        self.assertGreater(exported["events"], 0)
+        self.assertTrue(did("revoke", endpoint)["was_connected"])
+        self.assertEqual({}, said, "said and not done here")
+
+    def test_the_format_speaks_of_every_command_that_answers_programs(self):
+        commands = re.findall(r"(?m)^  (\S+(?: \S+)*)  ", self.fleet.ask("--help"))
+        self.assertGreater(len(commands), 40)
+        answering = {name for name in commands if "  --json " in self.fleet.ask(*name.split(), "--help")}
+        self.assertEqual(answering, {*said_by_the_format("columns"), *said_by_the_format("keys")})
+
+    def test_a_watch_of_one_thing_prints_what_is_new_of_it(self):
+        finding = self.make_finding()
+        endpoint = self.fleet.inventory()[0]["endpoint_id"]
+        comments = self.start_watch("finding", "show", finding, "--watch", "1s", "--csv")
+        shown = self.start_watch("endpoint", "show", endpoint, "--watch", "1s")
+        counts = self.start_watch("status", "--watch", "1s", "--csv")
+        fleet.wait_for(lambda: "finding_id,time" in comments.log(), "the first look at the finding")
+        fleet.wait_for(lambda: "labels        none" in shown.log(), "the first look at the endpoint")
+        fleet.wait_for(lambda: "server_version," in counts.log(), "the first look at the server")
+        self.fleet.ask("finding", "dismiss", finding, "--comment", "=known")
+        self.fleet.ask("endpoint", "label", endpoint, "site=berlin")
+        fleet.wait_for(lambda: re.search(f"(?m)^{finding},.*,init,dismissed,'=known$", comments.log()), "the comment")
+        fleet.wait_for(lambda: "labels        site=berlin" in shown.log(), "the label")
+        fleet.wait_for(lambda: re.search("(?m),1,0$", counts.log()), "one that is dismissed, and none that is resolved")
+        for watch, once in ((comments, "finding_id,time"), (shown, "hostname"), (counts, "server_version,")):
+            self.assertEqual(1, watch.log().count(once), watch.log())
+            self.assertEqual(0, watch.stop())
 
     def bad_token(self):
         path = self.path("bad.token")

@@ -199,6 +199,23 @@ class HostileStringsTest : public testing::Test {
     return escaped == twice;
   }
 
+  // A header and so many rows, none with a line's end in it, and no cell that is a formula.
+  static void ExpectSafeCsv(std::string csv, std::size_t rows) {
+    EXPECT_EQ(static_cast<std::size_t>(std::ranges::count(csv, '\n')), rows + 1) << csv;
+    EXPECT_EQ(std::erase(csv, '\r'), rows + 1) << csv;
+    EXPECT_TRUE(IsHarmless(csv)) << csv;
+    EXPECT_FALSE(std::regex_search(csv, std::regex("(^|[,;\n])\"?[ \t]*([=+@]|-[^0-9])"))) << csv;
+  }
+
+  // What a command prints that did or made one thing: a line, and nothing else.
+  Json Object(std::vector<std::string> words) {
+    words.emplace_back("--json");
+    const std::string line = Weighctl(words);
+    EXPECT_EQ(std::ranges::count(line, '\n'), 1) << line;
+    EXPECT_TRUE(IsHarmless(line)) << line;
+    return Json::parse(line);
+  }
+
   BothPorts ports_;
   ServedApi& api_ = ports_.api_;
   std::string profile_;
@@ -319,15 +336,8 @@ TEST_F(HostileStringsTest, AreHarmlessInEveryListThatWeighctlPrintsForPrograms) 
       words.emplace_back("--json");
       const std::string json = Weighctl(words);
       words.back() = "--csv";
-      std::string csv = Weighctl(words);
-      const auto objects = std::ranges::count(json, '\n');
-      // A header, and no record with a line's end in it.
-      EXPECT_EQ(std::ranges::count(csv, '\n'), objects + 1) << name;
-      EXPECT_EQ(std::erase(csv, '\r'), static_cast<std::size_t>(objects + 1)) << name;
-      EXPECT_TRUE(IsHarmless(csv)) << name;
+      ExpectSafeCsv(Weighctl(words), static_cast<std::size_t>(std::ranges::count(json, '\n')));
       EXPECT_TRUE(IsHarmless(json)) << name;
-      EXPECT_FALSE(std::regex_search(csv, std::regex("(^|[,;\n])\"?[ \t]*([=+@]|-[^0-9])")))
-          << name;
       std::istringstream lines(json);
       for (std::string line; std::getline(lines, line);) EXPECT_TRUE(Json::accept(line)) << line;
     }
@@ -379,6 +389,60 @@ TEST_F(HostileStringsTest, AreHarmlessInWhatSpeaksOfOneThing) {
     EXPECT_NE(verdicts.find("AUDIT RULE"), std::string::npos);
     EXPECT_FALSE(Rest("/v1/changes?position=0").at("changes").empty());
     EXPECT_EQ(Rest("/v1/statistics").at("verdicts").at("pending"), "0");
+  });
+}
+
+TEST_F(HostileStringsTest, AreHarmlessInTheRowsOfOneThing) {
+  SeeAll();
+  ports_.Beside([&] {
+    const Json endpoints = Rest("/v1/endpoints").at("endpoints");
+    for (const Json& endpoint : endpoints) {
+      const std::string csv =
+          Weighctl({"endpoint", "show", endpoint.at("endpoint_id").get<std::string>(), "--csv"});
+      ExpectSafeCsv(csv, 1);
+      EXPECT_EQ(csv.find("endpoint_id,sensor,root,state,reason,detail,"), 0U) << csv;
+    }
+    for (const std::string& text : kTexts) {
+      const Json finding = Object({"finding", "comment", "1", "--comment", text});
+      EXPECT_EQ(finding.at("finding_id"), 1);
+      EXPECT_EQ(finding.at("state"), "open");
+      EXPECT_EQ(finding.at("hostname"), Rest("/v1/findings/1").at("finding").at("hostname"));
+    }
+    const std::string csv = Weighctl({"finding", "show", "1", "--csv"});
+    ExpectSafeCsv(csv, kTexts.size());
+    EXPECT_NE(csv.find(",ada,,'=cmd|'"), std::string::npos) << csv;
+    ExpectSafeCsv(Weighctl({"status", "--csv"}), 1);
+  });
+}
+
+TEST_F(HostileStringsTest, AreWholeInWhatWeighctlSaysThatItDidAndHarmlessInTheExceptionsOfIt) {
+  const std::string publisher = "=1+1\x1b[2J\u202e";
+  ctl::Profile profile = Must(ctl::LoadProfile({profile_, ""}));
+  profile.token = api_.MakeBearer(server::store::AdminRole::kAdmin, publisher).substr(7);
+  ASSERT_TRUE(ctl::SaveProfile({profile_, ""}, profile).has_value());
+  const std::string key = api_.folder_ / "fleet/offline-keys/exceptions.key";
+  ports_.Beside([&] {
+    const std::string endpoint = Must(Enrol(TestKey(10), "host")).ToHex();
+    for (const std::string& text : kTexts) {
+      const Json granted =
+          Object({"exceptions", "grant", "--endpoint", endpoint, "--sha256", TestDigest(1).ToHex(),
+                  "--overrides", "default", "--user", text, "--reason", text, "--key", key});
+      EXPECT_EQ(granted.at("user"), text);
+      EXPECT_EQ(granted.at("reason"), text);
+    }
+    EXPECT_TRUE(IsHarmless(Weighctl({"exceptions", "list"})));
+    ExpectSafeCsv(Weighctl({"exceptions", "list", "--csv"}), kTexts.size());
+    const std::string lines = Weighctl({"exceptions", "list", "--json"});
+    EXPECT_TRUE(IsHarmless(lines));
+    const Json first = Json::parse(lines.substr(0, lines.find('\n')));
+    EXPECT_EQ(first.at("published_by"), publisher);
+    EXPECT_EQ(first.at("version"), kTexts.size());
+    const Json revoked = Object({"exceptions", "revoke", "--endpoint", endpoint, "--key", key,
+                                 first.at("exception_id").get<std::string>()});
+    EXPECT_EQ(revoked, Json({{"endpoint_id", endpoint},
+                             {"exception_id", first.at("exception_id")},
+                             {"version", kTexts.size() + 1},
+                             {"endpoints_offered", 0}}));
   });
 }
 

@@ -40,27 +40,19 @@ base::Result<ExitCode> Create(Context& context, const Arguments& arguments) {
   WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile));
   v1::CreateAdminTokenResponse response;
   WM_RETURN_IF_ERROR(AdminClient(std::move(profile)).CreateAdminToken(request, response));
+  const v1::AdminToken& made = response.admin_token();
   if (arguments.Has("json")) {
-    const Columns<v1::CreateAdminTokenResponse> columns = {
-        {{"token", ""}, [](const auto& made) { return Cell::Text(made.token()); }},
-        {{"token_id", ""},
-         [](const auto& made) { return Cell::Text(made.admin_token().token_id()); }},
-        {{"role", ""},
-         [](const auto& made) { return Cell::Text(RoleCell(made.admin_token().role())); }},
-        {{"scope", ""}, [](const auto& made) { return Cell::Text(made.admin_token().scope()); }},
-        {{"expires_time", ""},
-         [](const auto& made) { return TimeOf(made.admin_token().expires_time_us()); }},
-    };
-    return PrintThing(context, arguments, response, columns, "");
+    return PrintObject(context, {{"token", Cell::Text(response.token())},
+                                 {"token_id", Cell::Text(made.token_id())},
+                                 {"role", Cell::Text(RoleCell(made.role()))},
+                                 {"scope", Cell::Text(made.scope())},
+                                 {"expires_time", TimeOf(made.expires_time_us())}});
   }
   // The token alone goes to standard output, so that it can be piped into a file.
   context.out << response.token() << "\n";
-  context.err << "The token " << response.admin_token().token_id() << " of the role "
-              << RoleCell(response.admin_token().role())
-              << (response.admin_token().scope().empty()
-                      ? ""
-                      : ", for " + response.admin_token().scope())
-              << ", until " << TimeCell(response.admin_token().expires_time_us())
+  context.err << "The token " << made.token_id() << " of the role " << RoleCell(made.role())
+              << (made.scope().empty() ? "" : ", for " + made.scope()) << ", until "
+              << TimeCell(made.expires_time_us())
               << ". It is a secret, and the server does not show it again.\n";
   return ExitCode::kOk;
 }
@@ -103,6 +95,9 @@ base::Result<ExitCode> Revoke(Context& context, const Arguments& arguments) {
   request.set_token_id(arguments.Positional(0));
   v1::RevokeAdminTokenResponse response;
   WM_RETURN_IF_ERROR(AdminClient(std::move(profile)).RevokeAdminToken(request, response));
+  if (arguments.Has("json")) {
+    return PrintObject(context, {{"token_id", Cell::Text(arguments.Positional(0))}});
+  }
   context.out << "Revoked the token " << arguments.Positional(0) << ".\n";
   return ExitCode::kOk;
 }
@@ -142,11 +137,10 @@ std::vector<Command> AdminCommands() {
       {"admin-tokens create",
        "makes an administrator's token and prints it once",
        {},
-       {{"name", "NAME", "whose it is, or what for", true},
-        {"role", "ROLE", "viewer, responder, policy_author or admin", true},
-        {"scope", "LABELS", "which endpoints it may see: site=berlin,team=ml (all)"},
-        {"valid-for", "TIME", "how long it is good for: 36h, 90d (90d)"},
-        {"json", "", "as one JSON object"}},
+       WithJsonOption({{"name", "NAME", "whose it is, or what for", true},
+                       {"role", "ROLE", "viewer, responder, policy_author or admin", true},
+                       {"scope", "LABELS", "which endpoints it may see: site=berlin,team=ml (all)"},
+                       {"valid-for", "TIME", "how long it is good for: 36h, 90d (90d)"}}),
        Create},
       {"admin-tokens list",
        "lists administrators' tokens",
@@ -157,7 +151,7 @@ std::vector<Command> AdminCommands() {
       {"admin-tokens revoke",
        "refuses an administrator's token from now on",
        {"TOKEN"},
-       {},
+       WithJsonOption({}),
        Revoke},
   };
 }

@@ -121,11 +121,8 @@ base::Result<ExitCode> Verify(Context& context, const Arguments& arguments) {
                           "; --head names a later one, so the end was cut off");
   }
   if (arguments.Has("json")) {
-    const Columns<wire::AuditChain> columns = {
-        {{"number", ""}, [](const auto& verified) { return Cell::Number(verified.number()); }},
-        {{"sha256", ""}, [](const auto& verified) { return Cell::Text(verified.head().ToHex()); }},
-    };
-    return PrintThing(context, arguments, chain, columns, "");
+    return PrintObject(context, {{"number", Cell::Number(chain.number())},
+                                 {"sha256", Cell::Text(chain.head().ToHex())}});
   }
   context.err << chain.number() << " rows, each covers the one before it. To see a cut-off end the "
               << "next time, keep:\n";
@@ -146,8 +143,7 @@ std::vector<Command> AuditCommands() {
       {"audit verify",
        "computes the digests of the audit log anew and compares",
        {},
-       {{"head", "ROW:SHA256", "what an earlier verification printed"},
-        {"json", "", "as one JSON object"}},
+       WithJsonOption({{"head", "ROW:SHA256", "what an earlier verification printed"}}),
        Verify},
   };
 }

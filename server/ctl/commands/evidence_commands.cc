@@ -10,9 +10,9 @@
 #include "proto/wire/evidence_check.h"
 #include "proto/wire/trust.h"
 #include "server/ctl/commands/groups.h"
-#include "server/ctl/commands/message_json.h"
 #include "server/ctl/commands/policy_files.h"
 #include "server/ctl/listing.h"
+#include "server/ctl/message_json.h"
 #include "server/ctl/trust/root_files.h"
 #include "third_party/openssl/sha256.h"
 #include "third_party/posix/files.h"
@@ -23,6 +23,7 @@ namespace weighmaster::server::ctl {
 namespace {
 
 using Align = report::Table::Align;
+using report::Cell;
 using Record = v1::EvidenceRecord;
 
 // A file that holds is no proof of silence: its range may be one in which nothing was said.
@@ -207,6 +208,12 @@ base::Result<ExitCode> RunExport(Context& context, const Arguments& arguments) {
   };
   // Paths and names of people are in it.
   WM_RETURN_IF_ERROR(posix::ReplaceFile(arguments.Value("out"), fill, 0600));
+  if (arguments.Has("json")) {
+    return PrintObject(context, {{"endpoint_id", Cell::Text(request.endpoint_id())},
+                                 {"batches", Cell::Number(batches)},
+                                 {"events", Cell::Number(bodies)},
+                                 {"file", Cell::Text(arguments.Value("out"))}});
+  }
   if (batches == 0) context.out << kNothing;
   context.out << batches << " batches with " << bodies << " events, into "
               << base::EscapeForDisplay(arguments.Value("out")) << ".\n";
@@ -320,18 +327,19 @@ std::vector<Command> EvidenceCommands() {
       {"evidence export",
        "writes a file that proves what an endpoint said",
        {},
-       {{"endpoint", "ID", "whose", true},
-        {"from", "N|TIME", "only from this batch of each chain on, or received since"},
-        {"to", "N|TIME", "only up to this batch of each chain, or received until"},
-        {"out", "FILE", "where to; a file of this name is replaced once the new one is whole",
-         true}},
+       WithJsonOption(
+           {{"endpoint", "ID", "whose", true},
+            {"from", "N|TIME", "only from this batch of each chain on, or received since"},
+            {"to", "N|TIME", "only up to this batch of each chain, or received until"},
+            {"out", "FILE", "where to; a file of this name is replaced once the new one is whole",
+             true}}),
        RunExport},
       {"evidence verify",
        "checks such a file, with no server",
        {"FILE"},
-       {{"root", "FILE", "the signed root document that trust begins with (root.signed)"},
-        {"root-sha256", "HEX", "its digest, instead of --root"},
-        {"json", "", "one JSON object"}},
+       WithJsonOption(
+           {{"root", "FILE", "the signed root document that trust begins with (root.signed)"},
+            {"root-sha256", "HEX", "its digest, instead of --root"}}),
        Verify},
   };
 }

@@ -162,6 +162,28 @@ base::Status CheckOverrides(AdminClient& client, const std::string& overrides, b
                                   "\"; it has " + (ids.empty() ? "none" : ids));
 }
 
+// Whose they are; nothing is the fleet's.
+Cell ScopeCell(const Arguments& arguments) {
+  const std::string scope = arguments.Value("endpoint", kFleetScope);
+  return scope == kFleetScope ? Cell::Nothing() : Cell::Text(scope);
+}
+
+// The keys are those of the list, and then what became of the set.
+Members GrantedMembers(Cell scope, const model::Exception& exception,
+                       const v1::PublishExceptionsResponse& published) {
+  const Cell digest = Cell::Text(exception.digest.ToHex());
+  return {{"endpoint_id", std::move(scope)},
+          {"exception_id", Cell::Text(exception.id.ToHex())},
+          {"sha256", exception.of_weights ? Cell::Nothing() : digest},
+          {"weights_digest", exception.of_weights ? digest : Cell::Nothing()},
+          {"user", Cell::Text(exception.user)},
+          {"overrides", Cell::Text(exception.overrides)},
+          {"expires_time", TimeOf(base::ToMicroseconds(exception.expires))},
+          {"reason", Cell::Text(exception.reason)},
+          {"version", Cell::Number(published.version())},
+          {"endpoints_offered", Cell::Number(published.endpoints_offered())}};
+}
+
 base::Result<ExitCode> Grant(Context& context, const Arguments& arguments) {
   WM_ASSIGN_OR_RETURN(const std::string scope, ReadScope(arguments));
   WM_ASSIGN_OR_RETURN(model::Exception exception, ReadException(arguments, context.clock.Now()));
@@ -181,6 +203,9 @@ base::Result<ExitCode> Grant(Context& context, const Arguments& arguments) {
   next.set.exceptions.push_back(exception);
   WM_ASSIGN_OR_RETURN(const v1::PublishExceptionsResponse published,
                       SignAndPublish(std::move(next), key));
+  if (arguments.Has("json")) {
+    return PrintObject(context, GrantedMembers(ScopeCell(arguments), exception, published));
+  }
   context.out << exception.id.ToHex() << "\n";
   context.err << "Granted until " << TimeCell(base::ToMicroseconds(exception.expires))
               << "; sent to " << published.endpoints_offered() << " connected endpoints.\n";
@@ -202,15 +227,22 @@ base::Result<ExitCode> Revoke(Context& context, const Arguments& arguments) {
   }
   WM_ASSIGN_OR_RETURN(const v1::PublishExceptionsResponse published,
                       SignAndPublish(std::move(next), key));
+  if (arguments.Has("json")) {
+    return PrintObject(context,
+                       {{"endpoint_id", ScopeCell(arguments)},
+                        {"exception_id", Cell::Text(id.ToHex())},
+                        {"version", Cell::Number(published.version())},
+                        {"endpoints_offered", Cell::Number(published.endpoints_offered())}});
+  }
   context.out << "Taken back; sent to " << published.endpoints_offered()
               << " connected endpoints.\n";
   return ExitCode::kOk;
 }
 
-// An exception, and whose it is.
+// An exception, and the set that it is in.
 struct Granted {
-  std::string endpoint_id;  // "" for the fleet
-  v1::GrantedException exception;
+  const v1::PublishedExceptions& set;
+  const v1::GrantedException& exception;
 };
 
 std::string DigestCell(const v1::GrantedException& exception) {
@@ -222,7 +254,7 @@ Columns<Granted> GrantedColumns() {
   return {
       {{"endpoint_id", "ENDPOINT"},
        [](const Granted& row) {
-         if (!row.endpoint_id.empty()) return Cell::Text(row.endpoint_id);
+         if (!row.set.endpoint_id().empty()) return Cell::Text(row.set.endpoint_id());
          return Cell::Nothing().ShownAs(std::string(kFleetScope));
        }},
       {{"exception_id", "EXCEPTION"},
@@ -239,6 +271,12 @@ Columns<Granted> GrantedColumns() {
       {{"expires_time", "UNTIL"},
        [](const Granted& row) { return TimeOf(row.exception.expires_time_us()); }},
       {{"reason", "REASON"}, [](const Granted& row) { return Cell::Text(row.exception.reason()); }},
+      {{"version", "VERSION", report::Table::Align::kRight},
+       [](const Granted& row) { return Cell::Number(row.set.version()); }},
+      {{"published_time", "PUBLISHED"},
+       [](const Granted& row) { return TimeOf(row.set.published_time_us()); }},
+      {{"published_by", "PUBLISHED BY"},
+       [](const Granted& row) { return Cell::Text(row.set.published_by()); }},
   };
 }
 
@@ -260,7 +298,7 @@ base::Result<ExitCode> List(Context& context, const Arguments& arguments) {
     for (const v1::PublishedExceptions& set : response.sets()) {
       for (const v1::GrantedException& exception : set.exceptions()) {
         if (exception.expires_time_us() <= now && !arguments.Has("all")) continue;
-        sheet.Add({set.endpoint_id(), exception});
+        sheet.Add({set, exception});
       }
     }
     request.set_page_token(response.next_page_token());
@@ -276,16 +314,17 @@ std::vector<Command> ExceptionsCommands() {
       {"exceptions grant",
        "takes one file out of the reach of what it names, on an endpoint or for a user",
        {},
-       {{"endpoint", "ID", "on this endpoint"},
-        {"user", "NAME", "only files of this user; without --endpoint, on every endpoint"},
-        {"sha256", "DIGEST", "the file"},
-        {"weights", "DIGEST", "every packing of these weights, instead of --sha256"},
-        {"overrides", "RULE", "the rule, denied or default", true},
-        {"force", "", "also when the newest policy has no such rule"},
-        {"for", "TIME", "how long, at most 30d (24h)"},
-        {"reason", "TEXT", "why; the person at the endpoint reads it", true},
-        {"key", "FILE", "a private key of the role \"exceptions\", PEM", true},
-        {"root", "FILE", "the root that vouches for exceptions which another key signed"}},
+       WithJsonOption(
+           {{"endpoint", "ID", "on this endpoint"},
+            {"user", "NAME", "only files of this user; without --endpoint, on every endpoint"},
+            {"sha256", "DIGEST", "the file"},
+            {"weights", "DIGEST", "every packing of these weights, instead of --sha256"},
+            {"overrides", "RULE", "the rule, denied or default", true},
+            {"force", "", "also when the newest policy has no such rule"},
+            {"for", "TIME", "how long, at most 30d (24h)"},
+            {"reason", "TEXT", "why; the person at the endpoint reads it", true},
+            {"key", "FILE", "a private key of the role \"exceptions\", PEM", true},
+            {"root", "FILE", "the root that vouches for exceptions which another key signed"}}),
        Grant},
       {"exceptions list",
        "prints the exceptions that hold",
@@ -297,9 +336,10 @@ std::vector<Command> ExceptionsCommands() {
       {"exceptions revoke",
        "takes an exception back",
        {"EXCEPTION"},
-       {{"endpoint", "ID", "whose it is (the fleet's)"},
-        {"key", "FILE", "a private key of the role \"exceptions\", PEM", true},
-        {"root", "FILE", "the root that vouches for exceptions which another key signed"}},
+       WithJsonOption(
+           {{"endpoint", "ID", "whose it is (the fleet's)"},
+            {"key", "FILE", "a private key of the role \"exceptions\", PEM", true},
+            {"root", "FILE", "the root that vouches for exceptions which another key signed"}}),
        Revoke},
   };
 }

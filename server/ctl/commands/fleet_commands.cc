@@ -6,11 +6,10 @@
 #include <utility>
 
 #include "policy/base/bytes.h"
-#include "policy/model/artifact.h"
 #include "policy/report/table.h"
 #include "server/ctl/commands/groups.h"
-#include "server/ctl/commands/message_json.h"
 #include "server/ctl/listing.h"
+#include "server/ctl/message_json.h"
 #include "weighmaster/v1/admin.pb.h"
 
 namespace weighmaster::server::ctl {
@@ -106,13 +105,18 @@ std::string LabelsText(const Labels& labels) {
   return text.empty() ? "none" : text;
 }
 
+// "" where there is none to give.
+std::string ReasonText(const v1::Coverage& coverage) {
+  if (coverage.reason() == v1::COVERAGE_REASON_NONE) return "";
+  return EnumWord(v1::CoverageReason_Name(coverage.reason()), "COVERAGE_REASON_");
+}
+
 std::string CoverageText(const v1::Coverage& coverage) {
   std::string text = base::EscapeForDisplay(coverage.sensor()) + " " +
                      base::EscapeForDisplay(coverage.root().value()) + ": " +
                      EnumWord(v1::CoverageState_Name(coverage.state()), "COVERAGE_STATE_");
-  const std::string reason =
-      EnumWord(v1::CoverageReason_Name(coverage.reason()), "COVERAGE_REASON_");
-  if (reason != "none") text += " (" + reason + ")";
+  const std::string reason = ReasonText(coverage);
+  if (!reason.empty()) text += " (" + reason + ")";
   if (!coverage.detail().empty()) text += " " + base::EscapeForDisplay(coverage.detail());
   return text;
 }
@@ -180,12 +184,9 @@ base::Result<ExitCode> CreateToken(Context& context, const Arguments& arguments)
   v1::CreateTokenResponse response;
   WM_RETURN_IF_ERROR(AdminClient(std::move(profile)).CreateToken(request, response));
   if (arguments.Has("json")) {
-    const Columns<v1::CreateTokenResponse> columns = {
-        {{"token", ""}, [](const auto& made) { return Cell::Text(made.token()); }},
-        {{"uses", ""}, [&](const auto&) { return Cell::Number(uses); }},
-        {{"expires_time", ""}, [](const auto& made) { return TimeOf(made.expires_time_us()); }},
-    };
-    return PrintThing(context, arguments, response, columns, "");
+    return PrintObject(context, {{"token", Cell::Text(response.token())},
+                                 {"uses", Cell::Number(uses)},
+                                 {"expires_time", TimeOf(response.expires_time_us())}});
   }
   // The token alone goes to standard output, so that it can be piped into a file.
   context.out << response.token() << "\n";
@@ -231,6 +232,11 @@ base::Result<ExitCode> LabelEndpoint(Context& context, const Arguments& argument
   for (const auto& [key, value] : labels) request.add_labels(key + "=" + value);
   v1::SetEndpointLabelsResponse response;
   WM_RETURN_IF_ERROR(client.SetEndpointLabels(request, response));
+  if (arguments.Has("json")) {
+    return PrintObject(
+        context, {{"endpoint_id", Cell::Text(arguments.Positional(0))},
+                  {"labels", Cell::Words({response.labels().begin(), response.labels().end()})}});
+  }
   context.out << "Labels of " << arguments.Positional(0) << ": " << LabelsText(response.labels())
               << "\n";
   return ExitCode::kOk;
@@ -243,45 +249,14 @@ base::Result<ExitCode> Revoke(Context& context, const Arguments& arguments) {
   request.set_reason(arguments.Value("reason"));
   v1::RevokeEndpointResponse response;
   WM_RETURN_IF_ERROR(AdminClient(std::move(profile)).RevokeEndpoint(request, response));
+  if (arguments.Has("json")) {
+    return PrintObject(context, {{"endpoint_id", Cell::Text(arguments.Positional(0))},
+                                 {"was_connected", Cell::Flag(response.was_connected())}});
+  }
   context.out << "Revoked " << arguments.Positional(0)
               << (response.was_connected() ? "; its stream is closed.\n"
                                            : "; it was not connected.\n");
   return ExitCode::kOk;
-}
-
-std::string SeverityCell(v1::Severity severity) {
-  return std::string(model::SeverityName(static_cast<model::Severity>(severity)));
-}
-
-// The server tells subject and detail escaped for display.
-Columns<v1::Finding> FindingColumns() {
-  using Finding = v1::Finding;
-  return {
-      {{"finding_id", "ID", kRight}, [](const Finding& f) { return Cell::Number(f.finding_id()); }},
-      {{"severity", "SEVERITY"},
-       [](const Finding& f) { return Cell::Text(SeverityCell(f.severity())); }},
-      {{"rule", "RULE"}, [](const Finding& f) { return Cell::Text(f.rule()); }},
-      {{"endpoint_id", ""}, [](const Finding& f) { return Cell::Text(f.endpoint_id()); }},
-      {{"hostname", "ENDPOINT"}, [](const Finding& f) { return Cell::Text(f.hostname()); }},
-      {{"first_time", ""}, [](const Finding& f) { return TimeOf(f.first_time_us()); }},
-      {{"last_time", "LAST SEEN"}, [](const Finding& f) { return TimeOf(f.last_time_us()); }},
-      {{"count", "TIMES", kRight}, [](const Finding& f) { return Cell::Number(f.count()); }},
-      {{"state", "STATE"},
-       [](const Finding& f) {
-         return Cell::Text(EnumWord(v1::FindingState_Name(f.state()), "FINDING_STATE_"));
-       }},
-      {{"subject", "SUBJECT"}, [](const Finding& f) { return Cell::EscapedText(f.subject()); }},
-      {{"detail", "DETAIL"}, [](const Finding& f) { return Cell::EscapedText(f.detail()); }},
-  };
-}
-
-base::Result<ExitCode> Findings(Context& context, const Arguments& arguments) {
-  v1::ListFindingsRequest request;
-  request.set_include_resolved(arguments.Has("all"));
-  return PrintList(
-      context, arguments, request, &AdminClient::ListFindings,
-      [](const auto& page) -> const auto& { return page.findings(); }, FindingColumns(),
-      "findings");
 }
 
 Columns<v1::Change> ChangeColumns() {
@@ -324,47 +299,61 @@ base::Result<ExitCode> Changes(Context& context, const Arguments& arguments) {
   return ExitCode::kOk;
 }
 
+// A root of an endpoint, and whose it is.
+struct EndpointRoot {
+  const v1::Endpoint& endpoint;
+  const v1::Coverage& coverage;
+};
+
+Columns<EndpointRoot> CoverageColumns() {
+  using Row = EndpointRoot;
+  return {
+      {{"endpoint_id", ""}, [](const Row& row) { return Cell::Text(row.endpoint.endpoint_id()); }},
+      {{"sensor", ""}, [](const Row& row) { return Cell::Text(row.coverage.sensor()); }},
+      {{"root", ""}, [](const Row& row) { return Cell::Text(row.coverage.root().value()); }},
+      {{"state", ""},
+       [](const Row& row) {
+         return Cell::Text(
+             EnumWord(v1::CoverageState_Name(row.coverage.state()), "COVERAGE_STATE_"));
+       }},
+      {{"reason", ""}, [](const Row& row) { return Cell::Text(ReasonText(row.coverage)); }},
+      {{"detail", ""}, [](const Row& row) { return Cell::Text(row.coverage.detail()); }},
+      {{"detection", ""},
+       [](const Row& row) {
+         return Cell::Text(
+             EnumWord(v1::ChangeDetection_Name(row.coverage.detection()), "CHANGE_DETECTION_"));
+       }},
+      {{"files_seen", ""}, [](const Row& row) { return Cell::Number(row.coverage.files_seen()); }},
+      {{"files_failed", ""},
+       [](const Row& row) { return Cell::Number(row.coverage.files_failed()); }},
+  };
+}
+
+// The rows that the list of endpoints does not have.
+void PrintRoots(std::ostream& out, const v1::Endpoint& endpoint) {
+  Sheet<EndpointRoot> sheet(out, report::Form::kCsv, CoverageColumns());
+  for (const v1::Coverage& coverage : endpoint.coverage()) sheet.Add({endpoint, coverage});
+  sheet.End("");
+}
+
 base::Result<ExitCode> ShowEndpoint(Context& context, const Arguments& arguments) {
+  WM_ASSIGN_OR_RETURN(const report::Form form, FormOf(arguments));
   v1::GetEndpointRequest request;
   request.set_endpoint_id(arguments.Positional(0));
   WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile));
   v1::Endpoint endpoint;
   WM_RETURN_IF_ERROR(AdminClient(std::move(profile)).GetEndpoint(request, endpoint));
-  if (arguments.Has("json")) {
-    WM_RETURN_IF_ERROR(PrintMessageJson(context, endpoint));
-    return ExitCode::kOk;
+  switch (form) {
+    case report::Form::kJson:
+      WM_RETURN_IF_ERROR(PrintMessageJson(context, endpoint));
+      break;
+    case report::Form::kCsv:
+      PrintRoots(context.out, endpoint);
+      break;
+    case report::Form::kTable:
+      Print(context.out, endpoint);
+      break;
   }
-  Print(context.out, endpoint);
-  return ExitCode::kOk;
-}
-
-base::Result<ExitCode> Status(Context& context, const Arguments& arguments) {
-  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile));
-  v1::GetStatisticsResponse numbers;
-  WM_RETURN_IF_ERROR(AdminClient(std::move(profile)).GetStatistics({}, numbers));
-  if (arguments.Has("json")) {
-    WM_RETURN_IF_ERROR(PrintMessageJson(context, numbers));
-    return ExitCode::kOk;
-  }
-  std::uint64_t to_do = 0;
-  for (const v1::FindingCount& count : numbers.findings()) {
-    const bool is_open =
-        count.state() == v1::FINDING_STATE_OPEN || count.state() == v1::FINDING_STATE_ACKNOWLEDGED;
-    if (is_open) to_do += count.findings();
-  }
-  std::ostream& out = context.out;
-  out << "version     " << base::EscapeForDisplay(numbers.server_version()) << ", since "
-      << TimeCell(numbers.started_time_us()) << "\n"
-      << "store       " << (numbers.store_writable() ? "can be written" : "can NOT be written")
-      << ", " << numbers.batches_waiting() << " batches wait\n"
-      << "endpoints   " << numbers.verdicts().coverage().endpoints() << ", " << numbers.connected()
-      << " connected\n"
-      << "policy      version " << numbers.newest_policy_version() << ", in force on "
-      << numbers.endpoints_in_force() << PartlyNote(numbers.endpoints_partly()) << "\n"
-      << "models      " << numbers.verdicts().deny() << " denied, " << numbers.verdicts().warn()
-      << " warned of, " << numbers.verdicts().allow() << " allowed, "
-      << numbers.verdicts().pending() << " not judged yet\n"
-      << "findings    " << to_do << " to be worked on\n";
   return ExitCode::kOk;
 }
 
@@ -381,18 +370,14 @@ std::vector<Command> FleetCommands() {
       {"endpoint show",
        "prints all that is known of one endpoint, with its key and each of its roots",
        {"ENDPOINT"},
-       {{"json", "", "one JSON object, as REST answers"}},
+       WithWatchOptions({}),
        ShowEndpoint},
       {"endpoint label",
        "gives an endpoint labels (KEY=VALUE) or takes them away (KEY-)",
        {"ENDPOINT", "LABEL..."},
-       {},
+       WithJsonOption({}),
        LabelEndpoint},
-      {"status",
-       "says how the server is, in numbers",
-       {},
-       {{"json", "", "one JSON object, as REST answers"}},
-       Status},
+      StatusCommand(),
       {"changes",
        "lists what changed since a position, or says where it stands now",
        {},
@@ -402,23 +387,17 @@ std::vector<Command> FleetCommands() {
       {"tokens create",
        "makes an enrolment token and prints it once",
        {},
-       {{"uses", "N", "how many endpoints may enrol with it (1)"},
-        {"valid-for", "TIME", "how long it is good for: 90s, 15m, 36h, 7d (24h)"},
-        {"comment", "TEXT", "what it is for"},
-        {"label", "LABELS", "of the endpoints that enrol with it: site=berlin,team=ml"},
-        {"json", "", "as one JSON object"}},
+       WithJsonOption(
+           {{"uses", "N", "how many endpoints may enrol with it (1)"},
+            {"valid-for", "TIME", "how long it is good for: 90s, 15m, 36h, 7d (24h)"},
+            {"comment", "TEXT", "what it is for"},
+            {"label", "LABELS", "of the endpoints that enrol with it: site=berlin,team=ml"}}),
        CreateToken},
       {"revoke",
        "refuses an endpoint from now on, also on its open stream",
        {"ENDPOINT"},
-       {{"reason", "TEXT", "kept with the endpoint"}},
+       WithJsonOption({{"reason", "TEXT", "kept with the endpoint"}}),
        Revoke},
-      {"findings",
-       "lists what the SOC has to look at",
-       {},
-       WithListOptions({{"all", "", "also those that are resolved or dismissed"}}),
-       Findings,
-       &query::Findings()},
   };
 }
 

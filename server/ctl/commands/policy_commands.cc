@@ -12,6 +12,7 @@
 #include "policy/lang/document.h"
 #include "policy/lang/schema.h"
 #include "policy/lang/suggest.h"
+#include "policy/model/settings.h"
 #include "proto/wire/convert.h"
 #include "proto/wire/trust.h"
 #include "server/ctl/commands/groups.h"
@@ -202,9 +203,17 @@ base::Result<ExitCode> Sign(Context& context, const Arguments& arguments) {
   WM_RETURN_IF_ERROR(AddSignature(request, key));
   const auto form = arguments.Has("json") ? BundleForm::kJson : BundleForm::kProtobuf;
   WM_RETURN_IF_ERROR(WriteBundleFile(arguments.Value("out"), form, request));
+  if (arguments.Has("json")) {
+    return PrintObject(context, {{"version", Cell::Number(manifest.version)},
+                                 {"fleet_id", Cell::Text(manifest.fleet_id)},
+                                 {"signatures", Cell::Number(request.bundle().signatures().size())},
+                                 {"expires_time", TimeOf(base::ToMicroseconds(manifest.expires))},
+                                 {"file", Cell::Text(arguments.Value("out"))}});
+  }
   context.out << "Signed version " << manifest.version << " for the fleet " << manifest.fleet_id
               << ", " << request.bundle().signatures_size() << " signature(s), good until "
-              << base::FormatWallTime(manifest.expires) << ": " << arguments.Value("out") << "\n";
+              << base::FormatWallTime(manifest.expires) << ": "
+              << base::EscapeForDisplay(arguments.Value("out")) << "\n";
   return ExitCode::kOk;
 }
 
@@ -213,26 +222,14 @@ base::Result<ExitCode> Publish(Context& context, const Arguments& arguments) {
   WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile));
   v1::PublishPolicyResponse response;
   WM_RETURN_IF_ERROR(AdminClient(std::move(profile)).PublishPolicy(request, response));
+  if (arguments.Has("json")) {
+    return PrintObject(context,
+                       {{"version", Cell::Number(response.version())},
+                        {"endpoints_offered", Cell::Number(response.endpoints_offered())}});
+  }
   context.out << "Published version " << response.version() << "; offered to "
               << response.endpoints_offered() << " connected endpoint(s).\n";
   return ExitCode::kOk;
-}
-
-Columns<v1::GetPolicyResponse> ShownColumns(const wire::BundleManifest& manifest) {
-  using Policy = v1::GetPolicyResponse;
-  return {
-      {{"version", ""}, [](const Policy& p) { return Cell::Number(p.version()); }},
-      {{"published_time", ""}, [](const Policy& p) { return TimeOf(p.published_time_us()); }},
-      {{"expires_time", ""},
-       [&](const Policy&) { return TimeOf(base::ToMicroseconds(manifest.expires)); }},
-      {{"floor", ""}, [&](const Policy&) { return Cell::Number(manifest.floor); }},
-      {{"endpoints_in_force", ""},
-       [](const Policy& p) { return Cell::Number(p.endpoints_in_force()); }},
-      {{"endpoints_partly", ""},
-       [](const Policy& p) { return Cell::Number(p.endpoints_partly()); }},
-      {{"endpoints_total", ""}, [](const Policy& p) { return Cell::Number(p.endpoints_total()); }},
-      {{"document", ""}, [](const Policy& p) { return Cell::Text(p.document()); }},
-  };
 }
 
 base::Result<ExitCode> Show(Context& context, const Arguments& arguments) {
@@ -245,7 +242,15 @@ base::Result<ExitCode> Show(Context& context, const Arguments& arguments) {
   WM_ASSIGN_OR_RETURN(const wire::BundleManifest manifest,
                       wire::ParseManifest(response.bundle().manifest()));
   if (arguments.Has("json")) {
-    return PrintThing(context, arguments, response, ShownColumns(manifest), "");
+    return PrintObject(context,
+                       {{"version", Cell::Number(response.version())},
+                        {"published_time", TimeOf(response.published_time_us())},
+                        {"expires_time", TimeOf(base::ToMicroseconds(manifest.expires))},
+                        {"floor", Cell::Number(manifest.floor)},
+                        {"endpoints_in_force", Cell::Number(response.endpoints_in_force())},
+                        {"endpoints_partly", Cell::Number(response.endpoints_partly())},
+                        {"endpoints_total", Cell::Number(response.endpoints_total())},
+                        {"document", Cell::Text(response.document())}});
   }
   context.err << "Version " << response.version() << ", published "
               << base::FormatWallTime(base::WallTimeFromMicroseconds(response.published_time_us()))
@@ -295,12 +300,23 @@ base::Result<ExitCode> Suggest(Context& context, const Arguments& arguments) {
   if (suggestion.approved_files() > 0) {
     WM_RETURN_IF_ERROR(posix::WriteNewFile(list_path, suggestion.approved(), kMode));
   }
-  context.out << "Wrote " << out.string() << " and approved " << suggestion.approved_files()
+  if (arguments.Has("json")) {
+    const bool has_list = suggestion.approved_files() > 0;
+    return PrintObject(context, {{"file", Cell::Text(out.string())},
+                                 {"list_file", has_list ? Cell::Text(list_path) : Cell::Nothing()},
+                                 {"files", Cell::Number(suggestion.files())},
+                                 {"approved", Cell::Number(suggestion.approved_files())},
+                                 {"dangerous", Cell::Number(suggestion.dangerous())},
+                                 {"unread", Cell::Number(suggestion.unread())}});
+  }
+  const std::string shown = base::EscapeForDisplay(out.string());
+  context.out << "Wrote " << shown << " and approved " << suggestion.approved_files()
               << " different files of " << suggestion.files() << " that are there";
-  if (suggestion.approved_files() > 0) context.out << " (" << list_path << ")";
+  if (suggestion.approved_files() > 0)
+    context.out << " (" << base::EscapeForDisplay(list_path) << ")";
   context.out << ".\nNot approved: " << suggestion.dangerous() << " dangerous, "
               << suggestion.unread() << " not read yet.\nRead it, change it, and try it: weighctl "
-              << "policy lint " << out.string() << "\n";
+              << "policy lint " << shown << "\n";
   return ExitCode::kOk;
 }
 
@@ -451,8 +467,24 @@ base::Result<ExitCode> Fields(Context& context, const Arguments& arguments) {
   return ExitCode::kOk;
 }
 
-base::Result<ExitCode> Collected(Context& context, const Arguments& /*arguments*/) {
-  context.out << lang::CollectedPage();
+Columns<model::SentField> SentColumns() {
+  using Sent = model::SentField;
+  return {
+      {{"field", ""}, [](const Sent& sent) { return Cell::Text(sent.name); }},
+      {{"can_be_withheld", ""}, [](const Sent& sent) { return Cell::Flag(sent.as.has_value()); }},
+      {{"description", ""}, [](const Sent& sent) { return Cell::Text(sent.description); }},
+  };
+}
+
+base::Result<ExitCode> Collected(Context& context, const Arguments& arguments) {
+  WM_ASSIGN_OR_RETURN(const report::Form form, FormOf(arguments));
+  if (form == report::Form::kTable) {
+    context.out << lang::CollectedPage();
+    return ExitCode::kOk;
+  }
+  Sheet<model::SentField> sheet(context.out, form, SentColumns());
+  for (const model::SentField& sent : model::SentFields()) sheet.Add(sent);
+  sheet.End("");
   return ExitCode::kOk;
 }
 
@@ -503,7 +535,7 @@ std::vector<Command> PolicyCommands() {
       {"policy collected",
        "prints what endpoints tell of a model file, as a Markdown page",
        {},
-       {},
+       WithFormOptions({}),
        Collected},
       {"policy schema", "prints the JSON Schema of policy documents, for editors", {}, {}, Schema},
       {"policy test",
@@ -516,9 +548,9 @@ std::vector<Command> PolicyCommands() {
       {"policy suggest",
        "writes a first policy document from what is there",
        {},
-       {{"from-inventory", "", "from the models that the server knows", true},
-        {"out", "FILE", "the document; its list goes beside it (policy.yaml)"},
-        {"name", "NAME", "the policy's name (suggested)"}},
+       WithJsonOption({{"from-inventory", "", "from the models that the server knows", true},
+                       {"out", "FILE", "the document; its list goes beside it (policy.yaml)"},
+                       {"name", "NAME", "the policy's name (suggested)"}}),
        Suggest},
       {"policy sign",
        "compiles a policy document into a bundle and signs it",
@@ -533,12 +565,12 @@ std::vector<Command> PolicyCommands() {
         {"root", "FILE", "refuse to sign by a key that this root document does not trust"},
         {"again", "N", "no FILE: a published policy under a new version (0: the newest)"},
         {"cosign", "", "FILE is a bundle already: add this key's signature"},
-        {"json", "", "as JSON, which REST takes as well"}},
+        {"json", "", "as JSON: the bundle, which REST takes as well, and what is said of it"}},
        Sign},
       {"policy publish",
        "gives a signed bundle to the server, which offers it at once",
        {"BUNDLE"},
-       {},
+       WithJsonOption({}),
        Publish},
       {"policy list",
        "lists the published policies and on how many endpoints each is in force",
@@ -549,7 +581,7 @@ std::vector<Command> PolicyCommands() {
       {"policy show",
        "prints a published policy document",
        {},
-       {{"version", "N", "which (the newest)"}, {"json", "", "as one JSON object"}},
+       WithJsonOption({{"version", "N", "which (the newest)"}}),
        Show},
   };
 }

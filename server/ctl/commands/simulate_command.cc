@@ -7,9 +7,9 @@
 #include "policy/report/table.h"
 #include "proto/wire/convert.h"
 #include "server/ctl/commands/groups.h"
-#include "server/ctl/commands/message_json.h"
 #include "server/ctl/commands/policy_files.h"
 #include "server/ctl/listing.h"
+#include "server/ctl/message_json.h"
 #include "weighmaster/v1/admin.pb.h"
 
 namespace weighmaster::server::ctl {

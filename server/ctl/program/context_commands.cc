@@ -3,6 +3,7 @@
 #include <string>
 #include <utility>
 
+#include "policy/base/bytes.h"
 #include "policy/base/limits.h"
 #include "server/ctl/listing.h"
 #include "third_party/posix/files.h"
@@ -36,11 +37,19 @@ base::Result<Profile> ReadLogin(const Arguments& arguments) {
   return profile;
 }
 
+Members LoginMembers(const std::string& name, const Profile& profile) {
+  return {{"context", Cell::Text(name)},
+          {"server", Cell::Text(profile.address)},
+          {"fleet_id", Cell::Text(profile.fleet_id)}};
+}
+
 base::Result<ExitCode> Login(Context& context, const Arguments& arguments) {
   WM_ASSIGN_OR_RETURN(const Profile profile, ReadLogin(arguments));
   WM_ASSIGN_OR_RETURN(const std::string name, SaveProfile(context.profile, profile));
-  context.out << "Logged in to " << profile.address << ", fleet " << profile.fleet_id
-              << ". Kept in " << context.profile.path << " as the context " << name << ".\n";
+  if (arguments.Has("json")) return PrintObject(context, LoginMembers(name, profile));
+  context.out << "Logged in to " << profile.address << ", fleet "
+              << base::EscapeForDisplay(profile.fleet_id) << ". Kept in " << context.profile.path
+              << " as the context " << name << ".\n";
   return ExitCode::kOk;
 }
 
@@ -54,8 +63,9 @@ base::Result<ExitCode> Add(Context& context, const Arguments& arguments) {
   }
   WM_ASSIGN_OR_RETURN(const Profile profile, ReadLogin(arguments));
   WM_RETURN_IF_ERROR(SaveProfile({context.profile.path, name}, profile));
-  context.out << "Added " << name << ": " << profile.address << ", fleet " << profile.fleet_id
-              << ".\n";
+  if (arguments.Has("json")) return PrintObject(context, LoginMembers(name, profile));
+  context.out << "Added " << name << ": " << profile.address << ", fleet "
+              << base::EscapeForDisplay(profile.fleet_id) << ".\n";
   return ExitCode::kOk;
 }
 
@@ -91,6 +101,7 @@ base::Result<ExitCode> Use(Context& context, const Arguments& arguments) {
   contexts.in_use = arguments.Positional(0);
   WM_ASSIGN_OR_RETURN(const Profile profile, FindProfile(contexts, contexts.in_use));
   WM_RETURN_IF_ERROR(SaveContexts(context.profile.path, contexts));
+  if (arguments.Has("json")) return PrintObject(context, LoginMembers(contexts.in_use, profile));
   context.out << "Using " << contexts.in_use << ": " << profile.address << ".\n";
   return ExitCode::kOk;
 }
@@ -98,20 +109,26 @@ base::Result<ExitCode> Use(Context& context, const Arguments& arguments) {
 base::Result<ExitCode> Remove(Context& context, const Arguments& arguments) {
   const std::string& name = arguments.Positional(0);
   WM_ASSIGN_OR_RETURN(Contexts contexts, LoadContexts(context.profile.path));
-  WM_RETURN_IF_ERROR(FindProfile(contexts, name));
+  WM_ASSIGN_OR_RETURN(const Profile profile, FindProfile(contexts, name));
   contexts.profiles.erase(name);
   const bool was_in_use = contexts.in_use == name;
   if (was_in_use) contexts.in_use.clear();
   WM_RETURN_IF_ERROR(SaveContexts(context.profile.path, contexts));
+  if (arguments.Has("json")) {
+    Members members = LoginMembers(name, profile);
+    members.push_back({"was_in_use", Cell::Flag(was_in_use)});
+    return PrintObject(context, members);
+  }
   context.out << "Removed " << name << (was_in_use ? "; no context is in use now" : "")
               << ". The server still takes its token, until that expires or is revoked.\n";
   return ExitCode::kOk;
 }
 
 std::vector<Arguments::Option> LoginOptions() {
-  return {{"server", "HOST:PORT", "the server's address, as in its certificate", true},
-          {"ca-file", "FILE", "the CA that \"weighmaster-server init\" wrote (ca.pem)", true},
-          {"token-file", "FILE", "the administrator's token; - is standard input", true}};
+  return WithJsonOption(
+      {{"server", "HOST:PORT", "the server's address, as in its certificate", true},
+       {"ca-file", "FILE", "the CA that \"weighmaster-server init\" wrote (ca.pem)", true},
+       {"token-file", "FILE", "the administrator's token; - is standard input", true}});
 }
 
 }  // namespace
@@ -125,8 +142,8 @@ std::vector<Command> ContextCommands() {
        Login},
       {"context add", "keeps a login under a name of its own", {"NAME"}, LoginOptions(), Add},
       {"context list", "lists the logins that are kept", {}, WithFormOptions({}), List},
-      {"context use", "makes another login the one in use", {"CONTEXT"}, {}, Use},
-      {"context remove", "forgets a login", {"CONTEXT"}, {}, Remove},
+      {"context use", "makes another login the one in use", {"CONTEXT"}, WithJsonOption({}), Use},
+      {"context remove", "forgets a login", {"CONTEXT"}, WithJsonOption({}), Remove},
   };
 }
 

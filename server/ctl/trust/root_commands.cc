@@ -134,10 +134,18 @@ base::Result<ExitCode> Next(Context& context, const Arguments& arguments) {
   WM_RETURN_IF_ERROR(wire::ParseRoot(document.bytes));
   const std::string out = arguments.Value("out");
   WM_RETURN_IF_ERROR(posix::WriteNewFile(out, Serialised(document), kPublicMode));
-  context.out << "Wrote root " << root.version << " to " << out
+  if (arguments.Has("json")) {
+    return PrintObject(context, {{"version", Cell::Number(root.version)},
+                                 {"fleet_id", Cell::Text(root.fleet_id)},
+                                 {"expires_time", TimeOf(base::ToMicroseconds(root.expires))},
+                                 {"file", Cell::Text(out)}});
+  }
+  const std::string shown = base::EscapeForDisplay(out);
+  context.out << "Wrote root " << root.version << " to " << shown
               << ", which nobody has signed. Root keys of it and of the root before it sign it: "
                  "weighctl root sign "
-              << out << " --root " << arguments.Positional(0) << " --key FILE\n";
+              << shown << " --root " << base::EscapeForDisplay(arguments.Positional(0))
+              << " --key FILE\n";
   return ExitCode::kOk;
 }
 
@@ -152,10 +160,14 @@ std::size_t SignersOf(const wire::Root& root, const wire::SignedDocument& docume
   }));
 }
 
+std::uint32_t SignersNeeded(const wire::Root& root) {
+  return root.roles.at(std::string(wire::kRoleRoot)).threshold;
+}
+
 std::string SignersLine(const wire::Root& root, const wire::SignedDocument& document) {
   return std::to_string(SignersOf(root, document)) + " of the " +
-         std::to_string(root.roles.at(std::string(wire::kRoleRoot)).threshold) +
-         " root keys that root " + std::to_string(root.version) + " asks for";
+         std::to_string(SignersNeeded(root)) + " root keys that root " +
+         std::to_string(root.version) + " asks for";
 }
 
 base::Result<ExitCode> Sign(Context& context, const Arguments& arguments) {
@@ -177,9 +189,20 @@ base::Result<ExitCode> Sign(Context& context, const Arguments& arguments) {
   WM_RETURN_IF_ERROR(wire::Sign(document, wire::kDomainRoot, key));
   WM_RETURN_IF_ERROR(posix::ReplaceFile(path, Serialised(document), kPublicMode));
   const bool whole = wire::VerifyNextRoot(before, document).has_value();
+  if (arguments.Has("json")) {
+    return PrintObject(context, {{"version", Cell::Number(root.version)},
+                                 {"fleet_id", Cell::Text(root.fleet_id)},
+                                 {"signers_before", Cell::Number(SignersOf(before, document))},
+                                 {"needed_before", Cell::Number(SignersNeeded(before))},
+                                 {"signers", Cell::Number(SignersOf(root, document))},
+                                 {"needed", Cell::Number(SignersNeeded(root))},
+                                 {"whole", Cell::Flag(whole)},
+                                 {"file", Cell::Text(path)}});
+  }
   context.out << "Signed root " << root.version << ": " << SignersLine(before, document) << ", "
               << SignersLine(root, document) << ".\n"
-              << (whole ? "It is whole: weighmaster-server adopt-root --data FOLDER --root " + path
+              << (whole ? "It is whole: weighmaster-server adopt-root --data FOLDER --root " +
+                              base::EscapeForDisplay(path)
                         : std::string("It is not whole yet; another key is to sign it"))
               << "\n";
   return ExitCode::kOk;
@@ -237,13 +260,22 @@ base::Result<ExitCode> NewKey(Context& context, const Arguments& arguments) {
   WM_ASSIGN_OR_RETURN(const openssl::PrivateKey key, openssl::PrivateKey::Generate());
   WM_RETURN_IF_ERROR(key.WriteNewFile(path));
   WM_RETURN_IF_ERROR(posix::WriteNewFile(path + ".pub", key.public_key().ToPem(), kPublicMode));
-  context.out << "Wrote the private key to " << path << " and its public part, which others may "
-              << "have, to " << path << ".pub.\nIts id: " << key.public_key().id().ToHex() << "\n";
+  if (arguments.Has("json")) {
+    return PrintObject(context, {{"key_id", Cell::Text(key.public_key().id().ToHex())},
+                                 {"file", Cell::Text(path)},
+                                 {"public_file", Cell::Text(path + ".pub")}});
+  }
+  const std::string shown = base::EscapeForDisplay(path);
+  context.out << "Wrote the private key to " << shown << " and its public part, which others may "
+              << "have, to " << shown << ".pub.\nIts id: " << key.public_key().id().ToHex() << "\n";
   return ExitCode::kOk;
 }
 
 base::Result<ExitCode> ShowKey(Context& context, const Arguments& arguments) {
   WM_ASSIGN_OR_RETURN(const openssl::PublicKey key, ReadPublicKey(arguments.Positional(0)));
+  if (arguments.Has("json")) {
+    return PrintObject(context, {{"key_id", Cell::Text(key.id().ToHex())}});
+  }
   context.out << key.id().ToHex() << "\n";
   return ExitCode::kOk;
 }
@@ -260,20 +292,24 @@ std::vector<Command> RootCommands() {
       {"root next",
        "writes the root document that is to follow one, for root keys to sign",
        {"ROOT"},
-       {{"out", "FILE", "where it goes", true},
-        {"add", "ROLE=FILE,…", "the public key of a file gets a role"},
-        {"remove", "ROLE=ID,…", "a key loses a role"},
-        {"threshold", "ROLE=N,…", "so many keys of a role have to sign"},
-        {"valid-for", "TIME", "when it expires: 365d (3650d)"}},
+       WithJsonOption({{"out", "FILE", "where it goes", true},
+                       {"add", "ROLE=FILE,…", "the public key of a file gets a role"},
+                       {"remove", "ROLE=ID,…", "a key loses a role"},
+                       {"threshold", "ROLE=N,…", "so many keys of a role have to sign"},
+                       {"valid-for", "TIME", "when it expires: 365d (3650d)"}}),
        Next},
       {"root sign",
        "signs the next root document with a root key of it or of the one before",
        {"FILE"},
-       {{"root", "FILE", "the root document before it", true},
-        {"key", "FILE", "a private key of the role \"root\", PEM", true}},
+       WithJsonOption({{"root", "FILE", "the root document before it", true},
+                       {"key", "FILE", "a private key of the role \"root\", PEM", true}}),
        Sign},
-      {"key new", "makes a key pair: FILE, which is a secret, and FILE.pub", {"FILE"}, {}, NewKey},
-      {"key show", "prints the id of a key", {"FILE"}, {}, ShowKey},
+      {"key new",
+       "makes a key pair: FILE, which is a secret, and FILE.pub",
+       {"FILE"},
+       WithJsonOption({}),
+       NewKey},
+      {"key show", "prints the id of a key", {"FILE"}, WithJsonOption({}), ShowKey},
   };
 }
 

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <fstream>
+#include <iterator>
+#include <map>
 #include <sstream>
 
 #include "server/ctl/profile.h"
@@ -107,29 +109,73 @@ TEST(Weighctl, PrintsOneFieldOfPolicies) {
             std::string::npos);
 }
 
-TEST(Weighctl, KnowsForEveryFilterWhichFieldsThereAre) {
+TEST(Weighctl, PrintsWhatIsCollectedForPrograms) {
+  const Outcome csv = Weighctl({"policy", "collected", "--csv"});
+  EXPECT_EQ(csv.out.find("field,can_be_withheld,description\r\npath,false,"), 0U) << csv.out;
+  EXPECT_NE(csv.out.find("\r\nowner,true,"), std::string::npos);
+  EXPECT_EQ(Weighctl({"policy", "collected", "--json"})
+                .out.find("{\"field\":\"path\",\"can_be_withheld\":false,\"description\":"),
+            0U);
+  EXPECT_EQ(Weighctl({"policy", "collected"}).out.find("# What is collected"), 0U);
+}
+
+// The words of each command, by the help that is made of their table.
+std::vector<std::vector<std::string>> CommandNames() {
+  std::vector<std::vector<std::string>> names;
   std::istringstream help(Weighctl({"--help"}).out);
-  int lists = 0;
   for (std::string line; std::getline(help, line);) {
     if (!line.starts_with("  ")) continue;
-    const std::size_t end = line.find("  ", 2);
-    std::istringstream names(line.substr(2, end - 2));
-    std::vector<std::string> words = {"complete"};
-    for (std::string word; names >> word;) words.push_back(word);
-    words.emplace_back("--");
-    if (Weighctl(words).out.find("--filter\t") == std::string::npos) continue;
-    words.back() = "--filter";
-    words.emplace_back("");
-    EXPECT_NE(Weighctl(words).out, "words\n") << line;
+    std::istringstream words(line.substr(2, line.find("  ", 2) - 2));
+    names.emplace_back(std::istream_iterator<std::string>(words),
+                       std::istream_iterator<std::string>());
+  }
+  return names;
+}
+
+// What may come next, as the shells are told.
+std::string Completions(std::vector<std::string> words, const std::vector<std::string>& more) {
+  words.insert(words.begin(), "complete");
+  words.insert(words.end(), more.begin(), more.end());
+  return Weighctl(words).out;
+}
+
+TEST(Weighctl, KnowsForEveryFilterWhichFieldsThereAre) {
+  int lists = 0;
+  for (const std::vector<std::string>& name : CommandNames()) {
+    if (Completions(name, {"--"}).find("--filter\t") == std::string::npos) continue;
+    EXPECT_NE(Completions(name, {"--filter", ""}), "words\n") << name.back();
     ++lists;
   }
   EXPECT_GE(lists, 8);
 }
 
+TEST(Weighctl, AnswersProgramsWhateverTheyAsk) {
+  // Each with the reason why it has no --json.
+  std::map<std::vector<std::string>, std::string> exempt = {
+      {{"completion"}, "a script, for shells alone"},
+      {{"policy", "schema"}, "is JSON"},
+  };
+  const auto names = CommandNames();
+  EXPECT_GE(names.size(), 40U);
+  for (const std::vector<std::string>& name : names) {
+    const bool has_json = Completions(name, {"--json"}).find("--json\t") != std::string::npos;
+    const bool is_exempt = exempt.erase(name) == 1;
+    EXPECT_NE(has_json, is_exempt) << name.front() << " " << name.back();
+  }
+  EXPECT_TRUE(exempt.empty()) << "exempt, and no command";
+}
+
 TEST(Weighctl, RefusesTwoFormsAtOnce) {
-  const Outcome run = Weighctl({"endpoints", "--json", "--csv"});
-  EXPECT_EQ(run.code, ExitCode::kFailed);
-  EXPECT_EQ(run.err, "weighctl: --json and --csv exclude each other\n");
+  for (std::vector<std::string> words : {std::vector<std::string>{"endpoints"},
+                                         {"status"},
+                                         {"endpoint", "show", "e"},
+                                         {"finding", "show", "1"},
+                                         {"policy", "collected"}}) {
+    words.insert(words.end(), {"--json", "--csv"});
+    const Outcome run = Weighctl(words);
+    EXPECT_EQ(run.code, ExitCode::kFailed);
+    EXPECT_EQ(run.err, "weighctl: --json and --csv exclude each other\n");
+  }
 }
 
 TEST(Weighctl, PrintsWhatLintFindsForPrograms) {
@@ -190,6 +236,16 @@ TEST_F(WeighctlContext, RemoveForgetsOneAndLeavesNoneInUseWhereItWas) {
   EXPECT_NE(Weighctl({"endpoints"}).err.find("weighctl login"), std::string::npos);
 }
 
+TEST_F(WeighctlContext, UseAndRemoveTellProgramsWhichOneItWas) {
+  EXPECT_EQ(Weighctl({"context", "use", "two", "--json"}).out,
+            "{\"context\":\"two\",\"server\":\"b:2\",\"fleet_id\":\"f2\"}\n");
+  EXPECT_EQ(Weighctl({"context", "remove", "two", "--json"}).out,
+            "{\"context\":\"two\",\"server\":\"b:2\",\"fleet_id\":\"f2\",\"was_in_use\":true}\n");
+  const Outcome gone = Weighctl({"context", "use", "two", "--json"});
+  EXPECT_EQ(gone.out, "");
+  EXPECT_EQ(gone.err, "weighctl: there is no context \"two\"; there are: one\n");
+}
+
 TEST_F(WeighctlContext, OfTheOptionGoesBeforeTheEnvironmentAndThatBeforeTheOneInUse) {
   const auto in_use = [](std::vector<std::string> words) {
     words.insert(words.begin(), {"context", "list", "--csv"});
@@ -230,6 +286,21 @@ TEST(Weighctl, VerifiesEvidenceWithNoServerAndNoProfile) {
   const Outcome failed = Weighctl({"evidence", "verify", changed, "--json"});
   EXPECT_EQ(failed.code, ExitCode::kFailed);
   EXPECT_NE(failed.out.find("\"verified\":false"), std::string::npos) << failed.out;
+}
+
+TEST(Weighctl, TellsProgramsOfTheKeysThatItMakesAndPeopleNothingThatATerminalObeys) {
+  const tests::TempFolder folder;
+  const std::string file = folder / "a\x1b[2J.key";
+  const std::string id_line = Weighctl({"key", "new", file}).out;
+  EXPECT_NE(id_line.find("a\\x1b[2J.key.pub"), std::string::npos) << id_line;
+  EXPECT_EQ(id_line.find('\x1b'), std::string::npos);
+  const std::string id = id_line.substr(id_line.size() - 65, 64);
+  EXPECT_EQ(Weighctl({"key", "show", file, "--json"}).out, "{\"key_id\":\"" + id + "\"}\n");
+
+  const std::string made = Weighctl({"key", "new", folder / "\x1b", "--json"}).out;
+  EXPECT_EQ(made.find("{\"key_id\":\""), 0U) << made;
+  EXPECT_NE(made.find("\\u001b\",\"public_file\":\""), std::string::npos) << made;
+  EXPECT_EQ(made.find('\x1b'), std::string::npos);
 }
 
 TEST(Weighctl, SaysWhatAnExportOfEvidenceNeeds) {

@@ -1,4 +1,4 @@
-#include "server/ctl/commands/message_json.h"
+#include "server/ctl/message_json.h"
 
 #include <google/protobuf/util/json_util.h>
 
