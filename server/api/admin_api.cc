@@ -236,6 +236,7 @@ void AdminApi::Where(const identity::Caller& caller, const v1::WhereRequest& req
         PutPage(question, page, response);
         response.set_endpoints(page.endpoints);
         response.set_present(page.present);
+        response.set_weights_known(page.weights_known);
         ToProto(page.coverage, *response.mutable_coverage());
         return response;
       });
@@ -536,12 +537,13 @@ void AdminApi::ListChanges(const identity::Caller& caller, const v1::ListChanges
       caller, std::move(reply),
       [request](store::Queries& queries,
                 const store::Scope& scope) -> Result<v1::ListChangesResponse> {
-        WM_ASSIGN_OR_RETURN(const std::size_t size, ReadPageSize(request.page_size()));
-        std::optional<std::uint64_t> after;
+        store::ChangeQuery query;
+        WM_ASSIGN_OR_RETURN(query.size, ReadPageSize(request.page_size()));
+        WM_ASSIGN_OR_RETURN(query.filter, query::ParseFilter(query::Changes(), request.filter()));
         if (!request.position().empty()) {
-          WM_ASSIGN_OR_RETURN(after, ReadPosition(request.position()));
+          WM_ASSIGN_OR_RETURN(query.after, ReadPosition(request.position()));
         }
-        WM_ASSIGN_OR_RETURN(const store::ChangePage page, queries.ListChanges(scope, after, size));
+        WM_ASSIGN_OR_RETURN(const store::ChangePage page, queries.ListChanges(scope, query));
         v1::ListChangesResponse response;
         for (const store::Change& change : page.rows) ToProto(change, *response.add_changes());
         response.set_position(std::to_string(page.next));

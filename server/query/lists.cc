@@ -31,6 +31,8 @@ constexpr Choice kEventKinds[] = {
     {"key_changed", 24},    {"bodies_dropped", 25},    {"agent_started", 26}};
 constexpr Choice kFindingStates[] = {
     {"open", 1}, {"resolved", 2}, {"acknowledged", 3}, {"dismissed", 4}};
+constexpr Choice kTopics[] = {
+    {"events", 1}, {"finding", 2}, {"policy", 3}, {"exceptions", 4}, {"endpoint", 5}};
 constexpr Choice kRoles[] = {{"viewer", 1}, {"responder", 2}, {"policy_author", 3}, {"admin", 4}};
 constexpr Choice kAuditOutcomes[] = {{"begun", 1}, {"done", 2}, {"failed", 3}, {"refused", 4}};
 
@@ -69,18 +71,37 @@ constexpr Field kSightingFields[] = {
     {"size", kNumber, kUnordered, kAlways, "bytes of the file", {}},
     {"modified_time", kTime, kUnordered, kAlways, "the file's time of change", {}},
     {"owner", kText, kUnordered, kMayLack, "name of the file's owner", {}},
+    {"owner_id", kText, kUnordered, kMayLack, "uid or SID of the file's owner", {}},
     {"format", kChoice, kUnordered, kAlways, "recognised by content", kFormats},
     {"name", kText, kUnordered, kMayLack, "what the file calls itself", {}},
     {"architecture", kText, kUnordered, kMayLack, "as the file says", {}},
     {"license", kText, kUnordered, kMayLack, "as the file says", {}},
     {"quantization", kText, kUnordered, kMayLack, "as the file says", {}},
     {"parameters", kNumber, kUnordered, kMayLack, "as the file says", {}},
+    {"tensors", kNumber, kUnordered, kMayLack, "how many it has, as the file says", {}},
+    {"risk", kSet, kUnordered, kMayLack, "the ids of its risks", {}},
     {"risk_severity", kChoice, kUnordered, kMayLack, "of its gravest risk", kSeverities},
     {"digest_state", kChoice, kUnordered, kAlways, "where its digest stands", kDigestStates},
+    {"digest_detail", kText, kUnordered, kMayLack, "who claims it, or why it failed", {}},
+    {"verified_time", kTime, kUnordered, kMayLack, "when it was verified", {}},
     {"sha256", kDigest, kUnordered, kMayLack, "of the file, claimed or verified", {}},
     {"weights_digest", kDigest, kUnordered, kMayLack, "of its weights, whatever packs them", {}},
     {"verdict", kChoice, kUnordered, kMayLack, "what the policy says of it", kOutcomes},
     {"rule", kText, kUnordered, kMayLack, "the rule or step that decided", {}},
+    {"reason", kText, kUnordered, kMayLack, "the sentence for the person at the endpoint", {}},
+    {"link", kText, kUnordered, kMayLack, "the address with more for that person", {}},
+    {"until_time",
+     kTime,
+     kUnordered,
+     kMayLack,
+     "until when the verdict holds, if there is a bound",
+     {}},
+    {"policy_version",
+     kNumber,
+     kUnordered,
+     kMayLack,
+     "the policy that judged it; 0: a local one",
+     {}},
     {"basis", kChoice, kUnordered, kMayLack, "what the verdict rests on", kBases},
     {"step", kChoice, kUnordered, kMayLack, "the step of judgement that decided", kSteps},
     {"severity", kChoice, kUnordered, kMayLack, "how grave the verdict is", kSeverities},
@@ -108,6 +129,7 @@ constexpr Field kEventFields[] = {
     {"kind", kChoice, kOrders, kAlways, "what happened; unknown: its body is gone", kEventKinds},
     {"time", kTime, kOrders, kMayLack, "when, by the endpoint's clock", {}},
     {"sha256", kDigest, kUnordered, kMayLack, "of the file that it speaks of", {}},
+    {"path", kText, kUnordered, kMayLack, "of the file or root that it speaks of, for display", {}},
 };
 
 constexpr Field kPolicyFields[] = {
@@ -128,6 +150,16 @@ constexpr Field kExceptionFields[] = {
     {"published_time", kTime, kOrders, kAlways, "when it was published", {}},
     {"published_by", kText, kOrders, kMayLack, "the name of the token that published it", {}},
     {"published_by_token_id", kId, kUnordered, kMayLack, "that token", {}},
+};
+
+constexpr Field kChangeFields[] = {
+    {"position", kNumber, kUnordered, kAlways, "where it stands in the order of all changes", {}},
+    {"time", kTime, kUnordered, kAlways, "when it was stored", {}},
+    {"topic", kChoice, kUnordered, kAlways, "what kind of thing changed", kTopics},
+    {"endpoint_id", kId, kUnordered, kMayLack, "whose", {}},
+    {"chain_id", kId, kUnordered, kMayLack, "of events: the chain", {}},
+    {"number", kNumber, kUnordered, kAlways, "of the first event, the finding or the version", {}},
+    {"count", kNumber, kUnordered, kAlways, "of events: how many", {}},
 };
 
 constexpr Field kFindingFields[] = {
@@ -181,9 +213,10 @@ constexpr List kFindings{"findings", "newest first", true, kFindingFields};
 constexpr List kAdminTokens{"admin_tokens", "the order in which they were made", false,
                             kAdminTokenFields};
 constexpr List kAuditEntries{"audit_entries", "oldest first", false, kAuditFields};
-constexpr const List* kLists[] = {&kEndpoints, &kSightings,   &kArtifacts,
-                                  &kEvents,    &kPolicies,    &kExceptions,
-                                  &kFindings,  &kAdminTokens, &kAuditEntries};
+constexpr List kChanges{"changes", "oldest first", false, kChangeFields};
+constexpr const List* kLists[] = {&kEndpoints,   &kSightings,   &kArtifacts, &kEvents,
+                                  &kPolicies,    &kExceptions,  &kFindings,  &kChanges,
+                                  &kAdminTokens, &kAuditEntries};
 
 }  // namespace
 
@@ -222,6 +255,7 @@ const List& Events() { return kEvents; }
 const List& Policies() { return kPolicies; }
 const List& Exceptions() { return kExceptions; }
 const List& Findings() { return kFindings; }
+const List& Changes() { return kChanges; }
 const List& AdminTokens() { return kAdminTokens; }
 const List& AuditEntries() { return kAuditEntries; }
 std::span<const List* const> Lists() { return kLists; }

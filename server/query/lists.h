@@ -54,6 +54,7 @@ const List& Events();  // of one endpoint
 const List& Policies();
 const List& Exceptions();
 const List& Findings();
+const List& Changes();
 const List& AdminTokens();
 const List& AuditEntries();
 std::span<const List* const> Lists();

@@ -85,12 +85,9 @@ class Queries {
                                                       const PageQuery& page) = 0;
   // NOT_FOUND when there is no such finding.
   virtual base::Result<FindingDetails> GetFinding(const Scope& scope, std::uint64_t id) = 0;
-  // What changed after this position, oldest first; none: nothing yet, only where it stands.
-  // OUT_OF_RANGE: so much has changed since that it is not kept any more, or the position is not of
-  // this store.
-  virtual base::Result<ChangePage> ListChanges(const Scope& scope,
-                                               std::optional<std::uint64_t> after,
-                                               std::size_t size) = 0;
+  // Oldest first. OUT_OF_RANGE: so much has changed since `after` that it is not kept any more, or
+  // the position is not of this store.
+  virtual base::Result<ChangePage> ListChanges(const Scope& scope, const ChangeQuery& query) = 0;
 };
 
 // The server's memory. Every call is one whole transaction: when it returns an error nothing of it

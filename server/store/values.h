@@ -256,6 +256,11 @@ struct Change {
   std::uint64_t number = 0;
   std::uint64_t count = 0;
 };
+struct ChangeQuery {
+  std::optional<std::uint64_t> after;  // a position; none: no rows, only where it stands
+  std::optional<query::Filter> filter = {};
+  std::size_t size = 0;  // 0: limits::kDefaultPageSize; cut to limits::kMaxPageSize
+};
 struct ChangePage {
   std::vector<Change> rows;
   std::uint64_t next = 0;  // `after` of the next question
@@ -463,9 +468,12 @@ struct SightingQuery {
 };
 
 struct SightingPage : Page<SightingRow> {
-  // Of a question for one file: on how many endpoints its rows lie, how many are present.
+  // Of a question for one file, whatever a filter leaves: on how many endpoints it lies, how many
+  // of its sightings are present.
   std::uint64_t endpoints = 0;
   std::uint64_t present = 0;
+  // Where nothing was found by a weights digest: of how many present sightings one is known.
+  std::uint64_t weights_known = 0;
   FleetCoverage coverage;
 };
 

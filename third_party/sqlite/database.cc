@@ -218,6 +218,30 @@ base::Result<Statement> Database::PrepareOnce(const std::string& sql) {
   return Statement(handle_, statement, nullptr);
 }
 
+base::Status Database::AddFunction(const char* name, FunctionValue (*function)(base::ByteView)) {
+  const auto call = [](sqlite3_context* context, int, sqlite3_value** values) {
+    if (sqlite3_value_type(values[0]) == SQLITE_NULL) return sqlite3_result_null(context);
+    const auto* data = static_cast<const std::uint8_t*>(sqlite3_value_blob(values[0]));
+    const auto size = static_cast<std::size_t>(sqlite3_value_bytes(values[0]));
+    const auto asked =
+        reinterpret_cast<FunctionValue (*)(base::ByteView)>(sqlite3_user_data(context));
+    const FunctionValue value = asked(base::ByteView(data, size));
+    if (const auto* const number = std::get_if<std::int64_t>(&value)) {
+      sqlite3_result_int64(context, *number);
+    } else if (const auto* const text = std::get_if<std::string>(&value)) {
+      sqlite3_result_text64(context, text->data(), text->size(), SQLITE_TRANSIENT, SQLITE_UTF8);
+    } else {
+      sqlite3_result_null(context);
+    }
+  };
+  if (sqlite3_create_function_v2(handle_, name, 1, SQLITE_UTF8 | SQLITE_DETERMINISTIC,
+                                 reinterpret_cast<void*>(function), call, nullptr, nullptr,
+                                 nullptr) != SQLITE_OK) {
+    return ErrorOf(handle_, name);
+  }
+  return {};
+}
+
 std::int64_t Database::Changes() const { return sqlite3_changes64(handle_); }
 std::int64_t Database::LastInsertId() const { return sqlite3_last_insert_rowid(handle_); }
 bool Database::in_transaction() const { return sqlite3_get_autocommit(handle_) == 0; }

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <variant>
 
 #include "policy/base/bytes.h"
 #include "policy/base/result.h"
@@ -60,6 +61,9 @@ class Statement {
   int bind_error_ = 0;
 };
 
+// What a function gives to SQL: NULL, a number or a text.
+using FunctionValue = std::variant<std::monostate, std::int64_t, std::string>;
+
 struct OpenOptions {
   bool read_only = false;
   // synchronous=FULL: a committed transaction survives a power cut. Off only for caches.
@@ -90,6 +94,10 @@ class Database {
   base::Result<Statement> Prepare(std::string_view sql);
   // Compiles SQL that was put together at run time, for one use. Values belong into parameters.
   base::Result<Statement> PrepareOnce(const std::string& sql);
+
+  // Makes `name(blob)` a function of this connection's SQL. It must give the same for the same
+  // bytes; of NULL it is NULL, and it is not asked.
+  base::Status AddFunction(const char* name, FunctionValue (*function)(base::ByteView blob));
 
   // Rows changed by the last INSERT, UPDATE or DELETE.
   std::int64_t Changes() const;

@@ -74,8 +74,11 @@ constexpr ListColumn kPastEndpointColumns[] = {
       {"size", "s.size_bytes"}, {"modified_time", "s.modified_us"}, {"owner", "s.owner"},          \
       {"format", "s.format", "$", "$", 8}, {"name", "s.name"}, {"architecture", "s.architecture"}, \
       {"license", "s.license", "$", "$", 7}, {"quantization", "s.quantization"},                   \
-      {"parameters", "s.parameters"}, {"risk_severity", "s.risk_severity", "$", "$", 5},           \
-      {"digest_state", "s.digest_state"},                                                          \
+      {"owner_id", "sighting_owner_id(s.sighting)"}, {"tensors", "sighting_tensors(s.sighting)"},  \
+      {"risk", "sighting_risks(s.sighting)"},                                                      \
+      {"digest_detail", "sighting_digest_detail(s.sighting)"},                                     \
+      {"verified_time", "sighting_verified_us(s.sighting)"}, {"parameters", "s.parameters"},       \
+      {"risk_severity", "s.risk_severity", "$", "$", 5}, {"digest_state", "s.digest_state"},       \
       {"sha256", "s.artifact", "(SELECT id FROM artifacts WHERE sha256 = $)", "$", 1},             \
       {"weights_digest", "s.weights", "(SELECT id FROM weights WHERE digest = $)", "$", 1}, {      \
     "first_seen_time", "s.first_seen_us", "$", "$", 9, true                                        \
@@ -83,10 +86,17 @@ constexpr ListColumn kPastEndpointColumns[] = {
 
 // What is present has its newest verdict beside it, so that it can be found by it. Some audits are
 // asked for as a range, because SQLite goes by an index for that.
+#define WM_NEWEST_VERDICT                                                                \
+  "(SELECT v.verdict FROM verdicts v WHERE v.endpoint = s.endpoint AND v.path_sha256 = " \
+  "s.path_sha256)"
 constexpr ListColumn kPresentColumns[] = {
     WM_COLUMNS_OF_ALL_SIGHTINGS,
     {"verdict", "s.outcome", "$", "$", 6},
     {"rule", "coalesce(s.rule, '')"},
+    {"reason", "coalesce(verdict_reason(" WM_NEWEST_VERDICT "), '')"},
+    {"link", "coalesce(verdict_link(" WM_NEWEST_VERDICT "), '')"},
+    {"until_time", "verdict_until_us(" WM_NEWEST_VERDICT ")"},
+    {"policy_version", "s.policy_version"},
     {"basis", "s.basis"},
     {"step", "s.step"},
     {"severity", "s.severity"},
@@ -95,30 +105,31 @@ constexpr ListColumn kPresentColumns[] = {
     {"last_change_time", "s.last_change_us"},
     {"present", "1"},
 };
+#undef WM_NEWEST_VERDICT
+#define WM_VERDICT_COLUMNS_AT(moment)                                                             \
+  {"verdict", WM_VERDICT_AT(moment, "outcome")},                                                  \
+      {"rule", "coalesce(" WM_VERDICT_AT(moment, "rule") ", '')"},                                \
+      {"reason", "coalesce(verdict_reason(" WM_VERDICT_AT(moment, "verdict") "), '')"},           \
+      {"link", "coalesce(verdict_link(" WM_VERDICT_AT(moment, "verdict") "), '')"},               \
+      {"until_time", "verdict_until_us(" WM_VERDICT_AT(moment, "verdict") ")"},                   \
+      {"policy_version", WM_VERDICT_AT(moment, "policy_version")},                                \
+      {"basis", WM_VERDICT_AT(moment, "basis")}, {"step", WM_VERDICT_AT(moment, "step")},         \
+      {"severity", WM_VERDICT_AT(moment, "severity")}, {"mode", WM_VERDICT_AT(moment, "mode")}, { \
+    "audit", "coalesce(" WM_VERDICT_AT(moment, "audits") ", '')"                                  \
+  }
 constexpr ListColumn kAllColumns[] = {
     WM_COLUMNS_OF_ALL_SIGHTINGS,
-    {"verdict", WM_VERDICT_AT(WM_LAST_MOMENT, "outcome")},
-    {"rule", "coalesce(" WM_VERDICT_AT(WM_LAST_MOMENT, "rule") ", '')"},
-    {"basis", WM_VERDICT_AT(WM_LAST_MOMENT, "basis")},
-    {"step", WM_VERDICT_AT(WM_LAST_MOMENT, "step")},
-    {"severity", WM_VERDICT_AT(WM_LAST_MOMENT, "severity")},
-    {"mode", WM_VERDICT_AT(WM_LAST_MOMENT, "mode")},
-    {"audit", "coalesce(" WM_VERDICT_AT(WM_LAST_MOMENT, "audits") ", '')"},
+    WM_VERDICT_COLUMNS_AT(WM_LAST_MOMENT),
     {"last_change_time", "coalesce(s.gone_us, s.last_change_us)"},
     {"present", "s.gone_us IS NULL"},
 };
 constexpr ListColumn kPastColumns[] = {
     WM_COLUMNS_OF_ALL_SIGHTINGS,
-    {"verdict", WM_VERDICT_AT("?1", "outcome")},
-    {"rule", "coalesce(" WM_VERDICT_AT("?1", "rule") ", '')"},
-    {"basis", WM_VERDICT_AT("?1", "basis")},
-    {"step", WM_VERDICT_AT("?1", "step")},
-    {"severity", WM_VERDICT_AT("?1", "severity")},
-    {"mode", WM_VERDICT_AT("?1", "mode")},
-    {"audit", "coalesce(" WM_VERDICT_AT("?1", "audits") ", '')"},
+    WM_VERDICT_COLUMNS_AT("?1"),
     {"last_change_time", "s.last_change_us"},
     {"present", "1"},
 };
+#undef WM_VERDICT_COLUMNS_AT
 #undef WM_COLUMNS_OF_ALL_SIGHTINGS
 
 // Of one sighting of the artifact: the first that is present, otherwise the first that went.
@@ -150,6 +161,7 @@ constexpr ListColumn kEventColumns[] = {
     {"kind", "v.kind"},
     {"time", "v.wall_us"},
     {"sha256", "v.artifact", "(SELECT id FROM artifacts WHERE sha256 = $)"},
+    {"path", "coalesce(event_path(v.body), '')"},
 };
 
 #define WM_COLUMNS_OF_ALL_POLICIES                                                      \
@@ -186,6 +198,16 @@ constexpr ListColumn kExceptionColumns[] = {
     {"published_time", "x.published_us"},
     {"published_by", "x.publisher"},
     {"published_by_token_id", "nullif(x.publisher_id, x'')"},
+};
+
+constexpr ListColumn kChangeColumns[] = {
+    {"position", "h.position"},
+    {"time", "h.time_us"},
+    {"topic", "h.topic"},
+    {"endpoint_id", "nullif(h.endpoint, x'')"},
+    {"chain_id", "nullif(h.chain, x'')"},
+    {"number", "h.number"},
+    {"count", "h.count"},
 };
 
 constexpr ListColumn kAdminTokenColumns[] = {
@@ -269,6 +291,10 @@ const ListTable& PastFindingTable() {
 }
 const ListTable& ExceptionTable() {
   static const ListTable kTable{query::Exceptions(), "exception_sets x", "x.id", kExceptionColumns};
+  return kTable;
+}
+const ListTable& ChangeTable() {
+  static const ListTable kTable{query::Changes(), "changes h", "h.position", kChangeColumns};
   return kTable;
 }
 const ListTable& AdminTokenTable() {

@@ -54,6 +54,7 @@ const ListTable& PastPolicyTable();
 const ListTable& ExceptionTable();
 const ListTable& FindingTable();
 const ListTable& PastFindingTable();
+const ListTable& ChangeTable();
 const ListTable& AdminTokenTable();
 const ListTable& AuditTable();
 

@@ -195,10 +195,11 @@ Status Places::UpdateAll(const PlaceInterval& interval) {
 }
 
 Status Places::Mark(std::int64_t sighting, const PlaceVerdict& verdict) {
-  WM_ASSIGN_OR_RETURN(Statement mark, database_.Prepare("UPDATE sightings SET (" WM_VERDICT_COLUMNS
-                                                        ") = (" WM_VERDICT_PARAMETERS
-                                                        ") WHERE id = ? AND (" WM_VERDICT_COLUMNS
-                                                        ") IS NOT (?1, ?2, ?3, ?4, ?5, ?6, ?7)"));
+  WM_ASSIGN_OR_RETURN(
+      Statement mark,
+      database_.Prepare("UPDATE sightings SET (" WM_VERDICT_COLUMNS ") = (" WM_VERDICT_PARAMETERS
+                        ") WHERE id = ? AND (" WM_VERDICT_COLUMNS
+                        ") IS NOT (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"));
   BindVerdictColumns(mark, verdict.columns);
   return mark.Bind(sighting).Run();
 }

@@ -423,6 +423,15 @@ CREATE TRIGGER findings_keep_their_states AFTER UPDATE OF state ON findings
       VALUES (old.id, old.state_since_us, new.state_since_us, old.state);
   END;
 
+-- FillFacts fills it of verdicts that are there.
+ALTER TABLE sightings ADD COLUMN policy_version INTEGER;
+ALTER TABLE verdicts ADD COLUMN policy_version INTEGER;
+ALTER TABLE past_verdicts ADD COLUMN policy_version INTEGER;
+DROP INDEX verdicts_unfilled;
+CREATE INDEX verdicts_unfilled ON verdicts (endpoint) WHERE policy_version IS NULL;
+DROP INDEX past_verdicts_unfilled;
+CREATE INDEX past_verdicts_unfilled ON past_verdicts (endpoint) WHERE policy_version IS NULL;
+
 DROP INDEX sightings_by_artifact;
 CREATE INDEX sightings_by_artifact ON sightings (artifact, gone_us, id, endpoint, first_seen_us)
   WHERE artifact IS NOT NULL;

@@ -93,7 +93,7 @@ Status FillVerdicts(sqlite::Database& database) {
         const auto rows,
         NextUnfilledVerdicts(database,
                              "SELECT endpoint, path_sha256, 0, verdict FROM verdicts "
-                             "WHERE step IS NULL LIMIT ?"));
+                             "WHERE policy_version IS NULL LIMIT ?"));
     if (rows.empty()) return {};
     for (const UnfilledVerdict& row : rows) {
       WM_ASSIGN_OR_RETURN(const VerdictColumns columns, ColumnsOfBlob(row.blob));
@@ -112,10 +112,11 @@ Status FillVerdicts(sqlite::Database& database) {
 
 Status FillPastVerdicts(sqlite::Database& database) {
   while (true) {
-    WM_ASSIGN_OR_RETURN(const auto rows,
-                        NextUnfilledVerdicts(database,
-                                             "SELECT endpoint, path_sha256, from_us, verdict "
-                                             "FROM past_verdicts WHERE step IS NULL LIMIT ?"));
+    WM_ASSIGN_OR_RETURN(
+        const auto rows,
+        NextUnfilledVerdicts(database,
+                             "SELECT endpoint, path_sha256, from_us, verdict "
+                             "FROM past_verdicts WHERE policy_version IS NULL LIMIT ?"));
     if (rows.empty()) return {};
     for (const UnfilledVerdict& row : rows) {
       WM_ASSIGN_OR_RETURN(const VerdictColumns columns, ColumnsOfBlob(row.blob));
@@ -191,7 +192,8 @@ VerdictColumns ColumnsOf(const model::Verdict& verdict) {
                          verdict.step,
                          verdict.mode,
                          verdict.severity,
-                         SetColumn(verdict.audits)};
+                         SetColumn(verdict.audits),
+                         verdict.policy_version};
   return columns;
 }
 
@@ -202,12 +204,13 @@ void BindVerdictColumns(Statement& statement, const VerdictColumns& columns) {
       .Bind(EnumColumn(columns.step))
       .Bind(EnumColumn(columns.mode))
       .Bind(EnumColumn(columns.severity))
-      .Bind(columns.audits);
+      .Bind(columns.audits)
+      .Bind(Column(columns.policy_version));
 }
 
 void BindNoVerdict(Statement& statement) {
-  statement.BindNull().BindNull().BindNull().BindNull().BindNull().BindNull().Bind(
-      std::string_view());
+  statement.BindNull().BindNull().BindNull().BindNull().BindNull().BindNull();
+  statement.Bind(std::string_view()).BindNull();
 }
 
 VerdictColumns ReadVerdictColumns(const Statement& row, int column) {
@@ -217,7 +220,8 @@ VerdictColumns ReadVerdictColumns(const Statement& row, int column) {
           static_cast<model::JudgementStep>(row.Int(column + 3)),
           static_cast<model::Mode>(row.Int(column + 4)),
           static_cast<model::Severity>(row.Int(column + 5)),
-          row.Text(column + 6)};
+          row.Text(column + 6),
+          Number(row, column + 7)};
 }
 
 Status VisitPresentSightings(const Snapshot& snapshot,

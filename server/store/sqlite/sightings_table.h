@@ -42,14 +42,15 @@ struct VerdictColumns {
   model::Mode mode = model::Mode::kObserve;
   model::Severity severity = model::Severity::kInfo;
   std::string audits;  // the ids, each between blanks; "" for none
+  std::uint64_t policy_version = 0;
 };
 VerdictColumns ColumnsOf(const model::Verdict& verdict);
 
-#define WM_VERDICT_COLUMNS "outcome, rule, basis, step, mode, severity, audits"
-#define WM_VERDICT_PARAMETERS "?, ?, ?, ?, ?, ?, ?"
+#define WM_VERDICT_COLUMNS "outcome, rule, basis, step, mode, severity, audits, policy_version"
+#define WM_VERDICT_PARAMETERS "?, ?, ?, ?, ?, ?, ?, ?"
 #define WM_EXCLUDED_VERDICT_COLUMNS                                                 \
   "excluded.outcome, excluded.rule, excluded.basis, excluded.step, excluded.mode, " \
-  "excluded.severity, excluded.audits"
+  "excluded.severity, excluded.audits, excluded.policy_version"
 void BindVerdictColumns(sqlite::Statement& statement, const VerdictColumns& columns);
 // Of a sighting that is not judged yet.
 void BindNoVerdict(sqlite::Statement& statement);

@@ -231,6 +231,13 @@ Result<std::optional<std::int64_t>> SmallNumber(const Snapshot& snapshot, std::s
   return found ? std::optional(find.Int(0)) : std::nullopt;
 }
 
+Result<std::uint64_t> CountKnownWeights(const Snapshot& snapshot) {
+  ListScope known;
+  known.count_sql =
+      "SELECT count(*) FROM sightings s WHERE s.weights IS NOT NULL AND s.gone_us IS NULL";
+  return CountScope(snapshot, known);
+}
+
 Result<std::vector<model::Id>> ReadEndpointIds(const Snapshot& snapshot) {
   WM_ASSIGN_OR_RETURN(Statement rows, snapshot.Prepare("SELECT endpoint_id FROM endpoints"));
   std::vector<model::Id> ids;
@@ -489,7 +496,10 @@ Result<SightingPage> SqliteQueries::ListSightings(const Scope& scope, const Sigh
     WM_ASSIGN_OR_RETURN(
         const auto weights,
         SmallNumber(snapshot, "SELECT id FROM weights WHERE digest = ?", query.weights->view()));
-    if (!weights.has_value()) return page;
+    if (!weights.has_value()) {
+      WM_ASSIGN_OR_RETURN(page.weights_known, CountKnownWeights(snapshot));
+      return page;
+    }
     wanted.Narrow(*weights, "s.weights = $");
   }
   // The narrowest index of those that are present.
@@ -506,10 +516,12 @@ Result<SightingPage> SqliteQueries::ListSightings(const Scope& scope, const Sigh
   if (!query.sha256.has_value() && !query.weights.has_value()) return page;
   wanted.count_sql = "SELECT count(DISTINCT s.endpoint) FROM sightings s WHERE " + wanted.where;
   WM_ASSIGN_OR_RETURN(page.endpoints, CountScope(snapshot, wanted));
-  page.present = page.total;
-  if (!query.include_gone) return page;
-  wanted.count_sql =
-      "SELECT count(*) FROM sightings s WHERE " + wanted.where + " AND s.gone_us IS NULL";
+  if (!query.include_gone && !query.page.filter && !query.page.after) {
+    page.present = page.total;
+    return page;
+  }
+  wanted.count_sql = "SELECT count(*) FROM sightings s WHERE " + wanted.where +
+                     (query.include_gone ? " AND s.gone_us IS NULL" : "");
   WM_ASSIGN_OR_RETURN(page.present, CountScope(snapshot, wanted));
   return page;
 }
@@ -660,11 +672,9 @@ Result<FindingDetails> SqliteQueries::GetFinding(const Scope& scope, std::uint64
   return details;
 }
 
-Result<ChangePage> SqliteQueries::ListChanges(const Scope& scope,
-                                              std::optional<std::uint64_t> after,
-                                              std::size_t size) {
+Result<ChangePage> SqliteQueries::ListChanges(const Scope& scope, const ChangeQuery& query) {
   WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_, scope));
-  return ReadChanges(snapshot, after, size);
+  return ReadChanges(snapshot, query);
 }
 
 }  // namespace weighmaster::server::store

@@ -61,8 +61,7 @@ class SqliteQueries final : public Queries {
   base::Result<Page<FindingRow>> ListFindings(const Scope& scope, bool include_resolved,
                                               const PageQuery& page) override;
   base::Result<FindingDetails> GetFinding(const Scope& scope, std::uint64_t id) override;
-  base::Result<ChangePage> ListChanges(const Scope& scope, std::optional<std::uint64_t> after,
-                                       std::size_t size) override;
+  base::Result<ChangePage> ListChanges(const Scope& scope, const ChangeQuery& query) override;
 
  private:
   std::unique_ptr<sqlite::Database> owned_;

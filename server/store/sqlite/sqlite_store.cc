@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "policy/base/limits.h"
+#include "server/store/sqlite/blob_fields.h"
 #include "server/store/sqlite/rows.h"
 #include "server/store/sqlite/schema.h"
 #include "server/store/sqlite/sightings_table.h"
@@ -61,6 +62,7 @@ Result<std::unique_ptr<SqliteStore>> SqliteStore::Open(const std::string& path) 
   WM_ASSIGN_OR_RETURN(auto database, sqlite::Database::Open(path, options));
   WM_RETURN_IF_ERROR(database->Migrate(kSchemaRoom, SchemaSteps()));
   WM_RETURN_IF_ERROR(FillFacts(*database));
+  WM_RETURN_IF_ERROR(AddBlobFields(*database));
   return std::unique_ptr<SqliteStore>(new SqliteStore(path, std::move(database)));
 }
 
@@ -72,6 +74,7 @@ Result<std::unique_ptr<Queries>> SqliteStore::OpenQueries() {
   options.read_only = true;
   options.cache_kib = kReaderCacheKib;
   WM_ASSIGN_OR_RETURN(auto database, sqlite::Database::Open(path_, options));
+  WM_RETURN_IF_ERROR(AddBlobFields(*database));
   return std::unique_ptr<Queries>(std::make_unique<SqliteQueries>(std::move(database)));
 }
 

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "policy/base/limits.h"
+#include "server/store/sqlite/list_keys.h"
 #include "server/store/sqlite/rows.h"
 
 namespace weighmaster::server::store {
@@ -112,8 +113,7 @@ base::Status AddChange(sqlite::Database& database, const Change& change) {
   return forget.Bind(database.LastInsertId() - kept).Run();
 }
 
-base::Result<ChangePage> ReadChanges(const Snapshot& snapshot, std::optional<std::uint64_t> after,
-                                     std::size_t size) {
+base::Result<ChangePage> ReadChanges(const Snapshot& snapshot, const ChangeQuery& query) {
   ChangePage page;
   {
     // Positions grow for ever, also over what was forgotten and over what is in no scope.
@@ -124,26 +124,28 @@ base::Result<ChangePage> ReadChanges(const Snapshot& snapshot, std::optional<std
             "0), coalesce((SELECT min(position) FROM main.changes), 1)"));
     WM_RETURN_IF_ERROR(find.Step());
     page.next = Number(find, 0);
-    if (!after.has_value()) return page;
-    if (*after > page.next || *after + 1 < Number(find, 1)) {
+    if (!query.after.has_value()) return page;
+    if (*query.after > page.next || *query.after + 1 < Number(find, 1)) {
       return base::OutOfRange(
           "what changed since this position is not kept any more; read the "
           "lists again, and go on from where it stands now");
     }
   }
-  WM_ASSIGN_OR_RETURN(Statement rows,
-                      snapshot.Prepare("SELECT position, time_us, topic, endpoint, chain, number, "
-                                       "count FROM changes WHERE position > ? ORDER BY position "
-                                       "LIMIT ?"));
-  rows.Bind(Column(*after)).Bind(Column(size));
-  while (true) {
-    WM_ASSIGN_OR_RETURN(const bool more, rows.Step());
-    if (!more) break;
-    WM_ASSIGN_OR_RETURN(const Change change, ReadChange(rows));
+  PageQuery wanted;
+  wanted.filter = query.filter;
+  wanted.after.emplace().key = Column(*query.after);
+  wanted.size = query.size;
+  WM_ASSIGN_OR_RETURN(const ListKeys found, FindKeys(snapshot, ChangeTable(), {}, wanted));
+  for (const std::int64_t position : found.keys) {
+    WM_ASSIGN_OR_RETURN(Statement row,
+                        snapshot.Prepare("SELECT position, time_us, topic, endpoint, chain, "
+                                         "number, count FROM changes WHERE position = ?"));
+    WM_RETURN_IF_ERROR(row.Bind(position).Step());
+    WM_ASSIGN_OR_RETURN(const Change change, ReadChange(row));
     page.rows.push_back(change);
   }
   // After the last change that is kept, or where there may be more, after that of this page.
-  if (page.rows.size() == size) page.next = page.rows.empty() ? *after : page.rows.back().position;
+  if (found.next) page.next = page.rows.back().position;
   return page;
 }
 

@@ -27,7 +27,6 @@ base::Result<bool> HasOpenFindings(sqlite::Database& database, const model::Id& 
 // limits::kMaxChangesKept of it. The position is given here; it counts the changes of the whole
 // fleet, so that one who sees few of them is not left behind by the others.
 base::Status AddChange(sqlite::Database& database, const Change& change);
-base::Result<ChangePage> ReadChanges(const Snapshot& snapshot, std::optional<std::uint64_t> after,
-                                     std::size_t size);
+base::Result<ChangePage> ReadChanges(const Snapshot& snapshot, const ChangeQuery& query);
 
 }  // namespace weighmaster::server::store

@@ -1006,7 +1006,7 @@ TEST_P(StoreConformance, FindingsKeepWhatIsSaidOfThemUpToTheLimit) {
 }
 
 TEST_P(StoreConformance, TellsEveryChangeOnceInOrder) {
-  const auto start = queries_->ListChanges(Scope::WholeFleet(), std::nullopt, 10);
+  const auto start = queries_->ListChanges(Scope::WholeFleet(), {std::nullopt, {}, 10});
   ASSERT_TRUE(start.has_value());
   EXPECT_TRUE(start->rows.empty());
   const model::Id endpoint = Enrol(1);
@@ -1036,7 +1036,7 @@ TEST_P(StoreConformance, TellsEveryChangeOnceInOrder) {
   std::vector<Change> changes;
   std::uint64_t after = start->next;
   while (true) {
-    const auto page = queries_->ListChanges(Scope::WholeFleet(), after, 2);
+    const auto page = queries_->ListChanges(Scope::WholeFleet(), {after, {}, 2});
     ASSERT_TRUE(page.has_value()) << page.error().ToString();
     if (page->rows.empty()) break;
     changes.insert(changes.end(), page->rows.begin(), page->rows.end());
@@ -1058,7 +1058,7 @@ TEST_P(StoreConformance, TellsEveryChangeOnceInOrder) {
   }
   EXPECT_EQ(changes[2].count, 2U);
   EXPECT_EQ(changes[2].chain, tests::TestId(0xc1));
-  EXPECT_EQ(queries_->ListChanges(Scope::WholeFleet(), after + 1, 2).error().code(),
+  EXPECT_EQ(queries_->ListChanges(Scope::WholeFleet(), {after + 1, {}, 2}).error().code(),
             base::ErrorCode::kOutOfRange);
 }
 
@@ -1124,13 +1124,13 @@ TEST_P(StoreConformance, GivesAnEndpointTheLabelsOfItsTokenAndThenOthers) {
   Reopen();
   EXPECT_EQ(Endpoint(endpoint).labels, first);
   EXPECT_EQ(Endpoint(Enrol(2)).labels, Labels());
-  const auto before = queries_->ListChanges(Scope::WholeFleet(), std::nullopt, 1)->next;
+  const auto before = queries_->ListChanges(Scope::WholeFleet(), {std::nullopt, {}, 1})->next;
   for (const Labels& next : {Labels{{"site", "paris"}}, Labels()}) {
     ASSERT_TRUE(
         store_->SetLabels(Scope::WholeFleet(), endpoint, next, tests::kTestEpoch).has_value());
     EXPECT_EQ(queries_->GetEndpoint(Scope::WholeFleet(), endpoint, std::nullopt)->labels, next);
   }
-  const auto changes = queries_->ListChanges(Scope::WholeFleet(), before, 9);
+  const auto changes = queries_->ListChanges(Scope::WholeFleet(), {before, {}, 9});
   ASSERT_EQ(changes->rows.size(), 2U);
   EXPECT_EQ(changes->rows[0].topic, ChangeTopic::kEndpoint);
   EXPECT_EQ(changes->rows[0].endpoint, endpoint);
@@ -1259,7 +1259,7 @@ TEST_P(ScopeConformance, TellsItsChangesAndIsNotLeftBehindByOthers) {
   std::uint64_t after = 0;
   std::vector<ChangeTopic> topics;
   while (true) {
-    const auto page = queries_->ListChanges(berlin_, after, 1);
+    const auto page = queries_->ListChanges(berlin_, {after, {}, 1});
     ASSERT_TRUE(page.has_value()) << page.error().ToString();
     after = page->next;
     if (page->rows.empty()) break;
@@ -1268,14 +1268,15 @@ TEST_P(ScopeConformance, TellsItsChangesAndIsNotLeftBehindByOthers) {
   }
   EXPECT_EQ(topics, (std::vector{ChangeTopic::kEndpoint, ChangeTopic::kEvents, ChangeTopic::kEvents,
                                  ChangeTopic::kEvents, ChangeTopic::kFinding}));
-  EXPECT_EQ(after, queries_->ListChanges(Scope::WholeFleet(), std::nullopt, 1)->next);
+  EXPECT_EQ(after, queries_->ListChanges(Scope::WholeFleet(), {std::nullopt, {}, 1})->next);
   const FindingComment comment{tests::kTestEpoch, {}, std::nullopt, "x"};
   ASSERT_TRUE(store_->UpdateFinding(Scope::WholeFleet(), 2, comment).has_value());
-  const auto page = queries_->ListChanges(berlin_, after, 10);
+  const auto page = queries_->ListChanges(berlin_, {after, {}, 10});
   EXPECT_TRUE(page->rows.empty());
   EXPECT_EQ(page->next, after + 1);
   ASSERT_TRUE(store_->Publish(Bundle(1, 0, "part")).has_value());
-  EXPECT_EQ(queries_->ListChanges(berlin_, after, 10)->rows.at(0).topic, ChangeTopic::kPolicy);
+  EXPECT_EQ(queries_->ListChanges(berlin_, {after, {}, 10})->rows.at(0).topic,
+            ChangeTopic::kPolicy);
 }
 
 TEST_P(ScopeConformance, FollowsTheLabelsThatEndpointsHaveNow) {

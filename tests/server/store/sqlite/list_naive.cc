@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "policy/base/bytes.h"
+#include "proto/wire/convert.h"
 
 namespace weighmaster::server::store {
 namespace {
@@ -105,6 +106,21 @@ void PutPublisher(const std::optional<Actor>& publisher, NaiveRow& out) {
   if (publisher) out.values["published_by_token_id"] = OfBytes(publisher->token);
 }
 
+const model::Path* PathOf(const model::EventBody& body) {
+  if (const auto* const event = std::get_if<model::SightingAppeared>(&body)) {
+    return &event->sighting.path;
+  }
+  if (const auto* const event = std::get_if<model::SightingChanged>(&body)) {
+    return &event->sighting.path;
+  }
+  if (const auto* const event = std::get_if<model::SightingGone>(&body)) return &event->path;
+  if (const auto* const event = std::get_if<model::SightingJudged>(&body)) return &event->path;
+  if (const auto* const event = std::get_if<model::CoverageChanged>(&body)) {
+    return &event->coverage.root;
+  }
+  return nullptr;
+}
+
 }  // namespace
 
 std::string LabelSet(const Labels& labels) {
@@ -152,6 +168,8 @@ NaiveRow Naive(const SightingRow& row) {
                 {"size", Num(sighting.size_bytes)},
                 {"modified_time", OfTime(sighting.modified_at)},
                 {"owner", sighting.owner.name},
+                {"owner_id", sighting.owner.id},
+                {"digest_detail", sighting.digest.detail},
                 {"format", OfEnum(facts.format)},
                 {"name", facts.name},
                 {"architecture", facts.architecture},
@@ -161,6 +179,12 @@ NaiveRow Naive(const SightingRow& row) {
                 {"first_seen_time", OfTime(row.first_seen)},
                 {"last_change_time", OfTime(row.gone.value_or(row.last_change))},
                 {"present", Value(std::int64_t{!row.gone.has_value()})}};
+  if (facts.tensor_count.has_value()) out.values["tensors"] = Num(*facts.tensor_count);
+  if (sighting.digest.verified_at) {
+    out.values["verified_time"] = OfTime(*sighting.digest.verified_at);
+  }
+  std::string& risks = std::get<std::string>(out.values["risk"] = Value(std::string()));
+  for (const model::Risk& risk : facts.risks) risks += risk.id + " ";
   if (facts.parameters.has_value()) out.values["parameters"] = Num(*facts.parameters);
   for (const model::Risk& risk : facts.risks) {
     Value& worst = out.values.try_emplace("risk_severity", std::int64_t{0}).first->second;
@@ -171,6 +195,10 @@ NaiveRow Naive(const SightingRow& row) {
   if (row.verdict.has_value()) {
     out.values["verdict"] = OfEnum(row.verdict->outcome);
     out.values["rule"] = row.verdict->rule;
+    out.values["reason"] = row.verdict->reason;
+    out.values["link"] = row.verdict->link;
+    if (row.verdict->until) out.values["until_time"] = OfTime(*row.verdict->until);
+    out.values["policy_version"] = Num(row.verdict->policy_version);
     out.values["basis"] = OfEnum(row.verdict->basis);
     out.values["step"] = OfEnum(row.verdict->step);
     out.values["severity"] = OfEnum(row.verdict->severity);
@@ -200,6 +228,11 @@ NaiveRow Naive(const EventRow& row) {
       {"chain_id", OfBytes(row.chain)}, {"number", Num(row.number)}, {"kind", Num(row.kind)}};
   if (row.wall.has_value()) out.values["time"] = OfTime(*row.wall);
   if (row.sha256.has_value()) out.values["sha256"] = OfBytes(*row.sha256);
+  if (const auto event = wire::ParseEvent(row.body)) {
+    if (const model::Path* const path = PathOf(event->body)) {
+      out.values["path"] = path->ToDisplay();
+    }
+  }
   return out;
 }
 
@@ -236,6 +269,18 @@ NaiveRow Naive(const FindingRow& row) {
                 {"first_time", OfTime(row.first)},
                 {"last_time", OfTime(row.last)},
                 {"count", Num(row.count)}};
+  return out;
+}
+
+NaiveRow Naive(const Change& row) {
+  NaiveRow out{std::to_string(row.position), {}};
+  out.values = {{"position", Num(row.position)},
+                {"time", OfTime(row.time)},
+                {"topic", OfEnum(row.topic)},
+                {"number", Num(row.number)},
+                {"count", Num(row.count)}};
+  if (row.endpoint) out.values["endpoint_id"] = OfBytes(*row.endpoint);
+  if (row.chain) out.values["chain_id"] = OfBytes(*row.chain);
   return out;
 }
 

@@ -29,6 +29,7 @@ NaiveRow Naive(const EventRow& row);
 NaiveRow Naive(const PolicyRow& row);
 NaiveRow Naive(const ExceptionSetRecord& row);
 NaiveRow Naive(const FindingRow& row);
+NaiveRow Naive(const Change& row);
 NaiveRow Naive(const AdminTokenRecord& row);
 NaiveRow Naive(const AuditEntry& row);
 

@@ -293,12 +293,14 @@ class RandomFleet {
     sighting.size_bytes = random_.Below(5);
     sighting.modified_at += Jitter();
     sighting.owner.name = random_.Below(2) == 0 ? Word() : "";
+    sighting.owner.id = random_.Below(2) == 0 ? Word() : "";
     sighting.facts.format = static_cast<model::Format>(random_.Below(6));
     sighting.facts.license = random_.Below(2) == 0 ? Word() : "";
     if (random_.Below(2) == 0) sighting.facts.parameters = random_.Below(4);
+    if (random_.Below(2) == 0) sighting.facts.tensor_count = random_.Below(4);
     for (std::uint64_t i = random_.Below(3); i > 0; --i) {
       sighting.facts.risks.push_back(
-          {"opaque", static_cast<model::Severity>(1 + random_.Below(5)), "a risk", ""});
+          {Word(), static_cast<model::Severity>(1 + random_.Below(5)), "a risk", ""});
     }
     if (random_.Below(3) == 0) sighting.digest = {};
     if (random_.Below(3) == 0) {
@@ -316,6 +318,10 @@ class RandomFleet {
         model::Verdict verdict =
             tests::TestVerdict(static_cast<model::Outcome>(1 + random_.Below(3)));
         verdict.rule = Word();
+        verdict.reason = Word();
+        verdict.link = random_.Below(3) == 0 ? Word() : "";
+        verdict.policy_version = random_.Below(4);
+        if (random_.Below(3) == 0) verdict.until = tests::kTestEpoch + Jitter();
         verdict.basis = static_cast<model::Basis>(1 + random_.Below(3));
         verdict.step = static_cast<model::JudgementStep>(1 + random_.Below(7));
         verdict.mode = static_cast<model::Mode>(random_.Below(3));
@@ -559,6 +565,32 @@ TEST(Lists, NeitherRepeatNorSkipARowWhileOthersAreInserted) {
       } while (query.after.has_value());
       ASSERT_EQ(seen, expected) << subject.list.name << ", round " << round;
     }
+  }
+}
+
+// From the beginning, page by page.
+std::vector<NaiveRow> AllChanges(RandomFleet& fleet, const std::optional<query::Filter>& filter) {
+  std::vector<NaiveRow> rows;
+  ChangeQuery query{0, filter, 7};
+  while (true) {
+    const auto page = fleet.queries().ListChanges(Scope::WholeFleet(), query);
+    EXPECT_TRUE(page.has_value()) << page.error().ToString();
+    if (!page.has_value() || page->next == query.after) return rows;
+    for (const Change& change : page->rows) rows.push_back(Naive(change));
+    query.after = page->next;
+  }
+}
+
+TEST(Changes, AreFilteredAsListsAre) {
+  RandomFleet fleet(9);
+  fleet.Relabel(1);
+  const std::vector<NaiveRow> all = AllChanges(fleet, std::nullopt);
+  ASSERT_GT(all.size(), 100U);
+  for (int round = 0; round < 60; ++round) {
+    const auto filter = RandomFilter(query::Changes(), all, 3, fleet.random());
+    ASSERT_EQ(NamesOf(AllChanges(fleet, filter)),
+              NamesOf(Answer(query::Changes(), all, filter, {})))
+        << Describe(filter);
   }
 }
 
