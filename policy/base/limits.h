@@ -401,9 +401,11 @@ inline constexpr int kMaxRestJsonDepth = 16;
 inline constexpr std::size_t kMaxRestAnswerBytes = 32 * kMiB;
 // Calls whose answer is being made or written. One more is RESOURCE_EXHAUSTED (429).
 inline constexpr std::size_t kMaxRestCallsWaiting = 64;
-// Streams of what changed: how many there may be, how often each looks, when one that has nothing
-// to say says so, and when a reader that lost it is to come again.
+// Streams of what changed: how many there may be, and of one token, past either of which one more
+// is RESOURCE_EXHAUSTED (429) and told which; how often each looks, when one that has nothing to
+// say says so, and when a reader that lost it is to come again.
 inline constexpr std::size_t kMaxRestEventStreams = 64;
+inline constexpr std::size_t kMaxRestEventStreamsOfToken = 8;
 inline constexpr std::chrono::milliseconds kRestEventPause{500};
 inline constexpr std::chrono::seconds kRestEventHeartbeat{15};
 inline constexpr std::chrono::milliseconds kRestEventRetry{2000};
