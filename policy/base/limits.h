@@ -340,7 +340,8 @@ inline constexpr std::chrono::seconds kPeerLogInterval{6};
 inline constexpr std::size_t kMaxAuditSummaryBytes = 1 * kKiB;
 // The reviewed text of a published policy is kMaxPolicyBytes; a bundle has at most this many parts.
 inline constexpr std::size_t kMaxBundleParts = 16;
-// What administrators may say of one finding.
+// What administrators may say of one finding. Past it a text is RESOURCE_EXHAUSTED; a new state
+// without one is set all the same, and who set it is in the audit log alone.
 inline constexpr std::size_t kMaxFindingCommentBytes = 2 * kKiB;
 inline constexpr std::size_t kMaxFindingComments = 500;
 // Of what changed so many are kept; who asks from further back reads the lists again.
