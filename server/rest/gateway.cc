@@ -254,6 +254,10 @@ Result<Answer> Gateway::EventsAnswer(const google::protobuf::Message& first, con
   return answer;
 }
 
+void Gateway::Abandon(Admitted admitted, const base::Error& why) {
+  dispatch_.Abandon(std::move(admitted.admission), why);
+}
+
 void Gateway::Call(Admitted admitted, std::string body, std::function<void(Answer)> reply) {
   const auto permit = TakePermit(waiting_, limits::kMaxRestCallsWaiting);
   if (permit == nullptr) {

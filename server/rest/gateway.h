@@ -88,6 +88,8 @@ class Gateway {
   // RESOURCE_EXHAUSTED past limits::kMaxRestCallsWaiting, and for a stream of what changed past
   // limits::kMaxRestEventStreams and kMaxRestEventStreamsOfToken.
   void Call(Admitted admitted, std::string body, std::function<void(Answer)> reply);
+  // Instead of Call, where the body does not come, or not as it may: it was a call all the same.
+  void Abandon(Admitted admitted, const base::Error& why);
 
  private:
   struct Route {
