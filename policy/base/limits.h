@@ -340,7 +340,8 @@ inline constexpr std::chrono::seconds kPeerLogInterval{6};
 inline constexpr std::size_t kMaxAuditSummaryBytes = 1 * kKiB;
 // The reviewed text of a published policy is kMaxPolicyBytes; a bundle has at most this many parts.
 inline constexpr std::size_t kMaxBundleParts = 16;
-// What administrators may say of one finding.
+// What administrators may say of one finding. Past it a text is RESOURCE_EXHAUSTED; a new state
+// without one is set all the same, and who set it is in the audit log alone.
 inline constexpr std::size_t kMaxFindingCommentBytes = 2 * kKiB;
 inline constexpr std::size_t kMaxFindingComments = 500;
 // Of what changed so many are kept; who asks from further back reads the lists again.
@@ -401,9 +402,11 @@ inline constexpr int kMaxRestJsonDepth = 16;
 inline constexpr std::size_t kMaxRestAnswerBytes = 32 * kMiB;
 // Calls whose answer is being made or written. One more is RESOURCE_EXHAUSTED (429).
 inline constexpr std::size_t kMaxRestCallsWaiting = 64;
-// Streams of what changed: how many there may be, how often each looks, when one that has nothing
-// to say says so, and when a reader that lost it is to come again.
+// Streams of what changed: how many there may be, and of one token, past either of which one more
+// is RESOURCE_EXHAUSTED (429) and told which; how often each looks, when one that has nothing to
+// say says so, and when a reader that lost it is to come again.
 inline constexpr std::size_t kMaxRestEventStreams = 64;
+inline constexpr std::size_t kMaxRestEventStreamsOfToken = 8;
 inline constexpr std::chrono::milliseconds kRestEventPause{500};
 inline constexpr std::chrono::seconds kRestEventHeartbeat{15};
 inline constexpr std::chrono::milliseconds kRestEventRetry{2000};

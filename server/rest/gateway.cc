@@ -219,18 +219,43 @@ Answer Gateway::MetricsAnswer(const google::protobuf::Message& statistics) const
   return answer;
 }
 
-Result<Answer> Gateway::EventsAnswer(const google::protobuf::Message& first,
-                                     std::string authorization) {
-  auto permit = TakePermit(streams_, limits::kMaxRestEventStreams);
-  if (permit == nullptr) {
-    return base::ResourceExhausted("the server has as many readers of changes as it can serve");
+Result<std::shared_ptr<const void>> Gateway::TakeStream(const model::Id& token) {
+  std::erase_if(streams_of_, [](const auto& of) { return of.second.expired(); });
+  Count count = streams_of_[token].lock();
+  if (count == nullptr) {
+    count = std::make_shared<std::atomic<std::size_t>>(0);
+    streams_of_[token] = count;
   }
+  auto of_token = TakePermit(count, limits::kMaxRestEventStreamsOfToken);
+  if (of_token == nullptr) {
+    return base::ResourceExhausted("this token has " +
+                                   std::to_string(limits::kMaxRestEventStreamsOfToken) +
+                                   " streams of changes, and can't have more at a time");
+  }
+  auto of_all = TakePermit(streams_, limits::kMaxRestEventStreams);
+  if (of_all == nullptr) {
+    return base::ResourceExhausted("all tokens together have " +
+                                   std::to_string(limits::kMaxRestEventStreams) +
+                                   " streams of changes, and can't have more at a time");
+  }
+  return std::make_shared<
+      const std::pair<std::shared_ptr<const void>, std::shared_ptr<const void>>>(
+      std::move(of_token), std::move(of_all));
+}
+
+Result<Answer> Gateway::EventsAnswer(const google::protobuf::Message& first, const model::Id& token,
+                                     std::string authorization) {
+  WM_ASSIGN_OR_RETURN(auto permit, TakeStream(token));
   Answer answer;
   answer.content_type = kEventStream;
   answer.events = std::make_shared<ChangeEvents>(loop_, clock_, dispatch_, std::move(authorization),
                                                  static_cast<const v1::ListChangesResponse&>(first),
                                                  std::move(permit));
   return answer;
+}
+
+void Gateway::Abandon(Admitted admitted, const base::Error& why) {
+  dispatch_.Abandon(std::move(admitted.admission), why);
 }
 
 void Gateway::Call(Admitted admitted, std::string body, std::function<void(Answer)> reply) {
@@ -247,9 +272,12 @@ void Gateway::Call(Admitted admitted, std::string body, std::function<void(Answe
     reply(std::move(made));
   };
   const auto write = [this, answer, form = admitted.form,
+                      token = admitted.admission.caller.token.id,
                       authorization = admitted.authorization](Result<Message> result) {
     if (!result.has_value()) return answer(std::move(result).error());
-    if (form == Admitted::Form::kEvents) return answer(EventsAnswer(**result, authorization));
+    if (form == Admitted::Form::kEvents) {
+      return answer(EventsAnswer(**result, token, authorization));
+    }
     if (form == Admitted::Form::kMetrics) return answer(MetricsAnswer(**result));
     store::Ask(
         pool_, loop_, alive_, [message = *std::move(result)] { return JsonAnswer(*message); },

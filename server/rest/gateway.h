@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -13,6 +14,7 @@
 
 #include "policy/base/loop.h"
 #include "policy/base/result.h"
+#include "policy/model/digest.h"
 #include "server/api/dispatch.h"
 #include "server/identity/peer_log.h"
 #include "server/rest/path_template.h"
@@ -83,8 +85,11 @@ class Gateway {
 
   // Either the answer, and the body is for nobody, or what Call takes.
   void Open(const RequestHead& head, std::function<void(Opening)> reply);
-  // RESOURCE_EXHAUSTED past limits::kMaxRestCallsWaiting, and past limits::kMaxRestEventStreams.
+  // RESOURCE_EXHAUSTED past limits::kMaxRestCallsWaiting, and for a stream of what changed past
+  // limits::kMaxRestEventStreams and kMaxRestEventStreamsOfToken.
   void Call(Admitted admitted, std::string body, std::function<void(Answer)> reply);
+  // Instead of Call, where the body does not come, or not as it may: it was a call all the same.
+  void Abandon(Admitted admitted, const base::Error& why);
 
  private:
   struct Route {
@@ -104,8 +109,9 @@ class Gateway {
   using Count = std::shared_ptr<std::atomic<std::size_t>>;
   // Null when there are `most` already.
   static std::shared_ptr<const void> TakePermit(const Count& count, std::size_t most);
+  base::Result<std::shared_ptr<const void>> TakeStream(const model::Id& token);
   Answer MetricsAnswer(const google::protobuf::Message& statistics) const;
-  base::Result<Answer> EventsAnswer(const google::protobuf::Message& first,
+  base::Result<Answer> EventsAnswer(const google::protobuf::Message& first, const model::Id& token,
                                     std::string authorization);
 
   // Constant after construction.
@@ -118,9 +124,12 @@ class Gateway {
   const std::string openapi_;
   const std::shared_ptr<const void> alive_ = std::make_shared<int>();
 
-  identity::PeerLog peers_{clock_, "rest"};  // owned by the loop
+  // Owned by the loop.
+  identity::PeerLog peers_{clock_, "rest"};
+  // By token, how many of `streams_` are of it; gone with the last of them.
+  std::map<model::Id, std::weak_ptr<std::atomic<std::size_t>>> streams_of_;
 
-  // Calls that wait. Permits outlive the Gateway and go on any thread.
+  // Calls that wait, and streams. Permits outlive the Gateway and go on any thread.
   const Count waiting_ = std::make_shared<std::atomic<std::size_t>>(0);
   const Count streams_ = std::make_shared<std::atomic<std::size_t>>(0);
 };

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "policy/base/check.h"
+#include "policy/base/limits.h"
 #include "policy/base/version.h"
 #include "server/identity/permissions.h"
 #include "server/rest/path_template.h"
@@ -357,7 +358,11 @@ class Page {
          {{"type", "string"},
           {"description",
            "With `Accept: text/event-stream`: server-sent events that do not end. `id` is a "
-           "position, `event` the topic, `data` a Change as JSON."}}}};
+           "position, `event` the topic, `data` a Change as JSON. One token has at most " +
+               std::to_string(base::limits::kMaxRestEventStreamsOfToken) +
+               " of these streams at a time, all tokens together " +
+               std::to_string(base::limits::kMaxRestEventStreams) +
+               "; one more is 429, RESOURCE_EXHAUSTED."}}}};
   }
 
   // GET /metrics, for whoever may GetStatistics.

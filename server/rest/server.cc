@@ -84,6 +84,19 @@ bool IsOfHttp(const error_code& error) {
   return error.category() == http::make_error_code(http::error::bad_target).category();
 }
 
+base::Error RefusalOf(const error_code& error) {
+  return base::InvalidArgument("the request is refused: " + error.message());
+}
+
+// Why an admitted call has no body.
+base::Error LackOfBody(const error_code& error) {
+  if (error == beast::error::timeout) {
+    return {base::ErrorCode::kAborted, "the request took too long"};
+  }
+  if (!IsOfHttp(error)) return {base::ErrorCode::kCancelled, "the caller has gone"};
+  return RefusalOf(error);
+}
+
 // RFC 9112, section 3.2.
 bool HasOneHost(const http::request<http::string_body>& request) {
   return request.version() < 11 || request.count(http::field::host) == 1;
@@ -209,9 +222,11 @@ class Server::State::Connection : public std::enable_shared_from_this<Connection
   void ReadBody(Gateway::Admitted admitted) {
     known_ = true;
     const std::size_t limit = admitted.body_limit_bytes;
-    if (parser_->content_length().value_or(0) > limit) return Refuse(http::error::body_limit);
-    parser_->body_limit(limit);
     const auto held = std::make_shared<Gateway::Admitted>(std::move(admitted));
+    if (parser_->content_length().value_or(0) > limit) {
+      return GiveUp(std::move(*held), http::error::body_limit);
+    }
+    parser_->body_limit(limit);
     if (parser_->is_done()) return Call(std::move(*held));
     Limit(state_->options_.body_timeout);
     // Whoever waits for it before sending a large body.
@@ -219,7 +234,7 @@ class Server::State::Connection : public std::enable_shared_from_this<Connection
       continue_.emplace(http::status::continue_, 11U);
       http::async_write(stream_, *continue_,
                         [self = shared_from_this(), held](const error_code& error, std::size_t) {
-                          if (error) return self->Drop(error);
+                          if (error) return self->GiveUp(std::move(*held), error);
                           self->ReadRest(held);
                         });
       return;
@@ -230,9 +245,14 @@ class Server::State::Connection : public std::enable_shared_from_this<Connection
   void ReadRest(const std::shared_ptr<Gateway::Admitted>& admitted) {
     http::async_read(stream_, buffer_, *parser_,
                      [self = shared_from_this(), admitted](const error_code& error, std::size_t) {
-                       if (error) return self->Refuse(error);
+                       if (error) return self->GiveUp(std::move(*admitted), error);
                        self->Call(std::move(*admitted));
                      });
+  }
+
+  void GiveUp(Gateway::Admitted admitted, const error_code& error) {
+    if (!state_->stopped_) state_->gateway_.Abandon(std::move(admitted), LackOfBody(error));
+    Refuse(error);
   }
 
   void Call(Gateway::Admitted admitted) {
@@ -248,9 +268,7 @@ class Server::State::Connection : public std::enable_shared_from_this<Connection
   // What HTTP itself can't take is told as well, where the peer may still read it.
   void Refuse(const error_code& error) {
     if (!IsOfHttp(error) || error == http::error::end_of_stream) return Drop(error);
-    Write(ErrorAnswer(StatusOf(error),
-                      base::InvalidArgument("the request is refused: " + error.message())),
-          false);
+    Write(ErrorAnswer(StatusOf(error), RefusalOf(error)), false);
   }
 
   void PutHeader(const Answer& answer, http::header<false>& out) {

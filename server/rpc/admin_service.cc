@@ -95,12 +95,17 @@ class AdminService::ChunkedCall final : public grpc::ServerReadReactor<grpc::Byt
 
   void FailWhenLate(const Call& call) {
     late_ = std::make_unique<base::Timer>(service_.loop_);
-    late_->Start(limits::kMaxPublicationTime, [weak = std::weak_ptr<WaitingCall>(call)] {
+    late_->Start(limits::kMaxPublicationTime, [this, weak = std::weak_ptr<WaitingCall>(call)] {
       const Call late = weak.lock();
       if (late != nullptr) {
-        late->Fail({base::ErrorCode::kAborted, "the request took over five minutes"});
+        GiveUp(*late, {base::ErrorCode::kAborted, "the request took over five minutes"});
       }
     });
+  }
+  void GiveUp(WaitingCall& call, const base::Error& why) {
+    if (call.answered()) return;
+    if (admission_) service_.dispatch_.Abandon(*std::exchange(admission_, std::nullopt), why);
+    call.Fail(why);
   }
 
   // The rest is on gRPC's threads.
@@ -133,9 +138,7 @@ class AdminService::ChunkedCall final : public grpc::ServerReadReactor<grpc::Byt
   }
   void Fail(const base::Error& why) {
     service_.loop_.Post([this, why, call = call_] {
-      if (call == nullptr || call->answered()) return;
-      if (admission_) service_.dispatch_.Abandon(*std::exchange(admission_, std::nullopt), why);
-      call->Fail(why);
+      if (call != nullptr) GiveUp(*call, why);
     });
   }
 

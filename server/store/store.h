@@ -145,7 +145,8 @@ class Store {
   virtual base::Result<std::vector<BatchOutcome>> CommitBatches(std::span<const BatchWrite> batches,
                                                                 const FindingRules& rules) = 0;
   // What an administrator does with a finding, or says of it. NOT_FOUND when there is no such
-  // finding. RESOURCE_EXHAUSTED: limits::kMaxFindingComments were made on it.
+  // finding. Past limits::kMaxFindingComments nothing is kept of a state but the state itself, and
+  // whoever says something gets RESOURCE_EXHAUSTED.
   virtual base::Status UpdateFinding(const Scope& scope, std::uint64_t id,
                                      const FindingComment& comment) = 0;
   virtual base::Status RecordFindings(std::span<const FindingChange> changes) = 0;

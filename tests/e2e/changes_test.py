@@ -8,16 +8,17 @@ import unittest
 import fleet
 
 TIMEOUT_S = 60
+STREAMS_OF_A_TOKEN = 8
 
 
 class Reader:
     """A connection that follows /v1/changes, and the position that it has come to."""
 
-    def __init__(self, the_fleet, last_event_id=None):
+    def __init__(self, the_fleet, last_event_id=None, token=None):
         host, port = the_fleet.rest_address.rsplit(":", 1)
         context = ssl.create_default_context(cafile=the_fleet.ca_file)
         self.connection = http.client.HTTPSConnection(host, int(port), context=context, timeout=TIMEOUT_S)
-        headers = {"Authorization": f"Bearer {the_fleet.admin_token}", "Accept": "text/event-stream"}
+        headers = {"Authorization": f"Bearer {token or the_fleet.admin_token}", "Accept": "text/event-stream"}
         if last_event_id is not None:
             headers["Last-Event-ID"] = last_event_id
         self.connection.request("GET", "/v1/changes", headers=headers)
@@ -54,6 +55,7 @@ class Reader:
                 self.position = line[len("id: "):].strip()
 
     def close(self):
+        self.answer.close()  # it has taken the connection over
         self.connection.close()
 
 
@@ -97,6 +99,33 @@ class Changes(fleet.EndToEnd):
         status, page = the_fleet.rest(f"/v1/changes?position={position}")
         self.assertEqual(200, status)
         self.assertGreaterEqual(int(page["position"]), int(position))
+
+    def test_one_token_leaves_streams_for_others_and_has_its_own_again(self):
+        the_fleet = self.make_fleet(rest=True)
+        other = the_fleet.ask("admin-tokens", "create", "--name", "screen", "--role", "viewer").strip()
+        readers = [Reader(the_fleet) for _ in range(STREAMS_OF_A_TOKEN)]
+        self.assertEqual([200] * STREAMS_OF_A_TOKEN, [reader.answer.status for reader in readers])
+        refused = Reader(the_fleet)
+        self.assertEqual(429, refused.answer.status)
+        self.assertIn("this token has 8 streams", json.load(refused.answer)["message"])
+        refused.close()
+        readers.append(Reader(the_fleet, token=other))
+        self.assertEqual(200, readers[-1].answer.status)
+
+        # The server finds out that a reader has gone when it has something for it.
+        readers.pop(0).close()
+        the_fleet.publish("policy: none\n")
+
+        def is_served():
+            reader = Reader(the_fleet)
+            try:
+                return reader.answer.status == 200
+            finally:
+                reader.close()
+
+        fleet.wait_for(is_served, "a stream for the token that ended one")
+        for reader in readers:
+            reader.close()
 
 
 if __name__ == "__main__":

@@ -64,6 +64,16 @@ class RestTest : public testing::Test {
     return counts;
   }
 
+  std::uint64_t CallsThatEnded(const std::string& method, base::ErrorCode code) {
+    std::uint64_t calls = 0;
+    OnLoop([&] {
+      const auto& counts = api_.dispatch_->call_counts();
+      const auto found = counts.find({method, code});
+      if (found != counts.end()) calls = found->second;
+    });
+    return calls;
+  }
+
   // Clients hear of what the server did before it counts it.
   bool Becomes(const std::function<bool(const rest::Server::Counts&)>& condition) {
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
@@ -240,6 +250,34 @@ TEST_F(RestTest, RefusesABodyThatIsTooLargeAndLetsItsSenderReadThat) {
     const auto unknown = Connect();
     EXPECT_EQ(unknown->Ask(Request("POST /v1/enrolment_tokens", large)).status, 401);
     EXPECT_EQ(Counts().timed_out, 0U);
+  });
+}
+
+TEST_F(RestTest, CountsACallWhoseBodyIsNotTakenOrDoesNotCome) {
+  options_.body_timeout = milliseconds(300);
+  Serve();
+  Beside([&] {
+    const std::string path = "POST /v1/enrolment_tokens";
+    const std::string json = "Content-Type: application/json\r\n";
+    const std::string large(limits::kMaxAdminRequestBytes + 1, ' ');
+    const auto known = Connect();
+    EXPECT_EQ(known->Ask(Request(path, large)).status, 413);
+    const auto chunked = Connect();
+    ASSERT_TRUE(chunked->Send(Request(path, "", json + "Transfer-Encoding: chunked\r\n")));
+    EXPECT_EQ(chunked->Ask("FFFFF\r\n" + large).status, 413);
+    EXPECT_EQ(CallsThatEnded("CreateToken", base::ErrorCode::kInvalidArgument), 2U);
+
+    const std::string half = Request(path, "", json + "Content-Length: 2\r\n") + "{";
+    const auto slow = Connect();
+    ASSERT_TRUE(slow->Send(half));
+    EXPECT_TRUE(slow->ReadsEnd());
+    EXPECT_EQ(CallsThatEnded("CreateToken", base::ErrorCode::kAborted), 1U);
+    auto gone = Connect();
+    ASSERT_TRUE(gone->Send(half));
+    gone.reset();
+    EXPECT_TRUE(Becomes([this](const auto&) {
+      return CallsThatEnded("CreateToken", base::ErrorCode::kCancelled) == 1;
+    }));
   });
 }
 

@@ -213,6 +213,25 @@ TEST_F(ServedFleetTest, TakesOnePublicationAtATimeAndForgetsTheOneThatIsGivenUp)
   EXPECT_EQ(Publish(1).error_code(), grpc::StatusCode::INVALID_ARGUMENT);
 }
 
+TEST_F(ServedFleetTest, GivesUpAPublicationThatTakesFiveMinutesAndCountsItAsACall) {
+  grpc::ClientContext context;
+  context.AddMetadata("authorization", authorization_);
+  v1::PublishPolicyResponse response;
+  std::unique_ptr<grpc::ClientWriter<v1::PublishPolicyRequest>> writer;
+  grpc::Status status;
+  Beside([&] { writer = stub_->PublishPolicy(&context, &response); });
+  ASSERT_TRUE(RunUntilPublishing(true));
+  loop_.Skip(limits::kMaxPublicationTime);
+  Beside([&] { status = writer->Finish(); });
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::ABORTED);
+  EXPECT_EQ(status.error_message(), "the request took over five minutes");
+  const auto& counts = api_.dispatch_->call_counts();
+  const auto late = counts.find({"PublishPolicy", base::ErrorCode::kAborted});
+  ASSERT_NE(late, counts.end());
+  EXPECT_EQ(late->second, 1U);
+  EXPECT_TRUE(RunUntilPublishing(false)) << "there is room for the next";
+}
+
 TEST_F(ServedFleetTest, EnrolsAnEndpointChallengesItsStreamAndTurnsItAwayOnceRevoked) {
   const openssl::PrivateKey key = Must(openssl::PrivateKey::Generate());
   const agent::sync::Enrolment enrolment = Enrol(key);

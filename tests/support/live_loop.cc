@@ -11,7 +11,7 @@ void LiveLoop::Post(Task task) {
 }
 
 base::Loop::TimerId LiveLoop::After(base::Duration delay, Task task) {
-  const Instant due = std::chrono::steady_clock::now() + delay;
+  const Instant due = Now() + delay;
   const TimerId id = next_id_++;
   timers_.emplace(std::pair(due, id), std::move(task));
   due_.emplace(id, due);
@@ -26,13 +26,13 @@ void LiveLoop::Cancel(TimerId id) {
 }
 
 base::Loop::Task LiveLoop::NextTask(Instant until) {
-  if (!timers_.empty() && timers_.begin()->first.first <= std::chrono::steady_clock::now()) {
+  if (!timers_.empty() && timers_.begin()->first.first <= Now()) {
     Task task = std::move(timers_.begin()->second);
     due_.erase(timers_.begin()->first.second);
     timers_.erase(timers_.begin());
     return task;
   }
-  if (!timers_.empty()) until = std::min(until, timers_.begin()->first.first);
+  if (!timers_.empty()) until = std::min(until, timers_.begin()->first.first - skipped_);
   // What the test waits for may come true without a task, by another thread.
   until = std::min(until, std::chrono::steady_clock::now() + std::chrono::milliseconds(10));
   std::unique_lock lock(mutex_);

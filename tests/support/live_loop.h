@@ -30,10 +30,14 @@ class LiveLoop final : public base::Loop {
   // Runs tasks until `done` holds or `limit` has passed; what `done` says at the end.
   bool RunUntil(const std::function<bool()>& done,
                 std::chrono::milliseconds limit = std::chrono::seconds(20));
+  // For the timers so much time has passed at once.
+  void Skip(base::Duration time) { skipped_ += time; }
 
  private:
   using Instant = std::chrono::steady_clock::time_point;
 
+  // As timers see it.
+  Instant Now() const { return std::chrono::steady_clock::now() + skipped_; }
   // A task that is due, or none; waits for one until then.
   Task NextTask(Instant until);
 
@@ -42,6 +46,7 @@ class LiveLoop final : public base::Loop {
   std::condition_variable posted_;
   std::deque<Task> tasks_;
   // The loop's own.
+  base::Duration skipped_{0};
   std::map<std::pair<Instant, TimerId>, Task> timers_;
   std::map<TimerId, Instant> due_;
   TimerId next_id_ = 1;

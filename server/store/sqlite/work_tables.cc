@@ -159,6 +159,7 @@ base::Status ApplyFinding(sqlite::Database& database, const FindingChange& chang
 base::Status CommentFinding(sqlite::Database& database, const Scope& scope, std::uint64_t id,
                             const FindingComment& comment) {
   model::Id endpoint;
+  bool is_full = false;
   {
     WM_ASSIGN_OR_RETURN(
         Statement find,
@@ -174,10 +175,12 @@ base::Status CommentFinding(sqlite::Database& database, const Scope& scope, std:
     if (!found || !scope.Has(labels)) {
       return base::NotFound("there is no finding " + std::to_string(id));
     }
-    if (Number(find, 0) >= base::limits::kMaxFindingComments) {
-      return base::ResourceExhausted("a finding has at most " +
+    is_full = Number(find, 0) >= base::limits::kMaxFindingComments;
+    if (is_full && !comment.text.empty()) {
+      return base::ResourceExhausted("a finding keeps at most " +
                                      std::to_string(base::limits::kMaxFindingComments) +
-                                     " comments");
+                                     " comments and states; from there on it takes only a new "
+                                     "state without a comment");
     }
     WM_ASSIGN_OR_RETURN(endpoint, Stored(model::IdFromBytes(find.Blob(1)), "endpoint id"));
   }
@@ -195,7 +198,7 @@ base::Status CommentFinding(sqlite::Database& database, const Scope& scope, std:
                            .Bind(Column(id))
                            .Run());
   }
-  {
+  if (!is_full) {
     WM_ASSIGN_OR_RETURN(
         Statement add,
         database.Prepare("INSERT INTO finding_comments (finding, time_us, token_id, token_name, "

@@ -5,6 +5,7 @@
 #include <limits>
 #include <string>
 
+#include "policy/base/limits.h"
 #include "proto/wire/convert.h"
 #include "tests/server/api/api_world.h"
 #include "weighmaster/v1/admin.pb.h"
@@ -112,6 +113,31 @@ TEST_F(AdminApiTest, ListsEndpointsAndFindings) {
   ASSERT_TRUE(findings.has_value());
   EXPECT_EQ(findings->total(), 2U);
   EXPECT_EQ(findings->findings(0).rule(), "denied_model");
+}
+
+TEST_F(AdminApiTest, TakesAStateOfAFindingThatKeepsNoMoreComments) {
+  SeeModels(1, 1);
+  const store::FindingComment comment{world_.loop_.Now(), {}, std::nullopt, "x"};
+  for (std::size_t i = 0; i < base::limits::kMaxFindingComments; ++i) {
+    ASSERT_TRUE(world_.store_->UpdateFinding(store::Scope::WholeFleet(), 1, comment).has_value());
+  }
+  v1::UpdateFindingRequest request;
+  request.set_finding_id(1);
+  request.set_state(v1::FINDING_STATE_DISMISSED);
+  request.set_comment("why");
+  EXPECT_EQ(Ask<v1::UpdateFindingResponse>(request).error().code(),
+            base::ErrorCode::kResourceExhausted);
+  request.clear_comment();
+  const auto updated = Ask<v1::UpdateFindingResponse>(request);
+  ASSERT_TRUE(updated.has_value()) << updated.error().ToString();
+  EXPECT_EQ(updated->finding().state(), v1::FINDING_STATE_DISMISSED);
+  const auto log = Ask<v1::ListAuditEntriesResponse>(v1::ListAuditEntriesRequest());
+  ASSERT_TRUE(log.has_value());
+  ASSERT_EQ(log->entries_size(), 4);
+  EXPECT_EQ(log->entries(2).token_name(), "ada");
+  EXPECT_EQ(log->entries(2).summary(), "finding_id=1 state=FINDING_STATE_DISMISSED")
+      << "who did it is known";
+  EXPECT_EQ(log->entries(3).outcome(), v1::AUDIT_OUTCOME_DONE);
 }
 
 TEST_F(AdminApiTest, ShowsOneEndpointAsTheListDoes) {

@@ -61,6 +61,9 @@ class GatewayTest : public ::testing::Test {
     EXPECT_EQ(json.at("details"), Json::array());
     return json.at("code");
   }
+  static std::string MessageOf(const Answer& answer) {
+    return Json::parse(answer.body).at("message");
+  }
   static std::string Header(const Answer& answer, std::string_view name) {
     const auto found =
         std::ranges::find(answer.headers, name, &std::pair<std::string, std::string>::first);
@@ -264,14 +267,41 @@ TEST_F(ChangeEventsTest, EndWithTheTokenThatAskedForThem) {
 TEST_F(ChangeEventsTest, AreOnlySoManyAndMakeRoomWhenTheyGo) {
   std::vector<Answer> answers;
   for (std::size_t i = 0; i < limits::kMaxRestEventStreams; ++i) {
+    if (i % limits::kMaxRestEventStreamsOfToken == 0) {
+      authorization_ = world_.MakeBearer(store::AdminRole::kViewer);
+    }
     answers.push_back(Follow("/v1/changes"));
     ASSERT_EQ(answers.back().status, 200);
-    world_.world_.loop_.RunFor(std::chrono::seconds(1));  // the rate is not what is tested here
   }
-  EXPECT_EQ(Follow("/v1/changes").status, 429);
+  authorization_ = world_.bearer_;
+  const Answer refused = Follow("/v1/changes");
+  EXPECT_EQ(refused.status, 429);
+  EXPECT_EQ(MessageOf(refused),
+            "all tokens together have 64 streams of changes, and can't have more at a time");
   EXPECT_EQ(Ask("GET", "/v1/changes").status, 200) << "the same as JSON ends at once";
   answers.pop_back();
   EXPECT_EQ(Follow("/v1/changes").status, 200);
+}
+
+TEST_F(ChangeEventsTest, AreOnlySoManyOfATokenAndLeaveRoomForOthers) {
+  std::vector<Answer> answers;
+  for (std::size_t i = 0; i < limits::kMaxRestEventStreamsOfToken; ++i) {
+    answers.push_back(Follow("/v1/changes"));
+    ASSERT_EQ(answers.back().status, 200);
+  }
+  const Answer refused = Follow("/v1/changes");
+  EXPECT_EQ(refused.status, 429);
+  EXPECT_EQ(CodeOf(refused), 8);
+  EXPECT_EQ(Header(refused, "Retry-After"), "1");
+  EXPECT_EQ(MessageOf(refused),
+            "this token has 8 streams of changes, and can't have more at a time");
+  authorization_ = world_.MakeBearer(store::AdminRole::kViewer);
+  EXPECT_EQ(Follow("/v1/changes").status, 200);
+  authorization_ = world_.bearer_;
+  answers.pop_back();
+  answers.push_back(Follow("/v1/changes"));
+  EXPECT_EQ(answers.back().status, 200);
+  EXPECT_EQ(Follow("/v1/changes").status, 429) << "the room of one is that of one";
 }
 
 TEST_F(GatewayTest, TakesFieldsFromPathQueryAndBody) {

@@ -128,6 +128,10 @@ TEST_F(OpenApiTest, HasWhatChangesAsAStreamAsWell) {
   const Json& changes = Operation("ListChanges");
   EXPECT_TRUE(changes.at("responses").at("200").at("content").contains("text/event-stream"));
   EXPECT_TRUE(changes.at("responses").at("200").at("content").contains("application/json"));
+  const std::string text =
+      changes["responses"]["200"]["content"]["text/event-stream"]["schema"]["description"];
+  EXPECT_NE(text.find("at most 8 of these streams at a time, all tokens together 64"), text.npos)
+      << text;
   const Json last = Parameter(changes, "Last-Event-ID");
   EXPECT_EQ(last.at("in"), "header");
   EXPECT_FALSE(last.at("required"));

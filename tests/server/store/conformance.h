@@ -992,8 +992,11 @@ TEST_P(StoreConformance, FindingsKeepWhatIsSaidOfThemUpToTheLimit) {
     ASSERT_TRUE(store_->UpdateFinding(Scope::WholeFleet(), 1, comment).has_value());
   }
   comment.state = FindingState::kDismissed;
-  EXPECT_EQ(store_->UpdateFinding(Scope::WholeFleet(), 1, comment).error().code(),
-            base::ErrorCode::kResourceExhausted);
+  const auto refused = store_->UpdateFinding(Scope::WholeFleet(), 1, comment);
+  EXPECT_EQ(refused.error().code(), base::ErrorCode::kResourceExhausted);
+  EXPECT_EQ(refused.error().message(),
+            "a finding keeps at most 500 comments and states; from there on it takes only a new "
+            "state without a comment");
   Reopen();
   const auto details = queries_->GetFinding(Scope::WholeFleet(), 1);
   ASSERT_TRUE(details.has_value());
@@ -1003,6 +1006,32 @@ TEST_P(StoreConformance, FindingsKeepWhatIsSaidOfThemUpToTheLimit) {
   EXPECT_EQ(details->comments[0].actor.name, "ada");
   EXPECT_EQ(details->comments[0].actor.token, tests::TestId(9));
   EXPECT_EQ(details->comments[0].state, std::nullopt);
+}
+
+TEST_P(StoreConformance, FindingsTakeAStateAlsoWhenTheyKeepNoMoreComments) {
+  FindingChange seen;
+  seen.dedupe_key = seen.rule = "rule";
+  seen.endpoint = Enrol(1);
+  ASSERT_TRUE(store_->RecordFindings(std::vector{seen}).has_value());
+  FindingComment comment{tests::kTestEpoch, {tests::TestId(9), "ada"}, std::nullopt, "why"};
+  for (std::size_t i = 0; i < base::limits::kMaxFindingComments; ++i) {
+    ASSERT_TRUE(store_->UpdateFinding(Scope::WholeFleet(), 1, comment).has_value());
+  }
+  const auto before = queries_->ListChanges(Scope::WholeFleet(), std::nullopt, 10);
+  ASSERT_TRUE(before.has_value());
+  comment.text.clear();
+  for (const FindingState state : {FindingState::kAcknowledged, FindingState::kDismissed}) {
+    comment.state = state;
+    ASSERT_TRUE(store_->UpdateFinding(Scope::WholeFleet(), 1, comment).has_value());
+    const auto details = queries_->GetFinding(Scope::WholeFleet(), 1);
+    ASSERT_TRUE(details.has_value());
+    EXPECT_EQ(details->finding.state, state);
+    EXPECT_EQ(details->comments.size(), base::limits::kMaxFindingComments);
+  }
+  EXPECT_EQ(queries_->ListFindings(Scope::WholeFleet(), false, {})->total, 0U) << "it is dismissed";
+  const auto changes = queries_->ListChanges(Scope::WholeFleet(), before->next, 10);
+  ASSERT_TRUE(changes.has_value());
+  EXPECT_EQ(changes->rows.size(), 2U) << "whoever follows what changes is told";
 }
 
 TEST_P(StoreConformance, TellsEveryChangeOnceInOrder) {

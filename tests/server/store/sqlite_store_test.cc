@@ -192,6 +192,43 @@ TEST(SqliteStore, FindsVerdictsOfVersion6ByAllThatTheySay) {
   EXPECT_EQ(count("audit = watch AND mode = enforce", base::WallTimeFromMicroseconds(1)), 1U);
 }
 
+TEST(SqliteStore, CountsFindingsOfVersion8WithoutTheirRows) {
+  DiskPlace place;
+  WriteVersion3(place.path());
+  {
+    const auto file = sqlite::Database::Open(place.path());
+    ASSERT_TRUE((*file)->Migrate(kSchemaRoom, SchemaSteps().first(8)).has_value());
+    ASSERT_TRUE(
+        (*file)
+            ->Execute("INSERT INTO findings (dedupe_key, rule, endpoint, subject, severity, "
+                      "detail, first_us, last_us, count, state) VALUES "
+                      "('a', 'r', 1, '', 5, '', 1, 1, 1, 1), "
+                      "('b', 'r', 1, '', 5, '', 1, 1, 1, 1), "
+                      "('c', 'r', 1, '', 2, '', 1, 1, 1, 4)")
+            .has_value());
+  }
+  const auto store = OpenAt(place.path());
+  const auto queries = store->OpenQueries();
+  const auto numbers = (*queries)->Statistics(Scope::WholeFleet());
+  ASSERT_TRUE(numbers.has_value()) << numbers.error().ToString();
+  ASSERT_EQ(numbers->findings.size(), 2U);
+  EXPECT_EQ(numbers->findings[0].state, FindingState::kOpen);
+  EXPECT_EQ(numbers->findings[0].severity, model::Severity::kCritical);
+  EXPECT_EQ(numbers->findings[0].findings, 2U);
+  EXPECT_EQ(numbers->findings[1].state, FindingState::kDismissed);
+  EXPECT_EQ(numbers->findings[1].findings, 1U);
+
+  const auto file = sqlite::Database::Open(place.path());
+  for (const std::string where : {"state > 0", "state > 0 AND endpoint IN (SELECT 1)"}) {
+    auto plan = (*file)->Prepare(
+        "EXPLAIN QUERY PLAN SELECT state, severity, count(*) FROM findings WHERE " + where +
+        " GROUP BY state, severity ORDER BY state, severity");
+    ASSERT_TRUE(plan->Step().value());
+    EXPECT_NE(plan->Text(3).find("COVERING INDEX findings_counted"), std::string::npos)
+        << plan->Text(3);
+  }
+}
+
 TEST(SqliteStore, ReadersSeeTheLastCommitWhileTheWriterWrites) {
   DiskPlace place;
   const auto store = place.Open();
