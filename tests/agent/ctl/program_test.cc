@@ -42,7 +42,7 @@ TEST(Program, HelpsOnStandardOutput) {
   for (const Words& words : asked) {
     const Ended ended = Ran(words);
     EXPECT_EQ(ended.code, ExitCode::kOk) << Shown(words);
-    EXPECT_EQ(ended.out.find("Usage: weighmaster COMMAND"), 0U) << Shown(words);
+    EXPECT_EQ(ended.out.find("Usage: weighmaster scan PATH"), 0U) << Shown(words);
     EXPECT_EQ(ended.err, "") << Shown(words);
   }
 }
