@@ -193,8 +193,11 @@ base::Status Database::Execute(const std::string& sql) {
 }
 
 base::Result<Statement> Database::Prepare(std::string_view sql) {
-  std::unique_ptr<Cached>& cached = statements_[sql];
-  if (cached == nullptr) cached = std::make_unique<Cached>();
+  auto found = statements_.find(sql);
+  if (found == statements_.end()) {
+    found = statements_.emplace(sql, std::make_unique<Cached>()).first;
+  }
+  const std::unique_ptr<Cached>& cached = found->second;
   if (cached->statement != nullptr && !cached->in_use) {
     return Statement(handle_, cached->statement, &cached->in_use);
   }

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -89,8 +91,8 @@ class Database {
   // One or more statements without parameters and rows: schemas and pragmas.
   base::Status Execute(const std::string& sql);
 
-  // Compiles the SQL or takes it from the cache; `sql` must be a literal or otherwise outlive the
-  // Database. A statement that is already in use is compiled once more.
+  // Compiles the SQL or takes it from the cache, which never forgets: for texts of which there are
+  // few. A statement that is already in use is compiled once more.
   base::Result<Statement> Prepare(std::string_view sql);
   // Compiles SQL that was put together at run time, for one use. Values belong into parameters.
   base::Result<Statement> PrepareOnce(const std::string& sql);
@@ -120,7 +122,13 @@ class Database {
   };
 
   sqlite3* handle_;
-  std::unordered_map<std::string_view, std::unique_ptr<Cached>> statements_;
+  struct TextHash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view text) const {
+      return std::hash<std::string_view>()(text);
+    }
+  };
+  std::unordered_map<std::string, std::unique_ptr<Cached>, TextHash, std::equal_to<>> statements_;
 };
 
 // BEGIN IMMEDIATE now; rolls back on destruction unless committed. Transactions do not nest: a

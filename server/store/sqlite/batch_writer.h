@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <optional>
 
-#include "server/store/sqlite/projection.h"
+#include "server/store/sqlite/projection/projection.h"
 #include "server/store/values.h"
 #include "third_party/sqlite/database.h"
 

@@ -6,9 +6,9 @@
 
 #include "policy/base/limits.h"
 #include "proto/wire/convert.h"
-#include "server/store/sqlite/list_keys.h"
-#include "server/store/sqlite/moments.h"
-#include "server/store/sqlite/rows.h"
+#include "server/store/sqlite/columns/moments.h"
+#include "server/store/sqlite/columns/rows.h"
+#include "server/store/sqlite/lists/list_keys.h"
 #include "weighmaster/v1/values.pb.h"
 
 namespace weighmaster::server::store {

@@ -9,7 +9,7 @@
 
 #include "policy/base/limits.h"
 #include "proto/wire/convert.h"
-#include "server/store/sqlite/rows.h"
+#include "server/store/sqlite/columns/rows.h"
 #include "weighmaster/v1/batch.pb.h"
 #include "weighmaster/v1/event.pb.h"
 

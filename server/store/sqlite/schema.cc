@@ -413,7 +413,7 @@ CREATE TABLE past_coverage (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX past_coverage_by_end ON past_coverage (until_us);
 
--- Whoever changes the state of a finding says since when it holds; the trigger keeps the one before.
+-- Whoever changes the state of a finding says since when it holds; a trigger keeps the one before.
 ALTER TABLE findings ADD COLUMN state_since_us INTEGER NOT NULL DEFAULT 0;
 UPDATE findings SET state_since_us = coalesce(resolved_us, first_us);
 CREATE TABLE past_finding_states (

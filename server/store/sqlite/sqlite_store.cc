@@ -4,12 +4,13 @@
 #include <utility>
 
 #include "policy/base/limits.h"
-#include "server/store/sqlite/blob_fields.h"
-#include "server/store/sqlite/rows.h"
+#include "server/store/sqlite/columns/blob_fields.h"
+#include "server/store/sqlite/columns/rows.h"
+#include "server/store/sqlite/columns/sightings_table.h"
 #include "server/store/sqlite/schema.h"
-#include "server/store/sqlite/sightings_table.h"
 #include "server/store/sqlite/sqlite_queries.h"
 #include "server/store/sqlite/work_tables.h"
+#include "third_party/openssl/sha256.h"
 #include "weighmaster/v1/exceptions.pb.h"
 #include "weighmaster/v1/trust.pb.h"
 

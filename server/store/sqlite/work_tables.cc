@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "policy/base/limits.h"
-#include "server/store/sqlite/list_keys.h"
-#include "server/store/sqlite/rows.h"
+#include "server/store/sqlite/columns/rows.h"
+#include "server/store/sqlite/lists/list_keys.h"
 
 namespace weighmaster::server::store {
 

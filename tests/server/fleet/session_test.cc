@@ -564,7 +564,8 @@ TEST_F(SessionTest, AnOpenStreamOnWhichNothingIsSaidIsAContactEveryFewMinutes) {
   agent.SayHello();
   Run();
   const auto stored = [&] {
-    return world_.queries_->GetEndpoint(store::Scope::WholeFleet(), endpoint_, std::nullopt)->last_contact;
+    return world_.queries_->GetEndpoint(store::Scope::WholeFleet(), endpoint_, std::nullopt)
+        ->last_contact;
   };
   const base::WallTime met = world_.loop_.Now();
   world_.loop_.RunFor(base::limits::kContactFlushDelay);
@@ -583,7 +584,8 @@ TEST_F(SessionTest, TheEndOfAStreamIsAContact) {
   const base::WallTime ended = world_.loop_.Now();
   agent.Close();
   world_.loop_.RunFor(std::chrono::hours(1));
-  EXPECT_EQ(world_.queries_->GetEndpoint(store::Scope::WholeFleet(), endpoint_, std::nullopt)->last_contact,
+  EXPECT_EQ(world_.queries_->GetEndpoint(store::Scope::WholeFleet(), endpoint_, std::nullopt)
+                ->last_contact,
             ended);
 
   // One that is refused ends with the refusal, not with the farewell.
@@ -597,7 +599,8 @@ TEST_F(SessionTest, TheEndOfAStreamIsAContact) {
   next.Say(other, 11);
   ASSERT_EQ(next.refused(), v1::REFUSAL_REASON_PROTOCOL);
   world_.loop_.RunFor(std::chrono::hours(1));
-  EXPECT_EQ(world_.queries_->GetEndpoint(store::Scope::WholeFleet(), endpoint_, std::nullopt)->last_contact,
+  EXPECT_EQ(world_.queries_->GetEndpoint(store::Scope::WholeFleet(), endpoint_, std::nullopt)
+                ->last_contact,
             refused);
 }
 

@@ -1017,7 +1017,7 @@ TEST_P(StoreConformance, FindingsTakeAStateAlsoWhenTheyKeepNoMoreComments) {
   for (std::size_t i = 0; i < base::limits::kMaxFindingComments; ++i) {
     ASSERT_TRUE(store_->UpdateFinding(Scope::WholeFleet(), 1, comment).has_value());
   }
-  const auto before = queries_->ListChanges(Scope::WholeFleet(), std::nullopt, 10);
+  const auto before = queries_->ListChanges(Scope::WholeFleet(), {std::nullopt, {}, 10});
   ASSERT_TRUE(before.has_value());
   comment.text.clear();
   for (const FindingState state : {FindingState::kAcknowledged, FindingState::kDismissed}) {
@@ -1029,7 +1029,7 @@ TEST_P(StoreConformance, FindingsTakeAStateAlsoWhenTheyKeepNoMoreComments) {
     EXPECT_EQ(details->comments.size(), base::limits::kMaxFindingComments);
   }
   EXPECT_EQ(queries_->ListFindings(Scope::WholeFleet(), false, {})->total, 0U) << "it is dismissed";
-  const auto changes = queries_->ListChanges(Scope::WholeFleet(), before->next, 10);
+  const auto changes = queries_->ListChanges(Scope::WholeFleet(), {before->next, {}, 10});
   ASSERT_TRUE(changes.has_value());
   EXPECT_EQ(changes->rows.size(), 2U) << "whoever follows what changes is told";
 }

@@ -84,7 +84,7 @@ Status Snapshot::Keep(const Scope& scope) const {
 }
 
 Result<Statement> Snapshot::Prepare(std::string_view sql) const {
-  return whole_fleet_ ? database_->Prepare(sql) : database_->PrepareOnce(WithViews(sql));
+  return whole_fleet_ ? database_->Prepare(sql) : database_->Prepare(WithViews(sql));
 }
 
 Result<Statement> Snapshot::PrepareOnce(const std::string& sql) const {

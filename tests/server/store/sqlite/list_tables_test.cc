@@ -1,4 +1,4 @@
-#include "server/store/sqlite/list_tables.h"
+#include "server/store/sqlite/lists/list_tables.h"
 
 #include <gtest/gtest.h>
 

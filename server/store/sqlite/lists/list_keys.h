@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "server/store/sqlite/list_tables.h"
+#include "server/store/sqlite/lists/list_tables.h"
 #include "server/store/sqlite/scope/snapshot.h"
 #include "server/store/values.h"
 

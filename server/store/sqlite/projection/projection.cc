@@ -1,12 +1,12 @@
-#include "server/store/sqlite/projection.h"
+#include "server/store/sqlite/projection/projection.h"
 
 #include <utility>
 #include <variant>
 
 #include "policy/base/limits.h"
-#include "server/store/sqlite/coverage_table.h"
-#include "server/store/sqlite/rows.h"
-#include "server/store/sqlite/sightings_table.h"
+#include "server/store/sqlite/columns/rows.h"
+#include "server/store/sqlite/columns/sightings_table.h"
+#include "server/store/sqlite/projection/coverage_table.h"
 
 namespace weighmaster::server::store {
 namespace {

@@ -9,7 +9,7 @@
 
 #include "policy/model/event.h"
 #include "server/store/event_write.h"
-#include "server/store/sqlite/sightings_table.h"
+#include "server/store/sqlite/columns/sightings_table.h"
 #include "third_party/sqlite/database.h"
 
 namespace weighmaster::server::store {

@@ -14,7 +14,6 @@
 #include "policy/model/path.h"
 #include "proto/wire/trust.h"
 #include "server/store/labels.h"
-#include "third_party/openssl/sha256.h"
 #include "third_party/sqlite/database.h"
 
 namespace weighmaster::server::store {

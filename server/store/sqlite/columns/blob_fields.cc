@@ -1,11 +1,11 @@
-#include "server/store/sqlite/blob_fields.h"
+#include "server/store/sqlite/columns/blob_fields.h"
 
 #include <string>
 #include <vector>
 
 #include "policy/model/path.h"
 #include "proto/wire/convert.h"
-#include "server/store/sqlite/rows.h"
+#include "server/store/sqlite/columns/rows.h"
 #include "weighmaster/v1/event.pb.h"
 #include "weighmaster/v1/values.pb.h"
 

@@ -1,7 +1,7 @@
-#include "server/store/sqlite/places.h"
+#include "server/store/sqlite/projection/places.h"
 
-#include "server/store/sqlite/rows.h"
-#include "server/store/sqlite/sightings_table.h"
+#include "server/store/sqlite/columns/rows.h"
+#include "server/store/sqlite/columns/sightings_table.h"
 
 namespace weighmaster::server::store {
 

@@ -1,4 +1,4 @@
-#include "server/store/sqlite/sightings_table.h"
+#include "server/store/sqlite/columns/sightings_table.h"
 
 #include <algorithm>
 #include <cstdint>
@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "proto/wire/convert.h"
-#include "server/store/sqlite/rows.h"
+#include "server/store/sqlite/columns/rows.h"
 #include "server/store/sqlite/scope/snapshot.h"
 #include "weighmaster/v1/values.pb.h"
 

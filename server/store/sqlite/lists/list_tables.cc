@@ -1,9 +1,9 @@
-#include "server/store/sqlite/list_tables.h"
+#include "server/store/sqlite/lists/list_tables.h"
 
 #include <algorithm>
 
 #include "policy/base/check.h"
-#include "server/store/sqlite/moments.h"
+#include "server/store/sqlite/columns/moments.h"
 
 namespace weighmaster::server::store {
 namespace {

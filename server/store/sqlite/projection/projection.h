@@ -6,8 +6,8 @@
 #include <optional>
 #include <string_view>
 
-#include "server/store/sqlite/coverage_table.h"
-#include "server/store/sqlite/places.h"
+#include "server/store/sqlite/projection/coverage_table.h"
+#include "server/store/sqlite/projection/places.h"
 #include "server/store/values.h"
 #include "third_party/sqlite/database.h"
 

@@ -1,9 +1,9 @@
-#include "server/store/sqlite/coverage_table.h"
+#include "server/store/sqlite/projection/coverage_table.h"
 
 #include <array>
 
 #include "policy/base/bytes.h"
-#include "server/store/sqlite/rows.h"
+#include "server/store/sqlite/columns/rows.h"
 
 namespace weighmaster::server::store {
 namespace {

@@ -1,4 +1,4 @@
-#include "server/store/sqlite/list_keys.h"
+#include "server/store/sqlite/lists/list_keys.h"
 
 #include <algorithm>
 #include <span>
@@ -6,7 +6,7 @@
 
 #include "policy/base/check.h"
 #include "policy/base/limits.h"
-#include "server/store/sqlite/rows.h"
+#include "server/store/sqlite/columns/rows.h"
 
 namespace weighmaster::server::store {
 namespace {
