@@ -447,14 +447,34 @@ void AdminApi::ListExceptions(const identity::Caller& caller,
                               Reply<v1::ListExceptionsResponse> reply) {
   Answer<v1::ListExceptionsResponse>(
       caller, std::move(reply),
-      [request](store::Queries& queries,
-                const store::Scope& scope) -> Result<v1::ListExceptionsResponse> {
+      [request, now = clock_.Now()](store::Queries& queries, const store::Scope& scope)
+          -> Result<v1::ListExceptionsResponse> {
         WM_ASSIGN_OR_RETURN(const ListQuestion question,
                             ReadQuestion(query::Exceptions(), request));
-        WM_ASSIGN_OR_RETURN(const auto page, queries.ListExceptionSets(scope, question.page));
+        WM_ASSIGN_OR_RETURN(
+            const auto page,
+            queries.ListExceptions(scope, {question.page, request.include_ended(), now}));
         v1::ListExceptionsResponse response;
-        for (const store::ExceptionSetRecord& set : page.rows) ToProto(set, *response.add_sets());
+        for (const store::ExceptionRow& row : page.rows) ToProto(row, *response.add_exceptions());
         PutPage(question, page, response);
+        return response;
+      });
+}
+
+void AdminApi::GetExceptionSet(const identity::Caller& caller,
+                               const v1::GetExceptionSetRequest& request,
+                               Reply<v1::PublishedExceptionSet> reply) {
+  Answer<v1::PublishedExceptionSet>(
+      caller, std::move(reply),
+      [request](store::Queries& queries,
+                const store::Scope& scope) -> Result<v1::PublishedExceptionSet> {
+        std::optional<model::Id> endpoint;
+        if (!request.endpoint_id().empty()) {
+          WM_ASSIGN_OR_RETURN(endpoint, model::ParseId(request.endpoint_id()));
+        }
+        WM_ASSIGN_OR_RETURN(const auto record, queries.FindExceptions(scope, endpoint));
+        v1::PublishedExceptionSet response;
+        ToProto(record, response);
         return response;
       });
 }

@@ -39,6 +39,8 @@ class ListAuditEntriesResponse;
 class ListBatchesRequest;
 class ListBatchesResponse;
 class ListEndpointsRequest;
+class PublishedExceptionSet;
+class GetExceptionSetRequest;
 class ListExceptionsRequest;
 class ListExceptionsResponse;
 class ListEndpointsResponse;
@@ -160,6 +162,8 @@ class AdminApi {
                  Reply<v1::GetPolicyResponse> reply);
   void ListExceptions(const identity::Caller& caller, const v1::ListExceptionsRequest& request,
                       Reply<v1::ListExceptionsResponse> reply);
+  void GetExceptionSet(const identity::Caller& caller, const v1::GetExceptionSetRequest& request,
+                       Reply<v1::PublishedExceptionSet> reply);
   void PublishExceptions(const identity::Caller& caller,
                          const v1::PublishExceptionsRequest& request,
                          Reply<v1::PublishExceptionsResponse> reply);

@@ -200,24 +200,33 @@ void ToProto(const store::AuditEntry& entry, v1::AuditEntry& out) {
   out.set_sha256(entry.digest.ToHex());
 }
 
-void ToProto(const store::ExceptionSetRecord& record, v1::PublishedExceptions& out) {
+void ToProto(const store::ExceptionRow& row, v1::GrantedException& out) {
+  const model::Exception& exception = row.exception;
+  out.set_exception_id(exception.id.ToHex());
+  const std::string digest = exception.digest.ToHex();
+  if (exception.of_weights) {
+    out.set_weights_digest(digest);
+  } else {
+    out.set_sha256(digest);
+  }
+  out.set_user(exception.user);
+  out.set_overrides(exception.overrides);
+  out.set_reason(exception.reason);
+  out.set_expires_time_us(base::ToMicroseconds(exception.expires));
+  if (row.endpoint) out.set_endpoint_id(row.endpoint->ToHex());
+  out.set_version(row.version);
+  out.set_granted_time_us(base::ToMicroseconds(row.granted));
+  if (row.publisher) {
+    out.set_granted_by_token_id(row.publisher->token.ToHex());
+    out.set_granted_by(row.publisher->name);
+  }
+  if (row.withdrawn) out.set_withdrawn_time_us(base::ToMicroseconds(*row.withdrawn));
+}
+
+void ToProto(const store::ExceptionSetRecord& record, v1::PublishedExceptionSet& out) {
   if (record.set.endpoint) out.set_endpoint_id(record.set.endpoint->ToHex());
   out.set_version(record.set.version);
   out.set_published_time_us(base::ToMicroseconds(record.published));
-  for (const model::Exception& exception : record.set.exceptions) {
-    v1::GrantedException& row = *out.add_exceptions();
-    row.set_exception_id(exception.id.ToHex());
-    const std::string digest = exception.digest.ToHex();
-    if (exception.of_weights) {
-      row.set_weights_digest(digest);
-    } else {
-      row.set_sha256(digest);
-    }
-    row.set_user(exception.user);
-    row.set_overrides(exception.overrides);
-    row.set_reason(exception.reason);
-    row.set_expires_time_us(base::ToMicroseconds(exception.expires));
-  }
   wire::ToProto(record.document, *out.mutable_signed_exceptions());
   PutPublisher(record.publisher, out);
 }

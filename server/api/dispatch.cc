@@ -62,6 +62,7 @@ Dispatch::Dispatch(const base::Clock& clock, identity::Administrators& administr
   Bind(&AdminApi::SimulatePolicy);
   Bind(&AdminApi::GetPolicy);
   Bind(&AdminApi::ListExceptions);
+  Bind(&AdminApi::GetExceptionSet);
   Bind(&AdminApi::PublishExceptions);
   Bind(&AdminApi::ListFindings);
   Bind(&AdminApi::GetFinding);

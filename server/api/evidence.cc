@@ -37,10 +37,10 @@ Result<store::BatchRange> ReadRange(const Request& request) {
 }
 
 // The newest set of a scope, if there is one; its version.
-Result<std::uint64_t> AddExceptions(store::Queries& queries,
+Result<std::uint64_t> AddExceptions(store::Queries& queries, const store::Scope& scope,
                                     const std::optional<model::Id>& endpoint,
                                     v1::GetEvidenceResponse& response) {
-  const auto found = queries.FindExceptions(endpoint);
+  const auto found = queries.FindExceptions(scope, endpoint);
   if (!found.has_value()) {
     if (found.error().code() == base::ErrorCode::kNotFound) return std::uint64_t{0};
     return found.error();
@@ -105,9 +105,9 @@ Result<v1::GetEvidenceResponse> Evidence::Gather(store::Queries& queries, const 
   statement.quarantined = std::move(found.quarantined);
   WM_ASSIGN_OR_RETURN(statement.policies, Published(queries, scope, found.policies));
   WM_ASSIGN_OR_RETURN(statement.fleet_exceptions_version,
-                      AddExceptions(queries, std::nullopt, response));
+                      AddExceptions(queries, scope, std::nullopt, response));
   WM_ASSIGN_OR_RETURN(statement.endpoint_exceptions_version,
-                      AddExceptions(queries, statement.endpoint, response));
+                      AddExceptions(queries, scope, statement.endpoint, response));
   for (const wire::SignedDocument& root : roots) wire::ToProto(root, *response.add_roots());
   for (std::size_t i = 0; i < statement.chains.size(); ++i) {
     const wire::EvidenceChain& chain = statement.chains[i];

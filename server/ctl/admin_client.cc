@@ -174,6 +174,10 @@ base::Status AdminClient::SimulatePolicy(const v1::PolicyDraft& in,
 base::Status AdminClient::GetPolicy(const v1::GetPolicyRequest& in, v1::GetPolicyResponse& out) {
   return Call(&Stub::GetPolicy, in, out);
 }
+base::Status AdminClient::GetExceptionSet(const v1::GetExceptionSetRequest& in,
+                                          v1::PublishedExceptionSet& out) {
+  return Call(&Stub::GetExceptionSet, in, out);
+}
 base::Status AdminClient::ListExceptions(const v1::ListExceptionsRequest& in,
                                          v1::ListExceptionsResponse& out) {
   return Call(&Stub::ListExceptions, in, out);

@@ -33,6 +33,8 @@ class ListAuditEntriesRequest;
 class ListAuditEntriesResponse;
 class ListEndpointsRequest;
 class ListEndpointsResponse;
+class PublishedExceptionSet;
+class GetExceptionSetRequest;
 class ListExceptionsRequest;
 class ListExceptionsResponse;
 class ListFindingsRequest;
@@ -97,6 +99,8 @@ class AdminClient {
   base::Status PublishPolicy(const v1::Publication& in, v1::PublishPolicyResponse& out);
   base::Status SimulatePolicy(const v1::PolicyDraft& in, v1::SimulatePolicyResponse& out);
   base::Status GetPolicy(const v1::GetPolicyRequest& in, v1::GetPolicyResponse& out);
+  base::Status GetExceptionSet(const v1::GetExceptionSetRequest& in,
+                               v1::PublishedExceptionSet& out);
   base::Status ListExceptions(const v1::ListExceptionsRequest& in, v1::ListExceptionsResponse& out);
   base::Status PublishExceptions(const v1::PublishExceptionsRequest& in,
                                  v1::PublishExceptionsResponse& out);

@@ -62,6 +62,8 @@ std::string EnumWord(const std::string& name, std::string_view prefix) {
   return word;
 }
 
+Arguments::Option AsOfOption(std::string_view help) { return {"as-of", "TIME", help}; }
+
 base::Result<std::int64_t> MomentOf(const Arguments& arguments, std::string_view option) {
   if (!arguments.Has(option)) return 0;
   auto moment = base::ParseWallTimeOrDay(arguments.Value(option));
@@ -69,6 +71,11 @@ base::Result<std::int64_t> MomentOf(const Arguments& arguments, std::string_view
     return base::InvalidArgument("--" + std::string(option) + ": " + moment.error().message());
   }
   return base::ToMicroseconds(*moment);
+}
+
+std::string BothFilters(const std::string& own, const std::string& given) {
+  if (own.empty() || given.empty()) return own + given;
+  return "(" + given + ") AND " + own;
 }
 
 std::string TotalLine(std::uint64_t shown, std::uint64_t total, bool total_is_least,
@@ -100,16 +107,13 @@ std::string LookedText(const v1::FleetCoverage& coverage) {
 
 }  // namespace
 
-std::string CoverageLine(const v1::FleetCoverage& coverage) {
-  if (coverage.endpoints() == 0) return "No endpoint is enrolled that is not revoked.";
-  return "Of " + std::to_string(coverage.endpoints()) + " endpoints " + LookedText(coverage) + ".";
-}
-
-std::string PastCoverageLine(const v1::FleetCoverage& coverage) {
-  if (coverage.endpoints() == 0) return "No endpoint was enrolled then that was not revoked.";
-  return "Of " + std::to_string(coverage.endpoints()) + " endpoints enrolled then " +
-         LookedText(coverage) +
-         (coverage.endpoints_not() > 0 ? ", or it is not known any more" : "") + ".";
+std::string CoverageLine(const v1::FleetCoverage& coverage, bool past) {
+  if (coverage.endpoints() == 0) {
+    return past ? "No endpoint was enrolled then that was not revoked."
+                : "No endpoint is enrolled that is not revoked.";
+  }
+  return "Of " + std::to_string(coverage.endpoints()) + " endpoints " +
+         (past ? "enrolled then " : "") + LookedText(coverage) + ".";
 }
 
 }  // namespace weighmaster::server::ctl

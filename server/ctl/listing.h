@@ -32,6 +32,9 @@ std::vector<Arguments::Option> WithListOptions(std::vector<Arguments::Option> ow
 // INVALID_ARGUMENT when two are asked for at once.
 base::Result<report::Form> FormOf(const Arguments& arguments);
 
+// "as-of TIME", which ForEachPage asks by.
+Arguments::Option AsOfOption(std::string_view help);
+
 // A moment as a person writes it, "2026-03-01T12:00:00Z" or a date, in microseconds since 1970; 0
 // when the option was not given.
 base::Result<std::int64_t> MomentOf(const Arguments& arguments, std::string_view option);
@@ -49,9 +52,12 @@ std::string TotalLine(std::uint64_t shown, std::uint64_t total, bool total_is_le
 std::string PartlyNote(std::uint64_t endpoints);
 
 // How much of the fleet a count speaks for, as a sentence: "could not look" is never shown as none.
-std::string CoverageLine(const v1::FleetCoverage& coverage);
-// The same of a moment in the past, of which less is known.
-std::string PastCoverageLine(const v1::FleetCoverage& coverage);
+// It may be of a moment in the past.
+std::string CoverageLine(const v1::FleetCoverage& coverage, bool past);
+
+// What both leave. A person's may be any text, and an error is told in its own columns where it is
+// the only one.
+std::string BothFilters(const std::string& own, const std::string& given);
 
 // Fetches page after page and tells each, until the list or the limit that was asked for ends. The
 // last page comes back; its total is that of the list.
@@ -63,9 +69,13 @@ base::Result<Response> ForEachPage(AdminClient& client, const Arguments& argumen
   WM_ASSIGN_OR_RETURN(std::uint64_t left, arguments.Number("limit", UINT64_MAX));
   if (left == 0) return base::InvalidArgument("--limit must be 1 or more");
   if constexpr (requires { request.set_filter(""); }) {
-    request.set_filter(arguments.Value("filter"));
+    request.set_filter(BothFilters(request.filter(), arguments.Value("filter")));
   }
   request.set_order_by(arguments.Value("order"));
+  if constexpr (requires { request.set_as_of_time_us(0); }) {
+    WM_ASSIGN_OR_RETURN(const std::int64_t moment, MomentOf(arguments, "as-of"));
+    request.set_as_of_time_us(moment);
+  }
   Response response;
   while (true) {
     request.set_page_size(static_cast<std::uint32_t>(std::min(left, kRowsAtOnce)));

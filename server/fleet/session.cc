@@ -267,7 +267,7 @@ void Session::OfferOwnExceptions() {
   store::Ask(
       services_.reader, services_.loop, alive_,
       [&queries = services_.queries, endpoint = endpoint_] {
-        return queries.FindExceptions(endpoint);
+        return queries.FindExceptions(store::Scope::WholeFleet(), endpoint);
       },
       [this](const Result<store::ExceptionSetRecord>& exceptions) {
         if (!exceptions.has_value()) return;  // none, or the next stream asks again

@@ -143,13 +143,20 @@ constexpr Field kPolicyFields[] = {
     {"published_by_token_id", kId, kUnordered, kMayLack, "that token", {}},
 };
 
-// A row is the newest set of an endpoint, or of the fleet.
 constexpr Field kExceptionFields[] = {
-    {"endpoint_id", kId, kOrders, kMayLack, "whose they are; the fleet's lack it", {}},
-    {"version", kNumber, kOrders, kAlways, "of the set", {}},
-    {"published_time", kTime, kOrders, kAlways, "when it was published", {}},
-    {"published_by", kText, kOrders, kMayLack, "the name of the token that published it", {}},
-    {"published_by_token_id", kId, kUnordered, kMayLack, "that token", {}},
+    {"exception_id", kId, kOrders, kAlways, "its id", {}},
+    {"endpoint_id", kId, kOrders, kMayLack, "where it holds; the fleet's lack it", {}},
+    {"sha256", kDigest, kOrders, kMayLack, "of the file", {}},
+    {"weights_digest", kDigest, kOrders, kMayLack, "of the weights, where it is by them", {}},
+    {"user", kText, kOrders, kMayLack, "whose files alone", {}},
+    {"overrides", kText, kOrders, kAlways, "the rule, denied or default", {}},
+    {"reason", kText, kUnordered, kAlways, "what verdicts say", {}},
+    {"expires_time", kTime, kOrders, kAlways, "when it ends by itself", {}},
+    {"version", kNumber, kOrders, kAlways, "of the set that brought it", {}},
+    {"granted_time", kTime, kOrders, kAlways, "when that set was published", {}},
+    {"granted_by", kText, kOrders, kMayLack, "the name of the token that published it", {}},
+    {"granted_by_token_id", kId, kUnordered, kMayLack, "that token", {}},
+    {"withdrawn_time", kTime, kOrders, kMayLack, "since when the sets are without it", {}},
 };
 
 constexpr Field kChangeFields[] = {
@@ -207,7 +214,7 @@ constexpr List kArtifacts{"artifacts", "the order in which they were first told 
                           kArtifactFields};
 constexpr List kEvents{"events", "newest first", true, kEventFields};
 constexpr List kPolicies{"policies", "newest first", true, kPolicyFields};
-constexpr List kExceptions{"exceptions", "the order in which they were published", false,
+constexpr List kExceptions{"exceptions", "the order in which they were granted", false,
                            kExceptionFields};
 constexpr List kFindings{"findings", "newest first", true, kFindingFields};
 constexpr List kAdminTokens{"admin_tokens", "the order in which they were made", false,

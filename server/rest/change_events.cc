@@ -37,12 +37,12 @@ std::string ChangesText(const v1::ListChangesResponse& response) {
 }  // namespace
 
 ChangeEvents::ChangeEvents(base::Loop& loop, const base::Clock& clock, Dispatch& dispatch,
-                           std::string authorization, const v1::ListChangesResponse& first,
+                           ChangeReader reader, const v1::ListChangesResponse& first,
                            std::shared_ptr<const void> permit)
     : loop_(loop),
       clock_(clock),
       dispatch_(dispatch),
-      authorization_(std::move(authorization)),
+      reader_(std::move(reader)),
       permit_(std::move(permit)),
       position_(first.position()),
       last_said_(clock.SinceBoot().since_boot) {
@@ -64,11 +64,12 @@ void ChangeEvents::Next(std::function<void(std::optional<std::string>)> reply) {
 void ChangeEvents::Look() {
   auto request = std::make_shared<v1::ListChangesRequest>();
   request->set_position(position_);
+  request->set_filter(reader_.filter);
   request->set_page_size(static_cast<std::uint32_t>(limits::kMaxPageSize));
   const auto take = [this, alive = std::weak_ptr<const void>(alive_)](auto answer) {
     if (alive.lock() != nullptr) Take(std::move(answer));
   };
-  dispatch_.Admit(dispatch_.MethodFor(*v1::ListChangesRequest::descriptor()), authorization_,
+  dispatch_.Admit(dispatch_.MethodFor(*v1::ListChangesRequest::descriptor()), reader_.authorization,
                   [this, take, request, alive = std::weak_ptr<const void>(alive_)](
                       Result<Dispatch::Admission> admission) {
                     if (alive.lock() == nullptr) return;

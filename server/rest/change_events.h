@@ -16,6 +16,12 @@ class ListChangesResponse;
 
 namespace weighmaster::server::rest {
 
+// Who reads changes, and what of them: `filter` as in ListChanges.
+struct ChangeReader {
+  std::string authorization;
+  std::string filter;
+};
+
 // ListChanges as a text/event-stream that does not end by itself: each change is an event, its
 // position the event's id. https://html.spec.whatwg.org/multipage/server-sent-events.html and
 // docs/formats/rest.md.
@@ -27,7 +33,7 @@ class ChangeEvents {
  public:
   // `first` is the answer to the question that opened the stream; `permit` is held as long as this.
   ChangeEvents(base::Loop& loop, const base::Clock& clock, api::Dispatch& dispatch,
-               std::string authorization, const v1::ListChangesResponse& first,
+               ChangeReader reader, const v1::ListChangesResponse& first,
                std::shared_ptr<const void> permit);
   ~ChangeEvents();
   ChangeEvents(const ChangeEvents&) = delete;
@@ -45,7 +51,7 @@ class ChangeEvents {
   base::Loop& loop_;
   const base::Clock& clock_;
   api::Dispatch& dispatch_;
-  const std::string authorization_;
+  const ChangeReader reader_;
   const std::shared_ptr<const void> permit_;
   const std::shared_ptr<const void> alive_ = std::make_shared<int>();
 

@@ -180,8 +180,7 @@ void Gateway::Open(const RequestHead& head, std::function<void(Opening)> reply) 
     if (!std::ranges::all_of(head.last_event_id, [](char c) { return c >= '0' && c <= '9'; })) {
       return reply(ErrorAnswer(base::InvalidArgument("Last-Event-ID is no position")));
     }
-    // Where the reader was is newer than what its address says.
-    if (!head.last_event_id.empty()) admitted.query = "position=" + head.last_event_id;
+    admitted.last_event_id = head.last_event_id;
   }
   admitted.body_limit_bytes = method.descriptor->client_streaming()
                                   ? limits::kMaxRestPublicationBytes
@@ -244,11 +243,11 @@ Result<std::shared_ptr<const void>> Gateway::TakeStream(const model::Id& token) 
 }
 
 Result<Answer> Gateway::EventsAnswer(const google::protobuf::Message& first, const model::Id& token,
-                                     std::string authorization) {
+                                     ChangeReader reader) {
   WM_ASSIGN_OR_RETURN(auto permit, TakeStream(token));
   Answer answer;
   answer.content_type = kEventStream;
-  answer.events = std::make_shared<ChangeEvents>(loop_, clock_, dispatch_, std::move(authorization),
+  answer.events = std::make_shared<ChangeEvents>(loop_, clock_, dispatch_, std::move(reader),
                                                  static_cast<const v1::ListChangesResponse&>(first),
                                                  std::move(permit));
   return answer;
@@ -271,13 +270,12 @@ void Gateway::Call(Admitted admitted, std::string body, std::function<void(Answe
     if (made.events == nullptr) made.permit = permit;
     reply(std::move(made));
   };
+  const auto reader = std::make_shared<ChangeReader>();
+  reader->authorization = std::move(admitted.authorization);
   const auto write = [this, answer, form = admitted.form,
-                      token = admitted.admission.caller.token.id,
-                      authorization = admitted.authorization](Result<Message> result) {
+                      token = admitted.admission.caller.token.id, reader](Result<Message> result) {
     if (!result.has_value()) return answer(std::move(result).error());
-    if (form == Admitted::Form::kEvents) {
-      return answer(EventsAnswer(**result, token, authorization));
-    }
+    if (form == Admitted::Form::kEvents) return answer(EventsAnswer(**result, token, *reader));
     if (form == Admitted::Form::kMetrics) return answer(MetricsAnswer(**result));
     store::Ask(
         pool_, loop_, alive_, [message = *std::move(result)] { return JsonAnswer(*message); },
@@ -290,11 +288,17 @@ void Gateway::Call(Admitted admitted, std::string body, std::function<void(Answe
       [method = *admission->method, path = std::move(admitted.path),
        query = std::move(admitted.query),
        body = std::move(body)] { return ReadRequest(method, path, query, body); },
-      [this, admission, answer, write](Result<Message> request) {
+      [this, admission, answer, write, reader, is_events = admitted.form == Admitted::Form::kEvents,
+       last_event_id = std::move(admitted.last_event_id)](Result<Message> request) {
         if (!request.has_value()) {
           // First: who publishes again on this answer is not to find itself in the way.
           dispatch_.Abandon(std::move(*admission), request.error());
           return answer(std::move(request).error());
+        }
+        if (is_events) {
+          auto& changes = static_cast<v1::ListChangesRequest&>(**request);
+          if (!last_event_id.empty()) changes.set_position(last_event_id);
+          reader->filter = changes.filter();
         }
         dispatch_.Call(std::move(*admission), *std::move(request),
                        [alive = std::weak_ptr<const void>(alive_), write](Result<Message> result) {

@@ -22,6 +22,7 @@
 namespace weighmaster::server::rest {
 
 class ChangeEvents;
+struct ChangeReader;
 
 // What is known of a request before its body.
 struct RequestHead {
@@ -73,6 +74,7 @@ class Gateway {
     enum class Form : std::uint8_t { kJson, kEvents, kMetrics };
     Form form = Form::kJson;
     std::string authorization;
+    std::string last_event_id;  // where the reader was: newer than what its address says
   };
   using Opening = std::variant<Answer, Admitted>;
 
@@ -112,7 +114,7 @@ class Gateway {
   base::Result<std::shared_ptr<const void>> TakeStream(const model::Id& token);
   Answer MetricsAnswer(const google::protobuf::Message& statistics) const;
   base::Result<Answer> EventsAnswer(const google::protobuf::Message& first, const model::Id& token,
-                                    std::string authorization);
+                                    ChangeReader reader);
 
   // Constant after construction.
   base::Loop& loop_;

@@ -17,7 +17,7 @@ ExceptionRollout::ExceptionRollout(base::Loop& loop, const base::Clock& clock, b
     : loop_(loop), clock_(clock), pool_(pool), writer_(writer), store_(store), rollout_(rollout) {}
 
 base::Status ExceptionRollout::Load(store::Queries& queries) {
-  auto fleet = queries.FindExceptions(std::nullopt);
+  auto fleet = queries.FindExceptions(store::Scope::WholeFleet(), std::nullopt);
   if (!fleet.has_value()) {
     if (fleet.error().code() == base::ErrorCode::kNotFound) return {};
     return std::move(fleet).error();

@@ -30,13 +30,8 @@ class PublishedExceptions {
  public:
   static Result<PublishedExceptions> Read(store::Queries& queries, const store::Scope& scope) {
     PublishedExceptions exceptions;
-    store::PageQuery page;
-    page.size = base::limits::kMaxPageSize;
-    do {
-      WM_ASSIGN_OR_RETURN(auto sets, queries.ListExceptionSets(scope, page));
-      for (store::ExceptionSetRecord& record : sets.rows) exceptions.Take(std::move(record.set));
-      page.after = std::move(sets.next);
-    } while (page.after.has_value());
+    WM_ASSIGN_OR_RETURN(auto sets, queries.ExceptionSets(scope));
+    for (model::ExceptionSet& set : sets) exceptions.Take(std::move(set));
     for (auto& [endpoint, own] : exceptions.own_) {
       own.insert(own.end(), exceptions.fleet_.begin(), exceptions.fleet_.end());
     }

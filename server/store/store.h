@@ -45,10 +45,12 @@ class Queries {
 
   // The newest set of the endpoint, or of the fleet. NOT_FOUND when there is none.
   virtual base::Result<ExceptionSetRecord> FindExceptions(
-      const std::optional<model::Id>& endpoint) = 0;
-  // The newest set of each endpoint and of the fleet, in the order in which they were published.
-  virtual base::Result<Page<ExceptionSetRecord>> ListExceptionSets(const Scope& scope,
-                                                                   const PageQuery& page) = 0;
+      const Scope& scope, const std::optional<model::Id>& endpoint) = 0;
+  // In the order in which they were granted.
+  virtual base::Result<Page<ExceptionRow>> ListExceptions(const Scope& scope,
+                                                          const ExceptionQuery& query) = 0;
+  // The newest set of each endpoint and of the fleet.
+  virtual base::Result<std::vector<model::ExceptionSet>> ExceptionSets(const Scope& scope) = 0;
 
   // What has to be known beside its batches of this range. NOT_FOUND when there is no such
   // endpoint. RESOURCE_EXHAUSTED past limits::kMaxEvidence…. Reads through the events of the range.

@@ -373,6 +373,16 @@ struct ExceptionSetRecord {
   std::optional<Actor> publisher;  // none: it was published before this was kept
 };
 
+// An exception of one of the sets.
+struct ExceptionRow {
+  std::optional<model::Id> endpoint;  // none: the fleet's
+  model::Exception exception;
+  std::uint64_t version = 0;  // of the set that brought it
+  base::WallTime granted;     // when that was published
+  std::optional<Actor> publisher;
+  std::optional<base::WallTime> withdrawn;  // none: it is in the newest
+};
+
 // Which batches are meant: by number in their chain and by when the server received them.
 struct BatchRange {
   std::uint64_t first_number = 1;
@@ -433,6 +443,12 @@ struct EndpointQuery {
   PageQuery page;
   // Those whose streams are open now, where the filter asks for it.
   std::vector<model::Id> connected;
+};
+
+struct ExceptionQuery {
+  PageQuery page;
+  bool include_ended = false;  // also what was withdrawn, or has expired at `now`
+  base::WallTime now;
 };
 
 struct SightingRow {

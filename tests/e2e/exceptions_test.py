@@ -63,7 +63,9 @@ class Exceptions(fleet.EndToEnd):
         self.assertEqual("Legal has looked at it.", self.row()["reason"])
         self.assertEqual("deny", self.fleet.by_name()["other.gguf"]["verdict"])
         self.assertRegex(self.fleet.ask("exceptions", "list"),
-                         rf"(?m)^{self.endpoint}  {granted} .* Legal has looked at it\. +1  \d{{4}}-\S+Z  init$")
+                         rf"(?m)^{self.endpoint}  {granted} .* Legal has looked at it\.  \d{{4}}-\S+Z  init +never$")
+        ended = self.fleet.ask("exceptions", "list", "--all", "--as-of", "2020-01-01", "--csv")
+        self.assertEqual(1, len(ended.splitlines()), "nothing was granted by then")
         self.fleet.server.stop()
         self.assertIn("until", self.why())
         fleet.wait_for(lambda: "decided by    too-new" in self.why(), "the end, with no server there")

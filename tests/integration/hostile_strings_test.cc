@@ -435,8 +435,8 @@ TEST_F(HostileStringsTest, AreWholeInWhatWeighctlSaysThatItDidAndHarmlessInTheEx
     const std::string lines = Weighctl({"exceptions", "list", "--json"});
     EXPECT_TRUE(IsHarmless(lines));
     const Json first = Json::parse(lines.substr(0, lines.find('\n')));
-    EXPECT_EQ(first.at("published_by"), publisher);
-    EXPECT_EQ(first.at("version"), kTexts.size());
+    EXPECT_EQ(first.at("granted_by"), publisher);
+    EXPECT_EQ(first.at("version"), 1);
     const Json revoked = Object({"exceptions", "revoke", "--endpoint", endpoint, "--key", key,
                                  first.at("exception_id").get<std::string>()});
     EXPECT_EQ(revoked, Json({{"endpoint_id", endpoint},

@@ -313,8 +313,12 @@ std::map<std::string, std::vector<Json>> Samples(const Json& publication, const 
       {"SimulatePolicy", {Draft(1), Draft(101), Json::object()}},
       {"GetPolicy", {{{"version", "1"}}, {{"version", "18446744073709551615"}}}},
       {"ListExceptions",
-       {{{"page_size", 1}}, {{"filter", "x"}}, {{"page_token", "p1.0"}}, {{"page_size", 1001}}}},
+       {{{"page_size", 1}, {"include_ended", true}, {"as_of_time_us", "1"}},
+        {{"filter", "x"}},
+        {{"page_token", "p1.0"}},
+        {{"page_size", 1001}}}},
       {"PublishExceptions", {exceptions, Json::object()}},
+      {"GetExceptionSet", {Json::object(), {{"endpoint_id", nobody}}, {{"endpoint_id", "x"}}}},
       {"ListFindings", {{{"include_resolved", true}}, no_token}},
       {"GetPolicyPart",
        {{{"sha256", PartDigest().ToHex()}, {"offset", "3"}},
@@ -362,6 +366,11 @@ TEST_F(SameAnswersTest, OfEveryMethodForEveryRole) {
                                                       server::store::Scope::WholeFleet(),
                                                       ports_.clock_.Now(), {}, api_.random_);
   ASSERT_TRUE(api_.store_->AddAdminToken(spare.record).has_value());
+  server::store::ExceptionSetRecord of_fleet;
+  of_fleet.set = MakeExceptionSet(1, {});
+  of_fleet.document = SignExceptions(of_fleet.set);
+  ASSERT_TRUE(
+      api_.store_->PublishExceptions(server::store::Scope::WholeFleet(), of_fleet).has_value());
   const auto samples = Samples(Publication(), Exceptions(), spare.record.id.ToHex());
   std::vector<std::pair<std::string, server::store::AdminRole>> callers = {
       {api_.bearer_, server::store::AdminRole::kAdmin}};

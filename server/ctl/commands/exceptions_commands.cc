@@ -24,10 +24,6 @@ constexpr std::string_view kFleetScope = "fleet";
 // Of a digest in a table.
 constexpr std::size_t kShownDigits = 12;
 
-std::string FilterOf(const std::string& scope) {
-  return scope == kFleetScope ? "NOT endpoint_id:*" : "endpoint_id = \"" + scope + "\"";
-}
-
 // The set that is to be published next: what holds now, of the scope that was asked for.
 struct NextSet {
   Profile profile;
@@ -64,19 +60,21 @@ base::Result<NextSet> ReadNext(Context& context, const std::string& scope,
   AdminClient client(next.profile);
   v1::GetFleetResponse fleet;
   WM_RETURN_IF_ERROR(client.GetFleet({}, fleet));
-  v1::ListExceptionsRequest request;
-  request.set_filter(FilterOf(scope));
-  v1::ListExceptionsResponse response;
-  WM_RETURN_IF_ERROR(client.ListExceptions(request, response));
-  if (response.sets_size() > 0) {
+  v1::GetExceptionSetRequest request;
+  if (next.set.endpoint) request.set_endpoint_id(scope);
+  v1::PublishedExceptionSet newest;
+  const base::Status got = client.GetExceptionSet(request, newest);
+  if (got.has_value()) {
     WM_ASSIGN_OR_RETURN(const wire::SignedDocument document,
-                        wire::FromProto(response.sets(0).signed_exceptions()));
+                        wire::FromProto(newest.signed_exceptions()));
     WM_RETURN_IF_ERROR(CheckCarriedOver(document, key, root_path));
     const auto endpoint = next.set.endpoint;
     WM_ASSIGN_OR_RETURN(next.set, wire::ParseExceptions(document.bytes));
     if (next.set.endpoint != endpoint) {
       return base::DataLoss("the server answered with the exceptions of another scope");
     }
+  } else if (got.error().code() != base::ErrorCode::kNotFound) {
+    return got.error();
   }
   next.set.fleet_id = fleet.fleet_id();
   next.set.issued = context.clock.Now();
@@ -239,72 +237,49 @@ base::Result<ExitCode> Revoke(Context& context, const Arguments& arguments) {
   return ExitCode::kOk;
 }
 
-// An exception, and the set that it is in.
-struct Granted {
-  const v1::PublishedExceptions& set;
-  const v1::GrantedException& exception;
-};
-
 std::string DigestCell(const v1::GrantedException& exception) {
   if (exception.weights_digest().empty()) return exception.sha256().substr(0, kShownDigits);
   return "weights:" + exception.weights_digest().substr(0, kShownDigits);
 }
 
-Columns<Granted> GrantedColumns() {
+Columns<v1::GrantedException> GrantedColumns() {
+  using Granted = v1::GrantedException;
   return {
       {{"endpoint_id", "ENDPOINT"},
        [](const Granted& row) {
-         if (!row.set.endpoint_id().empty()) return Cell::Text(row.set.endpoint_id());
+         if (!row.endpoint_id().empty()) return Cell::Text(row.endpoint_id());
          return Cell::Nothing().ShownAs(std::string(kFleetScope));
        }},
       {{"exception_id", "EXCEPTION"},
-       [](const Granted& row) { return Cell::Text(row.exception.exception_id()); }},
+       [](const Granted& row) { return Cell::Text(row.exception_id()); }},
       {{"sha256", "DIGEST"},
-       [](const Granted& row) {
-         return Cell::Text(row.exception.sha256()).ShownAs(DigestCell(row.exception));
-       }},
-      {{"weights_digest", ""},
-       [](const Granted& row) { return Cell::Text(row.exception.weights_digest()); }},
-      {{"user", "USER"}, [](const Granted& row) { return Cell::Text(row.exception.user()); }},
-      {{"overrides", "OVERRIDES"},
-       [](const Granted& row) { return Cell::Text(row.exception.overrides()); }},
-      {{"expires_time", "UNTIL"},
-       [](const Granted& row) { return TimeOf(row.exception.expires_time_us()); }},
-      {{"reason", "REASON"}, [](const Granted& row) { return Cell::Text(row.exception.reason()); }},
-      {{"version", "VERSION", report::Table::Align::kRight},
-       [](const Granted& row) { return Cell::Number(row.set.version()); }},
-      {{"published_time", "PUBLISHED"},
-       [](const Granted& row) { return TimeOf(row.set.published_time_us()); }},
-      {{"published_by", "PUBLISHED BY"},
-       [](const Granted& row) { return Cell::Text(row.set.published_by()); }},
+       [](const Granted& row) { return Cell::Text(row.sha256()).ShownAs(DigestCell(row)); }},
+      {{"weights_digest", ""}, [](const Granted& row) { return Cell::Text(row.weights_digest()); }},
+      {{"user", "USER"}, [](const Granted& row) { return Cell::Text(row.user()); }},
+      {{"overrides", "OVERRIDES"}, [](const Granted& row) { return Cell::Text(row.overrides()); }},
+      {{"expires_time", "UNTIL"}, [](const Granted& row) { return TimeOf(row.expires_time_us()); }},
+      {{"reason", "REASON"}, [](const Granted& row) { return Cell::Text(row.reason()); }},
+      {{"version", ""}, [](const Granted& row) { return Cell::Number(row.version()); }},
+      {{"granted_time", "GRANTED"},
+       [](const Granted& row) { return TimeOf(row.granted_time_us()); }},
+      {{"granted_by", "GRANTED BY"},
+       [](const Granted& row) { return Cell::Text(row.granted_by()); }},
+      {{"withdrawn_time", "WITHDRAWN"},
+       [](const Granted& row) { return TimeOf(row.withdrawn_time_us()); }},
   };
 }
 
 base::Result<ExitCode> List(Context& context, const Arguments& arguments) {
-  WM_ASSIGN_OR_RETURN(const report::Form form, FormOf(arguments));
-  WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile));
-  AdminClient client(std::move(profile));
-  Sheet<Granted> sheet(context.out, form, GrantedColumns());
-  const std::int64_t now = base::ToMicroseconds(context.clock.Now());
   v1::ListExceptionsRequest request;
   if (const std::string scope = arguments.Value("endpoint"); !scope.empty()) {
     if (scope != kFleetScope) WM_RETURN_IF_ERROR(model::ParseId(scope));
-    request.set_filter(FilterOf(scope));
+    request.set_filter(scope == kFleetScope ? "NOT endpoint_id:*" : "endpoint_id = " + scope);
   }
-  v1::ListExceptionsResponse response;
-  do {
-    response.Clear();
-    WM_RETURN_IF_ERROR(client.ListExceptions(request, response));
-    for (const v1::PublishedExceptions& set : response.sets()) {
-      for (const v1::GrantedException& exception : set.exceptions()) {
-        if (exception.expires_time_us() <= now && !arguments.Has("all")) continue;
-        sheet.Add({set, exception});
-      }
-    }
-    request.set_page_token(response.next_page_token());
-  } while (!response.next_page_token().empty());
-  sheet.End(std::to_string(sheet.added()) + " exceptions.");
-  return ExitCode::kOk;
+  request.set_include_ended(arguments.Has("all"));
+  return PrintList<v1::GrantedException>(
+      context, arguments, std::move(request), &AdminClient::ListExceptions,
+      [](const v1::ListExceptionsResponse& page) -> auto& { return page.exceptions(); },
+      GrantedColumns(), "exceptions");
 }
 
 }  // namespace
@@ -329,10 +304,12 @@ std::vector<Command> ExceptionsCommands() {
       {"exceptions list",
        "prints the exceptions that hold",
        {},
-       WithWatchOptions(
+       WithListOptions(
            {{"endpoint", "ID", "only this endpoint's; \"fleet\" for those of the fleet"},
-            {"all", "", "also those that have ended and were not replaced"}}),
-       List},
+            {"all", "", "also those that have expired or were withdrawn"},
+            AsOfOption("what held then: 2026-03-01T12:00:00Z or a date")}),
+       List,
+       &query::Exceptions()},
       {"exceptions revoke",
        "takes an exception back",
        {"EXCEPTION"},

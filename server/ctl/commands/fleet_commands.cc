@@ -67,6 +67,8 @@ Columns<v1::Endpoint> EndpointColumns() {
              .ShownAs(std::to_string(e.policy_version()) + (e.policy_partly() ? " partly" : ""));
        }},
       {{"policy_partly", ""}, [](const Endpoint& e) { return Cell::Flag(e.policy_partly()); }},
+      {{"policy_since_time", ""},
+       [](const Endpoint& e) { return TimeOf(e.policy_since_time_us()); }},
       {{"sightings", "MODELS", kRight},
        [](const Endpoint& e) { return Cell::Number(e.sightings()); }},
       {{"denied", "DENIED", kRight}, [](const Endpoint& e) { return Cell::Number(e.denied()); }},
@@ -80,6 +82,10 @@ Columns<v1::Endpoint> EndpointColumns() {
                       " roots");
        }},
       {{"roots", ""}, [](const Endpoint& e) { return Cell::Number(Roots(e)); }},
+      {{"coverage", ""},
+       [](const Endpoint& e) {
+         return Cell::Text(EnumWord(v1::CoverageState_Name(e.coverage_state()), "COVERAGE_STATE_"));
+       }},
       {{"key_sha256", ""}, [](const Endpoint& e) { return Cell::Text(e.key_sha256()); }},
       {{"key_added_time", ""}, [](const Endpoint& e) { return TimeOf(e.key_added_time_us()); }},
       {{"revoked_time", ""}, [](const Endpoint& e) { return TimeOf(e.revoked_time_us()); }},
@@ -285,6 +291,7 @@ base::Result<ExitCode> Changes(Context& context, const Arguments& arguments) {
   Sheet<v1::Change> sheet(context.out, form, ChangeColumns());
   v1::ListChangesRequest request;
   request.set_position(arguments.Value("position"));
+  request.set_filter(arguments.Value("filter"));
   v1::ListChangesResponse response;
   do {
     constexpr std::uint64_t kRowsAtOnce = 1'000;
@@ -340,6 +347,8 @@ base::Result<ExitCode> ShowEndpoint(Context& context, const Arguments& arguments
   WM_ASSIGN_OR_RETURN(const report::Form form, FormOf(arguments));
   v1::GetEndpointRequest request;
   request.set_endpoint_id(arguments.Positional(0));
+  WM_ASSIGN_OR_RETURN(const std::int64_t moment, MomentOf(arguments, "as-of"));
+  request.set_as_of_time_us(moment);
   WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile));
   v1::Endpoint endpoint;
   WM_RETURN_IF_ERROR(AdminClient(std::move(profile)).GetEndpoint(request, endpoint));
@@ -364,13 +373,13 @@ std::vector<Command> FleetCommands() {
       {"endpoints",
        "lists the endpoints of the fleet",
        {},
-       WithListOptions({}),
+       WithListOptions({AsOfOption("as it was then: 2026-03-01T12:00:00Z or a date")}),
        Endpoints,
        &query::Endpoints()},
       {"endpoint show",
        "prints all that is known of one endpoint, with its key and each of its roots",
        {"ENDPOINT"},
-       WithWatchOptions({}),
+       WithWatchOptions({AsOfOption("as it was then: 2026-03-01T12:00:00Z or a date")}),
        ShowEndpoint},
       {"endpoint label",
        "gives an endpoint labels (KEY=VALUE) or takes them away (KEY-)",
@@ -382,8 +391,10 @@ std::vector<Command> FleetCommands() {
        "lists what changed since a position, or says where it stands now",
        {},
        WithWatchOptions({{"position", "N", "only what came after it; 0: all that is kept"},
+                         {"filter", "FILTER", "only changes that match, e.g. 'topic = finding'"},
                          {"limit", "N", "at most so many rows"}}),
-       Changes},
+       Changes,
+       &query::Changes()},
       {"tokens create",
        "makes an enrolment token and prints it once",
        {},

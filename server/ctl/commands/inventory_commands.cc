@@ -166,8 +166,6 @@ base::Result<ExitCode> PrintSightings(Context& context, const Arguments& argumen
   WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile));
   AdminClient client(std::move(profile));
   request.set_include_gone(arguments.Has("all"));
-  WM_ASSIGN_OR_RETURN(const std::int64_t moment, MomentOf(arguments, "as-of"));
-  request.set_as_of_time_us(moment);
   Sheet<Row> sheet(context.out, form, SightingColumns());
   const auto tell = [&](const Response& page) -> base::Result<std::uint64_t> {
     for (const v1::StoredSighting& stored : page.sightings()) {
@@ -183,7 +181,7 @@ base::Result<ExitCode> PrintSightings(Context& context, const Arguments& argumen
   WM_ASSIGN_OR_RETURN(const Response last,
                       ForEachPage(client, arguments, std::move(request), list, tell));
   sheet.End(sentence(last, sheet.added()) + " " +
-            (moment == 0 ? CoverageLine(last.coverage()) : PastCoverageLine(last.coverage())));
+            CoverageLine(last.coverage(), arguments.Has("as-of")));
   return ExitCode::kOk;
 }
 
@@ -210,14 +208,25 @@ base::Result<ExitCode> Where(Context& context, const Arguments& arguments) {
   } else {
     request.set_sha256(digest.ToHex());
   }
-  const bool all = arguments.Has("all");
-  return PrintSightings(
-      context, arguments, request, &AdminClient::Where,
-      [all](const auto& last, std::uint64_t shown) {
-        return TotalLine(shown, last.total(), false,
-                         "places on " + std::to_string(last.endpoints()) + " endpoints") +
-               (all ? " " + PresentLine(last.present()) : "");
-      });
+  return PrintSightings(context, arguments, request, &AdminClient::Where,
+                        [&arguments](const v1::WhereResponse& last, std::uint64_t shown) {
+                          const std::string endpoints =
+                              " on " + std::to_string(last.endpoints()) + " endpoints";
+                          const bool filtered = arguments.Has("filter");
+                          std::string text = TotalLine(shown, last.total(), last.total_is_least(),
+                                                       filtered ? "places" : "places" + endpoints);
+                          if (filtered) {
+                            text += " Without the filter it is present " +
+                                    std::to_string(last.present()) + " times," + endpoints + ".";
+                          } else if (arguments.Has("all")) {
+                            text += " " + PresentLine(last.present());
+                          }
+                          if (arguments.Has("weights") && last.total() == 0) {
+                            text += " A weights digest is known of " +
+                                    std::to_string(last.weights_known()) + " model files.";
+                          }
+                          return text;
+                        });
 }
 
 Columns<v1::Artifact> ArtifactColumns() {
@@ -322,6 +331,8 @@ base::Result<ExitCode> Verdicts(Context& context, const Arguments& arguments) {
   WM_ASSIGN_OR_RETURN(Profile profile, LoadProfile(context.profile));
   v1::CountVerdictsRequest request;
   request.set_endpoint_id(arguments.Value("endpoint"));
+  WM_ASSIGN_OR_RETURN(const std::int64_t moment, MomentOf(arguments, "as-of"));
+  request.set_as_of_time_us(moment);
   v1::CountVerdictsResponse counts;
   WM_RETURN_IF_ERROR(AdminClient(std::move(profile)).CountVerdicts(request, counts));
   WM_ASSIGN_OR_RETURN(const report::Form form, FormOf(arguments));
@@ -329,7 +340,7 @@ base::Result<ExitCode> Verdicts(Context& context, const Arguments& arguments) {
   const std::string sentence =
       std::to_string(counts.deny()) + " denied, " + std::to_string(counts.warn()) + " warned of, " +
       std::to_string(counts.allow()) + " allowed, " + std::to_string(counts.pending()) +
-      " not judged yet. " + CoverageLine(counts.coverage());
+      " not judged yet. " + CoverageLine(counts.coverage(), moment != 0);
   return PrintThing(context, arguments, counts, CountColumns(), sentence);
 }
 
@@ -342,7 +353,7 @@ std::vector<Command> InventoryCommands() {
        {},
        WithListOptions({{"endpoint", "ID", "only this endpoint"},
                         {"all", "", "also files that are gone"},
-                        {"as-of", "TIME", "what was there then: 2026-03-01T12:00:00Z or a date"}}),
+                        AsOfOption("what was there then: 2026-03-01T12:00:00Z or a date")}),
        Inventory,
        &query::Sightings()},
       {"where",
@@ -350,7 +361,8 @@ std::vector<Command> InventoryCommands() {
        {"SHA256"},
        WithWatchOptions({{"weights", "", "by the digest of its weights: every packing of them"},
                          {"all", "", "also where it was and is not any more"},
-                         {"as-of", "TIME", "where it was then: 2026-03-01T12:00:00Z or a date"},
+                         AsOfOption("where it was then: 2026-03-01T12:00:00Z or a date"),
+                         {"filter", "FILTER", "only places that match, e.g. 'path:/home/'"},
                          {"order", "FIELDS", "e.g. 'first_seen_time desc'"},
                          {"limit", "N", "at most so many rows"}}),
        Where,
@@ -358,7 +370,7 @@ std::vector<Command> InventoryCommands() {
       {"artifacts",
        "lists the distinct model files with the number of their places",
        {},
-       WithListOptions({}),
+       WithListOptions({AsOfOption("where they were then: 2026-03-01T12:00:00Z or a date")}),
        Artifacts,
        &query::Artifacts()},
       {"events",
@@ -370,7 +382,8 @@ std::vector<Command> InventoryCommands() {
       {"verdicts",
        "counts the models that are denied, warned of and allowed",
        {},
-       WithWatchOptions({{"endpoint", "ID", "only those of this endpoint"}}),
+       WithWatchOptions({{"endpoint", "ID", "only those of this endpoint"},
+                         AsOfOption("as it was then: 2026-03-01T12:00:00Z or a date")}),
        Verdicts},
   };
 }

@@ -575,7 +575,7 @@ std::vector<Command> PolicyCommands() {
       {"policy list",
        "lists the published policies and on how many endpoints each is in force",
        {},
-       WithListOptions({}),
+       WithListOptions({AsOfOption("as it was then: 2026-03-01T12:00:00Z or a date")}),
        List,
        &query::Policies()},
       {"policy show",

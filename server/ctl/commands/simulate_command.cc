@@ -118,7 +118,7 @@ void PrintSentences(std::ostream& out, const v1::SimulatePolicyResponse& simulat
   out << simulation.changed() << " of " << simulation.sightings()
       << " models would have another verdict, " << simulation.changed_mode() << " another mode, "
       << simulation.changed_severity() << " another severity, on " << simulation.endpoints_changed()
-      << " endpoints. " << CoverageLine(simulation.coverage()) << "\n";
+      << " endpoints. " << CoverageLine(simulation.coverage(), false) << "\n";
   for (const v1::SimulatedWithheld& withheld : simulation.withheld()) {
     out << base::EscapeForDisplay(withheld.field()) << " is withheld by the policy in force on "
         << withheld.endpoints() << " endpoints: what is decided by it there can't be told.\n";

@@ -430,6 +430,27 @@ CREATE TRIGGER findings_keep_their_states AFTER UPDATE OF state ON findings
       VALUES (old.id, old.state_since_us, new.state_since_us, old.state);
   END;
 
+-- What the sets of exceptions hold, one by one: from the set that brought it until one that is
+-- without it. FillExceptions fills it of sets that are there.
+CREATE TABLE exceptions (
+  id INTEGER PRIMARY KEY,
+  scope BLOB NOT NULL,
+  exception_id BLOB NOT NULL,
+  sha256 BLOB,
+  weights BLOB,
+  user TEXT NOT NULL,
+  overrides TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  expires_us INTEGER NOT NULL,
+  version INTEGER NOT NULL,
+  granted_us INTEGER NOT NULL,
+  publisher_id BLOB NOT NULL,
+  publisher TEXT NOT NULL,
+  withdrawn_us INTEGER
+) STRICT;
+CREATE UNIQUE INDEX exceptions_held ON exceptions (scope, exception_id)
+  WHERE withdrawn_us IS NULL;
+
 -- FillFacts fills it of verdicts that are there.
 ALTER TABLE sightings ADD COLUMN policy_version INTEGER;
 ALTER TABLE verdicts ADD COLUMN policy_version INTEGER;

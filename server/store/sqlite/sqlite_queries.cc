@@ -6,17 +6,16 @@
 
 #include "policy/base/limits.h"
 #include "proto/wire/convert.h"
-#include "proto/wire/exceptions.h"
 #include "server/store/sqlite/columns/moments.h"
 #include "server/store/sqlite/columns/rows.h"
 #include "server/store/sqlite/columns/sightings_table.h"
 #include "server/store/sqlite/endpoint_rows.h"
 #include "server/store/sqlite/evidence_rows.h"
+#include "server/store/sqlite/exceptions_table.h"
 #include "server/store/sqlite/lists/list_keys.h"
 #include "server/store/sqlite/lists/list_tables.h"
 #include "server/store/sqlite/scope/snapshot.h"
 #include "server/store/sqlite/work_tables.h"
-#include "weighmaster/v1/exceptions.pb.h"
 #include "weighmaster/v1/trust.pb.h"
 #include "weighmaster/v1/values.pb.h"
 
@@ -117,13 +116,6 @@ Result<EventRow> ReadEvent(const Statement& row) {
   return event;
 }
 
-// Of two columns: the token's id and its name.
-Result<std::optional<Actor>> ReadActor(const Statement& row, int column) {
-  if (row.Blob(column).empty()) return std::optional<Actor>();
-  WM_ASSIGN_OR_RETURN(const auto id, Stored(model::IdFromBytes(row.Blob(column)), "token id"));
-  return std::optional(Actor{id, row.Text(column + 1)});
-}
-
 Result<PolicyRow> ReadPolicy(const Statement& row) {
   PolicyRow policy;
   policy.version = Number(row, 0);
@@ -186,24 +178,6 @@ Result<AuditEntry> ReadAuditEntry(const Statement& row) {
   entry.row.summary = row.Text(8);
   WM_ASSIGN_OR_RETURN(entry.digest, Stored(model::Sha256FromBytes(row.Blob(9)), "digest"));
   return entry;
-}
-
-Result<ExceptionSetRecord> ReadExceptionSet(const Statement& row) {
-  ExceptionSetRecord record;
-  WM_ASSIGN_OR_RETURN(const auto message, ParseColumn<v1::SignedExceptions>(row, 1, "exceptions"));
-  WM_ASSIGN_OR_RETURN(record.document, Stored(wire::FromProto(message), "exceptions"));
-  WM_ASSIGN_OR_RETURN(record.set,
-                      Stored(wire::ParseExceptions(record.document.bytes), "exceptions"));
-  record.published = Time(row, 2);
-  WM_ASSIGN_OR_RETURN(record.publisher, ReadActor(row, 3));
-  return record;
-}
-
-template <typename Row>
-void PutPage(const ListKeys& keys, Page<Row>& page) {
-  page.next = keys.next;
-  page.total = keys.total;
-  page.total_is_least = keys.total_is_least;
 }
 
 // The rows of the keys, one by one: `sql` takes a key, and perhaps a moment.
@@ -378,16 +352,22 @@ Result<StoredBundle> SqliteQueries::FindBundle(const Scope& scope, std::uint64_t
   return bundle;
 }
 
-Result<ExceptionSetRecord> SqliteQueries::FindExceptions(const std::optional<model::Id>& endpoint) {
+Result<ExceptionSetRecord> SqliteQueries::FindExceptions(const Scope& scope,
+                                                         const std::optional<model::Id>& endpoint) {
+  WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_, scope));
+  if (endpoint) {
+    const auto number = snapshot.FindEndpoint(*endpoint);
+    if (!number.has_value()) return number.error();
+  }
   WM_ASSIGN_OR_RETURN(
       Statement find,
-      database_.Prepare(
-          "SELECT id, signed_exceptions, published_us, publisher_id, publisher FROM exception_sets "
+      snapshot.Prepare(
+          "SELECT signed_exceptions, published_us, publisher_id, publisher FROM exception_sets "
           "WHERE scope = ? ORDER BY version DESC LIMIT 1"));
-  const base::ByteView scope = endpoint ? endpoint->view() : base::ByteView();
-  WM_ASSIGN_OR_RETURN(const bool found, find.Bind(scope).Step());
-  if (!found) return base::NotFound("there are no exceptions");
-  return ReadExceptionSet(find);
+  const base::ByteView whose = endpoint ? endpoint->view() : base::ByteView();
+  WM_ASSIGN_OR_RETURN(const bool found, find.Bind(whose).Step());
+  if (!found) return base::NotFound("no exceptions have been published yet");
+  return ReadExceptionSet(find, 0);
 }
 
 Result<EndpointEvidence> SqliteQueries::FindEvidence(const Scope& scope, const model::Id& endpoint,
@@ -403,19 +383,26 @@ Result<BatchPage> SqliteQueries::ListBatches(const Scope& scope, const BatchQuer
   return ReadBatches(snapshot.database(), endpoint, query);
 }
 
-Result<Page<ExceptionSetRecord>> SqliteQueries::ListExceptionSets(const Scope& scope,
-                                                                  const PageQuery& query) {
+Result<Page<ExceptionRow>> SqliteQueries::ListExceptions(const Scope& scope,
+                                                         const ExceptionQuery& query) {
   WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_, scope));
-  ListScope wanted;
-  wanted.where = "x.version = (SELECT max(version) FROM exception_sets n WHERE n.scope = x.scope)";
-  WM_ASSIGN_OR_RETURN(const ListKeys keys, FindKeys(snapshot, ExceptionTable(), wanted, query));
-  Page<ExceptionSetRecord> sets;
-  WM_RETURN_IF_ERROR(ReadRows(
-      snapshot, keys,
-      "SELECT id, signed_exceptions, published_us, publisher_id, publisher FROM exception_sets "
-      "WHERE id = ?",
-      ReadExceptionSet, std::nullopt, sets));
-  return sets;
+  return ReadExceptions(snapshot, query);
+}
+
+Result<std::vector<model::ExceptionSet>> SqliteQueries::ExceptionSets(const Scope& scope) {
+  WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_, scope));
+  WM_ASSIGN_OR_RETURN(
+      Statement rows,
+      snapshot.Prepare("SELECT signed_exceptions, published_us, publisher_id, publisher FROM "
+                       "exception_sets x WHERE version = (SELECT max(version) FROM exception_sets "
+                       "n WHERE n.scope = x.scope)"));
+  std::vector<model::ExceptionSet> sets;
+  while (true) {
+    WM_ASSIGN_OR_RETURN(const bool more, rows.Step());
+    if (!more) return sets;
+    WM_ASSIGN_OR_RETURN(ExceptionSetRecord record, ReadExceptionSet(rows, 0));
+    sets.push_back(std::move(record.set));
+  }
 }
 
 Result<bool> SqliteQueries::HasPart(const model::Sha256& sha256) {

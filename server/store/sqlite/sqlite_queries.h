@@ -35,9 +35,10 @@ class SqliteQueries final : public Queries {
   base::Result<bool> HasPart(const model::Sha256& sha256) override;
   base::Result<PartPiece> ReadPart(const model::Sha256& sha256, std::uint64_t offset) override;
   base::Result<ExceptionSetRecord> FindExceptions(
-      const std::optional<model::Id>& endpoint) override;
-  base::Result<Page<ExceptionSetRecord>> ListExceptionSets(const Scope& scope,
-                                                           const PageQuery& page) override;
+      const Scope& scope, const std::optional<model::Id>& endpoint) override;
+  base::Result<Page<ExceptionRow>> ListExceptions(const Scope& scope,
+                                                  const ExceptionQuery& query) override;
+  base::Result<std::vector<model::ExceptionSet>> ExceptionSets(const Scope& scope) override;
   base::Result<EndpointEvidence> FindEvidence(const Scope& scope, const model::Id& endpoint,
                                               const BatchRange& range) override;
   base::Result<BatchPage> ListBatches(const Scope& scope, const BatchQuery& query) override;

@@ -7,6 +7,7 @@
 #include "server/store/sqlite/columns/blob_fields.h"
 #include "server/store/sqlite/columns/rows.h"
 #include "server/store/sqlite/columns/sightings_table.h"
+#include "server/store/sqlite/exceptions_table.h"
 #include "server/store/sqlite/schema.h"
 #include "server/store/sqlite/sqlite_queries.h"
 #include "server/store/sqlite/work_tables.h"
@@ -63,6 +64,7 @@ Result<std::unique_ptr<SqliteStore>> SqliteStore::Open(const std::string& path) 
   WM_ASSIGN_OR_RETURN(auto database, sqlite::Database::Open(path, options));
   WM_RETURN_IF_ERROR(database->Migrate(kSchemaRoom, SchemaSteps()));
   WM_RETURN_IF_ERROR(FillFacts(*database));
+  WM_RETURN_IF_ERROR(FillExceptions(*database));
   WM_RETURN_IF_ERROR(AddBlobFields(*database));
   return std::unique_ptr<SqliteStore>(new SqliteStore(path, std::move(database)));
 }
@@ -651,6 +653,7 @@ Status SqliteStore::PublishExceptions(const Scope& scope, const ExceptionSetReco
                            .Bind(NameColumn(exceptions.publisher))
                            .Run());
   }
+  WM_RETURN_IF_ERROR(PutExceptions(*database_, exceptions));
   Change change;
   change.topic = ChangeTopic::kExceptions;
   change.time = exceptions.published;

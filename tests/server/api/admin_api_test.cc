@@ -176,7 +176,11 @@ TEST_F(AdminApiTest, SaysWhoseTokenPublishedAndNothingWhereThatWasNotKept) {
   ASSERT_TRUE(world_.Publish(world_.Policy(1)).has_value());
   ASSERT_TRUE(Ask<v1::PublishPolicyResponse>(Message(world_.Policy(2))).has_value());
   v1::PublishExceptionsRequest exceptions;
-  wire::ToProto(tests::SignExceptions(tests::MakeExceptionSet(1, {})),
+  model::Exception exception;
+  exception.overrides = "default";
+  exception.reason = "a test";
+  exception.expires = tests::kTestEpoch + std::chrono::hours(1);
+  wire::ToProto(tests::SignExceptions(tests::MakeExceptionSet(1, {exception})),
                 *exceptions.mutable_signed_exceptions());
   ASSERT_TRUE(Ask<v1::PublishExceptionsResponse>(exceptions).has_value());
   const std::string ada = api_world_.last_id_.ToHex();
@@ -190,13 +194,18 @@ TEST_F(AdminApiTest, SaysWhoseTokenPublishedAndNothingWhereThatWasNotKept) {
   const auto policy = Ask<v1::GetPolicyResponse>(v1::GetPolicyRequest());
   EXPECT_EQ(policy->published_by(), "ada");
   EXPECT_EQ(policy->published_by_token_id(), ada);
+  const auto set = Ask<v1::PublishedExceptionSet>(v1::GetExceptionSetRequest());
+  ASSERT_TRUE(set.has_value()) << set.error().ToString();
+  EXPECT_EQ(set->published_by(), "ada");
+  EXPECT_EQ(set->published_by_token_id(), ada);
   v1::ListExceptionsRequest of_ada;
-  of_ada.set_filter("published_by_token_id = " + ada);
-  const auto sets = Ask<v1::ListExceptionsResponse>(of_ada);
-  ASSERT_TRUE(sets.has_value()) << sets.error().ToString();
-  ASSERT_EQ(sets->sets_size(), 1);
-  EXPECT_EQ(sets->sets(0).published_by(), "ada");
-  EXPECT_EQ(sets->sets(0).published_by_token_id(), ada);
+  of_ada.set_filter("granted_by_token_id = " + ada);
+  EXPECT_EQ(Ask<v1::ListExceptionsResponse>(of_ada)->exceptions_size(), 0) << "it has expired";
+  of_ada.set_include_ended(true);
+  const auto granted = Ask<v1::ListExceptionsResponse>(of_ada);
+  ASSERT_TRUE(granted.has_value()) << granted.error().ToString();
+  ASSERT_EQ(granted->exceptions_size(), 1);
+  EXPECT_EQ(granted->exceptions(0).granted_by(), "ada");
 }
 
 TEST_F(AdminApiTest, MakesTokensAndRevokes) {

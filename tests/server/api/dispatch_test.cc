@@ -50,6 +50,7 @@ const std::map<std::string, May> kTable = {
     {"ListPolicies", {true, true, true, true}},
     {"GetPolicy", {true, true, true, true}},
     {"ListExceptions", {true, true, true, true}},
+    {"GetExceptionSet", {true, true, true, true}},
     {"PublishExceptions", {false, true, true, true}},
     {"ListFindings", {true, true, true, true}},
     {"RevokeEndpoint", {false, true, false, true}},

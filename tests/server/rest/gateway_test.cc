@@ -240,6 +240,22 @@ TEST_F(ChangeEventsTest, GoOnFromWhereTheReaderWas) {
   EXPECT_EQ(said.find("id: 2\n"), std::string::npos);
 }
 
+TEST_F(ChangeEventsTest, AreOnlyThoseThatTheReaderAsksFor) {
+  const model::Id first = world_.world_.Enrol(1);
+  world_.world_.Enrol(2);
+  const std::string target = "/v1/changes?position=0&filter=endpoint_id%3D" + first.ToHex();
+  for (const std::string last_event_id : {"", "0"}) {
+    const Answer answer = Follow(target, last_event_id);
+    ASSERT_NE(answer.events, nullptr) << answer.body;
+    const std::string said = Next(*answer.events, std::chrono::milliseconds(1));
+    EXPECT_NE(said.find("id: 1\nevent: endpoint\n"), std::string::npos) << said;
+    EXPECT_EQ(said.find("id: 2\n"), std::string::npos) << said;
+    world_.world_.Enrol(static_cast<std::uint8_t>(last_event_id.empty() ? 3 : 4));
+    EXPECT_EQ(Next(*answer.events, std::chrono::seconds(1)), "");
+  }
+  EXPECT_EQ(Follow("/v1/changes?filter=no_such%3D1").status, 400);
+}
+
 TEST_F(ChangeEventsTest, RefuseWhatIsNoPositionBeforeTheyBegin) {
   for (const char* const bad : {"x", "1&page_size=2", "99999999999999999999", "7"}) {
     const Answer answer = Follow("/v1/changes", bad);

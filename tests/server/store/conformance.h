@@ -1272,7 +1272,7 @@ TEST_P(ScopeConformance, ChangesNothingOfAnEndpointOutside) {
   EXPECT_EQ(queries_->GetEndpoint(Scope::WholeFleet(), outside_, std::nullopt)->state,
             EndpointState::kActive);
   EXPECT_TRUE(queries_->GetFinding(Scope::WholeFleet(), 2)->comments.empty());
-  EXPECT_EQ(queries_->ListExceptionSets(Scope::WholeFleet(), {})->total, 0U);
+  EXPECT_TRUE(queries_->ExceptionSets(Scope::WholeFleet())->empty());
 
   EXPECT_TRUE(store_->UpdateFinding(berlin_, 1, comment).has_value());
   EXPECT_TRUE(store_->PublishExceptions(berlin_, Exceptions(inside_)).has_value());
@@ -1462,7 +1462,8 @@ TEST_P(StoreConformance, KeepsTheExceptionsOfEachScopeOneAfterTheOther) {
     made.published = tests::kTestEpoch;
     return made;
   };
-  EXPECT_EQ(queries_->FindExceptions(endpoint).error().code(), base::ErrorCode::kNotFound);
+  EXPECT_EQ(queries_->FindExceptions(Scope::WholeFleet(), endpoint).error().code(),
+            base::ErrorCode::kNotFound);
   EXPECT_TRUE(store_->PublishExceptions(Scope::WholeFleet(), record(1, endpoint, "a")).has_value());
   EXPECT_TRUE(
       store_->PublishExceptions(Scope::WholeFleet(), record(1, std::nullopt, "fleet")).has_value());
@@ -1482,22 +1483,85 @@ TEST_P(StoreConformance, KeepsTheExceptionsOfEachScopeOneAfterTheOther) {
                 .code(),
             base::ErrorCode::kNotFound);
   Reopen();
-  const auto found = queries_->FindExceptions(endpoint);
+  const auto found = queries_->FindExceptions(Scope::WholeFleet(), endpoint);
   ASSERT_TRUE(found.has_value());
   EXPECT_EQ(found->set, second.set);
   EXPECT_EQ(found->document.bytes, second.document.bytes);
-  EXPECT_EQ(queries_->FindExceptions(std::nullopt)->set.exceptions[0].reason, "fleet");
-  PageQuery page;
-  page.size = 1;
-  const auto first = queries_->ListExceptionSets(Scope::WholeFleet(), page);
-  ASSERT_EQ(first->rows.size(), 1U);
-  EXPECT_EQ(first->total, 2U);
-  EXPECT_EQ(first->rows[0].set.endpoint, std::nullopt);
-  page.after = first->next;
-  const auto last = queries_->ListExceptionSets(Scope::WholeFleet(), page);
-  ASSERT_EQ(last->rows.size(), 1U);
-  EXPECT_EQ(last->rows[0].set.version, 2U);
-  EXPECT_EQ(last->next, std::nullopt);
+  EXPECT_EQ(queries_->FindExceptions(Scope::WholeFleet(), std::nullopt)->set.exceptions[0].reason,
+            "fleet");
+  const auto sets = queries_->ExceptionSets(Scope::WholeFleet());
+  ASSERT_EQ(sets->size(), 2U);
+  for (const model::ExceptionSet& set : *sets) EXPECT_EQ(set.version, set.endpoint ? 2U : 1U);
+}
+
+TEST_P(StoreConformance, ListsExceptionsFromTheSetThatBringsThemToTheOneThatIsWithout) {
+  using std::chrono::seconds;
+  const model::Id endpoint = Enrol(1);
+  const auto exception = [](std::uint8_t n, int until) {
+    model::Exception made;
+    made.id = tests::TestId(n);
+    made.digest = tests::TestDigest(n);
+    made.of_weights = n == 2;
+    made.user = n == 2 ? "ada" : "";
+    made.overrides = "rule-" + std::to_string(n);
+    made.reason = "because";
+    made.expires = tests::kTestEpoch + seconds(until);
+    return made;
+  };
+  const auto publish = [&](std::uint64_t version, std::optional<model::Id> whose, int at,
+                           const std::vector<model::Exception>& exceptions) {
+    ExceptionSetRecord made;
+    made.set = tests::MakeExceptionSet(version, exceptions);
+    made.set.endpoint = whose;
+    made.document = tests::SignExceptions(made.set);
+    made.published = tests::kTestEpoch + seconds(at);
+    made.publisher = Actor{tests::TestId(9), "grace"};
+    ASSERT_TRUE(store_->PublishExceptions(Scope::WholeFleet(), made).has_value());
+  };
+  publish(1, endpoint, 10, {exception(1, 100), exception(2, 30)});
+  publish(1, std::nullopt, 15, {exception(3, 100)});
+  publish(2, endpoint, 20, {exception(1, 200), exception(2, 30)});  // one is longer now
+  publish(3, endpoint, 40, {exception(1, 200)});
+  Reopen();
+
+  const auto listed = [&](ExceptionQuery query) {
+    std::vector<std::string> rows;
+    const auto page = queries_->ListExceptions(Scope::WholeFleet(), query);
+    EXPECT_TRUE(page.has_value()) << page.error().ToString();
+    for (const ExceptionRow& row : page->rows) {
+      const auto at = [](base::WallTime time) {
+        return std::to_string((time - tests::kTestEpoch) / seconds(1));
+      };
+      EXPECT_EQ(row.publisher->name, "grace");
+      EXPECT_EQ(row.exception.of_weights, row.exception.id == tests::TestId(2));
+      rows.push_back((row.endpoint ? "e " : "fleet ") + row.exception.overrides + " v" +
+                     std::to_string(row.version) + " " + at(row.granted) + "-" +
+                     (row.withdrawn ? at(*row.withdrawn) : "") + " until " +
+                     at(row.exception.expires));
+    }
+    EXPECT_EQ(page->total, rows.size());
+    return rows;
+  };
+  using Rows = std::vector<std::string>;
+  const auto at = [](int then) { return tests::kTestEpoch + seconds(then); };
+  ExceptionQuery query;
+  query.now = at(50);
+  EXPECT_EQ(listed(query), Rows({"fleet rule-3 v1 15- until 100", "e rule-1 v2 20- until 200"}));
+  query.now = at(100);
+  EXPECT_EQ(listed(query), Rows({"e rule-1 v2 20- until 200"})) << "the other has expired";
+  query.include_ended = true;
+  EXPECT_EQ(listed(query), Rows({"e rule-1 v1 10-20 until 100", "e rule-2 v1 10-40 until 30",
+                                 "fleet rule-3 v1 15- until 100", "e rule-1 v2 20- until 200"}));
+  query.page.as_of = at(19);
+  EXPECT_EQ(listed(query), Rows({"e rule-1 v1 10- until 100", "e rule-2 v1 10- until 30",
+                                 "fleet rule-3 v1 15- until 100"}));
+  query.include_ended = false;
+  query.page.as_of = at(30);
+  EXPECT_EQ(listed(query), Rows({"fleet rule-3 v1 15- until 100", "e rule-1 v2 20- until 200"}));
+  query.page.as_of.reset();
+  query.now = at(50);
+  query.page.filter = query::ParseFilter(query::Exceptions(), "NOT endpoint_id:*").value();
+  EXPECT_EQ(listed(query), Rows({"fleet rule-3 v1 15- until 100"}));
 }
 
 TEST_P(StoreConformance, HandsOutAPartInPieces) {

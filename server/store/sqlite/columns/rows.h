@@ -13,7 +13,7 @@
 #include "policy/model/digest.h"
 #include "policy/model/path.h"
 #include "proto/wire/trust.h"
-#include "server/store/labels.h"
+#include "server/store/values.h"
 #include "third_party/sqlite/database.h"
 
 namespace weighmaster::server::store {
@@ -83,6 +83,13 @@ inline std::vector<std::string_view> WordsOf(std::string_view set) {
 
 inline base::Result<Labels> ReadLabels(const sqlite::Statement& row, int column) {
   return Stored(ParseLabels(WordsOf(Chars(row, column))), "label");
+}
+
+// Of two columns: the token's id and its name.
+inline base::Result<std::optional<Actor>> ReadActor(const sqlite::Statement& row, int column) {
+  if (row.Blob(column).empty()) return std::optional<Actor>();
+  WM_ASSIGN_OR_RETURN(const auto id, Stored(model::IdFromBytes(row.Blob(column)), "token id"));
+  return std::optional(Actor{id, row.Text(column + 1)});
 }
 
 }  // namespace weighmaster::server::store

@@ -32,6 +32,14 @@ struct ListKeys {
   bool total_is_least = false;
 };
 
+// What a page says beside its rows.
+template <typename Row>
+void PutPage(const ListKeys& keys, Page<Row>& page) {
+  page.next = keys.next;
+  page.total = keys.total;
+  page.total_is_least = keys.total_is_least;
+}
+
 base::Result<std::uint64_t> CountScope(const Snapshot& snapshot, const ListScope& scope);
 
 // The first page of a filter walks over up to limits::kMaxCountedRows rows in any order, to count;

@@ -193,11 +193,19 @@ constexpr ListColumn kPastFindingColumns[] = {WM_COLUMNS_OF_FINDINGS(WM_FINDING_
 #undef WM_COLUMNS_OF_FINDINGS
 
 constexpr ListColumn kExceptionColumns[] = {
+    {"exception_id", "x.exception_id"},
     {"endpoint_id", "nullif(x.scope, x'')"},
+    {"sha256", "x.sha256"},
+    {"weights_digest", "x.weights"},
+    {"user", "x.user"},
+    {"overrides", "x.overrides"},
+    {"reason", "x.reason"},
+    {"expires_time", "x.expires_us"},
     {"version", "x.version"},
-    {"published_time", "x.published_us"},
-    {"published_by", "x.publisher"},
-    {"published_by_token_id", "nullif(x.publisher_id, x'')"},
+    {"granted_time", "x.granted_us"},
+    {"granted_by", "x.publisher"},
+    {"granted_by_token_id", "nullif(x.publisher_id, x'')"},
+    {"withdrawn_time", "CASE WHEN x.withdrawn_us <= ?1 THEN x.withdrawn_us END"},
 };
 
 constexpr ListColumn kChangeColumns[] = {
@@ -290,7 +298,7 @@ const ListTable& PastFindingTable() {
   return kTable;
 }
 const ListTable& ExceptionTable() {
-  static const ListTable kTable{query::Exceptions(), "exception_sets x", "x.id", kExceptionColumns};
+  static const ListTable kTable{query::Exceptions(), "exceptions x", "x.id", kExceptionColumns};
   return kTable;
 }
 const ListTable& ChangeTable() {

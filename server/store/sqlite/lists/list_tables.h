@@ -50,7 +50,7 @@ const ListTable& PastArtifactTable();
 const ListTable& EventTable();
 const ListTable& PolicyTable();
 const ListTable& PastPolicyTable();
-// The newest set of each scope is the caller's to narrow to.
+// ?1 is the moment of which it tells, also where that is now.
 const ListTable& ExceptionTable();
 const ListTable& FindingTable();
 const ListTable& PastFindingTable();

@@ -36,6 +36,7 @@ constexpr std::string_view kViews =
     WM_VIEW("past_policies", "endpoint " WM_IN_SCOPE) ", "
     WM_VIEW("findings", "endpoint " WM_IN_SCOPE) ", "
     WM_VIEW("exception_sets", "scope " WM_ID_IN_SCOPE) ", "
+    WM_VIEW("exceptions", "scope " WM_ID_IN_SCOPE) ", "
     WM_VIEW("changes", "endpoint " WM_ID_IN_SCOPE) ", "
     WM_VIEW("admin_tokens", "NOT EXISTS (SELECT 1 FROM temp.scope_labels WHERE "
             "instr(',' || scope || ',', ',' || label || ',') = 0)") " ";

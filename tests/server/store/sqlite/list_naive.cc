@@ -248,11 +248,21 @@ NaiveRow Naive(const PolicyRow& row) {
   return out;
 }
 
-NaiveRow Naive(const ExceptionSetRecord& row) {
-  NaiveRow out{row.set.endpoint ? row.set.endpoint->ToHex() : "fleet", {}};
-  out.values = {{"version", Num(row.set.version)}, {"published_time", OfTime(row.published)}};
-  if (row.set.endpoint) out.values["endpoint_id"] = OfBytes(*row.set.endpoint);
-  PutPublisher(row.publisher, out);
+NaiveRow Naive(const ExceptionRow& row) {
+  const model::Exception& exception = row.exception;
+  NaiveRow out{exception.id.ToHex() + std::to_string(row.version), {}};
+  out.values = {{"exception_id", OfBytes(exception.id)},
+                {exception.of_weights ? "weights_digest" : "sha256", OfBytes(exception.digest)},
+                {"user", exception.user},
+                {"overrides", exception.overrides},
+                {"reason", exception.reason},
+                {"expires_time", OfTime(exception.expires)},
+                {"version", Num(row.version)},
+                {"granted_time", OfTime(row.granted)},
+                {"granted_by", row.publisher ? row.publisher->name : ""}};
+  if (row.endpoint) out.values["endpoint_id"] = OfBytes(*row.endpoint);
+  if (row.publisher) out.values["granted_by_token_id"] = OfBytes(row.publisher->token);
+  if (row.withdrawn) out.values["withdrawn_time"] = OfTime(*row.withdrawn);
   return out;
 }
 

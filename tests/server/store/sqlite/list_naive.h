@@ -27,7 +27,7 @@ NaiveRow Naive(const SightingRow& row);
 NaiveRow Naive(const ArtifactRow& row);
 NaiveRow Naive(const EventRow& row);
 NaiveRow Naive(const PolicyRow& row);
-NaiveRow Naive(const ExceptionSetRecord& row);
+NaiveRow Naive(const ExceptionRow& row);
 NaiveRow Naive(const FindingRow& row);
 NaiveRow Naive(const Change& row);
 NaiveRow Naive(const AdminTokenRecord& row);

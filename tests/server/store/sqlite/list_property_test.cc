@@ -216,7 +216,20 @@ class RandomFleet {
 
   void PublishExceptions(std::uint64_t version, std::optional<model::Id> endpoint) {
     ExceptionSetRecord record;
-    record.set = tests::MakeExceptionSet(version, {});
+    std::vector<model::Exception> exceptions;
+    for (std::uint64_t i = random_.Below(4); i > 0; --i) {
+      model::Exception exception;
+      // The next set may have some of them again.
+      exception.id = IdFrom(static_cast<int>(10 * (endpoint ? endpoint->bytes[0] : 99) + i));
+      exception.digest = tests::TestDigest(static_cast<int>(random_.Below(4)));
+      exception.of_weights = random_.Below(2) == 0;
+      exception.user = random_.Below(2) == 0 ? Word() : "";
+      exception.overrides = Word();
+      exception.reason = Word();
+      exception.expires = tests::kTestEpoch + std::chrono::hours(1) + Jitter();
+      exceptions.push_back(exception);
+    }
+    record.set = tests::MakeExceptionSet(version, exceptions);
     record.set.endpoint = endpoint;
     record.document = tests::SignExceptions(record.set);
     record.published = tests::kTestEpoch + Jitter();
@@ -448,22 +461,27 @@ Subject Policies(RandomFleet& fleet, std::optional<base::WallTime> as_of) {
           [&fleet] { fleet.AddPolicy(); }};
 }
 
+Subject Exceptions(RandomFleet& fleet, const Scope& scope, std::optional<base::WallTime> as_of) {
+  return {query::Exceptions(),
+          [&fleet, scope, as_of](PageQuery page) {
+            page.as_of = as_of;
+            return ListedOf(fleet.queries().ListExceptions(scope, {page, true, tests::kTestEpoch}));
+          },
+          [&fleet] { fleet.AddExceptions(); }};
+}
+
 // The lists whose rows are an endpoint's, as a scope sees them.
 std::vector<Subject> SubjectsOfEndpoints(RandomFleet& fleet, const Scope& scope,
                                          const std::vector<base::WallTime>& moments) {
-  std::vector<Subject> subjects{Endpoints(fleet, scope, std::nullopt),
-                                {query::Exceptions(),
-                                 [&fleet, scope](const PageQuery& page) {
-                                   return ListedOf(fleet.queries().ListExceptionSets(scope, page));
-                                 },
-                                 [&fleet] { fleet.AddExceptions(); }},
-                                Sightings(fleet, scope, false, std::nullopt),
-                                Sightings(fleet, scope, true, std::nullopt)};
+  std::vector<Subject> subjects{
+      Endpoints(fleet, scope, std::nullopt), Exceptions(fleet, scope, std::nullopt),
+      Sightings(fleet, scope, false, std::nullopt), Sightings(fleet, scope, true, std::nullopt)};
   for (const bool include_resolved : {false, true}) {
     subjects.push_back(Findings(fleet, scope, include_resolved, std::nullopt));
   }
   for (const base::WallTime moment : moments) {
     subjects.push_back(Endpoints(fleet, scope, moment));
+    subjects.push_back(Exceptions(fleet, scope, moment));
     for (const bool include_resolved : {false, true}) {
       subjects.push_back(Findings(fleet, scope, include_resolved, moment));
     }
