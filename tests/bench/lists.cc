@@ -22,17 +22,22 @@ PageQuery Page(const query::List& list, std::string_view filter, std::string_vie
   return page;
 }
 
+void PrintAnswer(std::string_view list, std::string_view question, double seconds, std::size_t rows,
+                 std::uint64_t total) {
+  std::printf(
+      "{\"list\": \"%s\", \"question\": \"%s\", \"seconds\": %.6f, \"rows\": %zu, \"total\": "
+      "%llu}\n",
+      std::string(list).c_str(), std::string(question).c_str(), seconds, rows,
+      static_cast<unsigned long long>(total));
+}
+
 // One question, asked `runs` times; the first, coldest one counts as the others do.
 template <typename Ask>
 void Measure(std::string_view list, std::string_view question, int runs, Ask ask) {
   for (int run = 0; run < runs; ++run) {
     const Stopwatch watch;
     const auto page = Must(ask());
-    std::printf(
-        "{\"list\": \"%s\", \"question\": \"%s\", \"seconds\": %.6f, \"rows\": %zu, \"total\": "
-        "%llu}\n",
-        std::string(list).c_str(), std::string(question).c_str(), watch.Seconds(), page.rows.size(),
-        static_cast<unsigned long long>(page.total));
+    PrintAnswer(list, question, watch.Seconds(), page.rows.size(), page.total);
   }
   std::fflush(stdout);
 }
@@ -98,8 +103,44 @@ constexpr Question kOfMoments[] = {{"", ""},
                                    {"path:'model-777'", ""},
                                    {"hostname = laptop-777", ""}};
 
+// Of the other lists.
+constexpr Question kOfPastEndpoints[] = {
+    {"", ""}, {"coverage = looked", ""}, {"policy_version < 7", ""}, {"", "sightings desc"}};
+constexpr Question kOfPastArtifacts[] = {{"", ""}, {"", "places desc"}, {"places > 30", ""}};
+
+void AskOfAMoment(Queries& queries, int days, int runs) {
+  const auto scope = server::store::Scope::WholeFleet();
+  const base::WallTime moment = tests::kTestEpoch + std::chrono::days(days);
+  const std::string day = "day " + std::to_string(days) + ": ";
+  for (const Question& question : kOfPastEndpoints) {
+    PageQuery page = Page(query::Endpoints(), question.filter, question.order);
+    page.as_of = moment;
+    Measure("as_of", day + "endpoints, " + NameOf(question), runs, [&] {
+      return queries.ListEndpoints(scope, {page, {}});
+    });
+  }
+  for (const Question& question : kOfPastArtifacts) {
+    PageQuery page = Page(query::Artifacts(), question.filter, question.order);
+    page.as_of = moment;
+    Measure("as_of", day + "artifacts, " + NameOf(question), runs,
+            [&] { return queries.ListArtifacts(scope, page); });
+  }
+  PageQuery all;
+  all.as_of = moment;
+  Measure("as_of", day + "open findings", runs,
+          [&] { return queries.ListFindings(scope, false, all); });
+  Measure("as_of", day + "policies", runs, [&] { return queries.ListPolicies(scope, all); });
+  for (int run = 0; run < runs; ++run) {
+    const Stopwatch watch;
+    const auto counts = Must(queries.CountVerdicts(scope, std::nullopt, moment));
+    PrintAnswer("verdict_counts", day + "all", watch.Seconds(), 1,
+                counts.allow + counts.warn + counts.deny + counts.pending);
+  }
+}
+
 void AskOfMoments(Queries& queries, int runs) {
   for (const int days : {1, 180, 360}) {
+    AskOfAMoment(queries, days, runs);
     for (const Question& question : kOfMoments) {
       SightingQuery query;
       query.page = Page(query::Sightings(), question.filter, question.order);
