@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <string_view>
 
-#include "agent/formats/gguf.h"
-#include "agent/formats/onnx.h"
-#include "agent/formats/pickle.h"
-#include "agent/formats/pickle_opcodes.h"
-#include "agent/formats/pytorch.h"
-#include "agent/formats/safetensors.h"
+#include "agent/formats/graphs/onnx.h"
+#include "agent/formats/packages/pytorch.h"
+#include "agent/formats/pickle/opcodes.h"
+#include "agent/formats/pickle/pickle.h"
+#include "agent/formats/weights/gguf.h"
+#include "agent/formats/weights/safetensors.h"
 
 namespace weighmaster::agent::formats {
 namespace {

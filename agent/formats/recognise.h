@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-#include "agent/formats/byte_source.h"
+#include "agent/formats/reading/byte_source.h"
 #include "policy/base/bytes.h"
 #include "policy/model/artifact.h"
 

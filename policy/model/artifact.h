@@ -27,8 +27,8 @@ std::string_view FormatName(
     Format format);  // "gguf", "safetensors", "pytorch_zip", "pickle", "onnx"
 base::Result<Format> ParseFormat(std::string_view name);
 
-// Every id of a risk that this version's agent finds; agent/formats/risks.cc says what each means
-// and does not compile with another list. A newer agent may know more.
+// Every id of a risk that this version's agent finds; agent/formats/reading/risks.cc says what each
+// means and does not compile with another list. A newer agent may know more.
 inline constexpr std::string_view kRiskIds[] = {
     "malformed",
     "opaque",
