@@ -353,6 +353,10 @@ base::Bytes Inflate(Cursor& cursor, std::size_t most) {
 
 }  // namespace
 
+bool LooksLikeZip(base::ByteView head, std::uint64_t /*file_size*/) {
+  return head.size() >= 30 && base::AsText(head.first(4)) == "PK\x03\x04";
+}
+
 ZipListing ListZipMembers(ByteSource& source, WorkBudget& budget, RiskList& risks) {
   return ZipReader(source, budget, risks).Read();
 }

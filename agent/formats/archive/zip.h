@@ -11,6 +11,9 @@
 
 namespace weighmaster::agent::formats {
 
+// Whether the bytes begin a zip archive, of any size, with a member.
+bool LooksLikeZip(base::ByteView head, std::uint64_t file_size);
+
 // One member of an archive, wherever it was named.
 struct ZipMember {
   std::string name;          // by its local header, or by the directory where that has none

@@ -5,9 +5,9 @@
 
 namespace weighmaster::agent::formats {
 
-// Whether the bytes begin a GGUF file of any version and byte order (and not a text that begins
-// with those four letters).
-bool LooksLikeGguf(base::ByteView head);
+// Whether the bytes begin a GGUF file of any size, version and byte order (and not a text that
+// begins with those four letters).
+bool LooksLikeGguf(base::ByteView head, std::uint64_t file_size);
 
 // GGUF versions 1 to 3 in both byte orders:
 // https://github.com/ggml-org/ggml/blob/master/docs/gguf.md with the checks that llama.cpp makes
