@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "agent/formats/byte_source.h"
+#include "agent/formats/reading/byte_source.h"
 
 namespace weighmaster::agent::cage {
 

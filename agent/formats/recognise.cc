@@ -1,33 +1,18 @@
 #include "agent/formats/recognise.h"
 
 #include <algorithm>
-#include <string_view>
 
-#include "agent/formats/gguf.h"
-#include "agent/formats/onnx.h"
-#include "agent/formats/pickle.h"
-#include "agent/formats/pickle_opcodes.h"
-#include "agent/formats/pytorch.h"
-#include "agent/formats/safetensors.h"
+#include "agent/formats/readers.h"
+#include "agent/formats/reading/cursor.h"
 
 namespace weighmaster::agent::formats {
-namespace {
-
-using model::Format;
-
-bool LooksLikeZip(base::ByteView head) {
-  return head.size() >= 30 && base::AsText(head.first(4)) == "PK\x03\x04";
-}
-
-}  // namespace
 
 // Nothing that we know is recognised by its tail yet; callers read it for the formats that will be.
-Format Sniff(base::ByteView head, base::ByteView /*tail*/, std::uint64_t file_size) {
-  if (LooksLikeGguf(head)) return Format::kGguf;
-  if (LooksLikeSafetensors(head, file_size)) return Format::kSafetensors;
-  if (LooksLikeZip(head)) return Format::kPyTorchZip;
-  if (LooksLikePickle(head, file_size)) return Format::kPickle;
-  return LooksLikeOnnx(head, file_size) ? Format::kOnnx : Format::kUnknown;
+model::Format Sniff(base::ByteView head, base::ByteView /*tail*/, std::uint64_t file_size) {
+  for (const Reader& reader : Readers()) {
+    if (reader.looks_like(head, file_size)) return reader.format;
+  }
+  return model::Format::kUnknown;
 }
 
 model::Facts Parse(ByteSource& source) {
@@ -35,19 +20,10 @@ model::Facts Parse(ByteSource& source) {
   Cursor cursor(source, budget);
   const base::ByteView head = cursor.Peek(
       static_cast<std::size_t>(std::min<std::uint64_t>(Cursor::kPeekBytes, source.size())));
-  switch (Sniff(head, {}, source.size())) {
-    case Format::kGguf:
-      return ParseGguf(source, budget);
-    case Format::kSafetensors:
-      return ParseSafetensors(source, budget);
-    case Format::kPyTorchZip:
-      return ParsePyTorchZip(source, budget);
-    case Format::kPickle:
-      return ParsePickle(source, budget);
-    case Format::kOnnx:
-      return ParseOnnx(source, budget);
-    case Format::kUnknown:
-      return {};
+  for (const Reader& reader : Readers()) {
+    if (!reader.looks_like(head, source.size())) continue;
+    model::Facts facts = reader.parse(source, budget);
+    if (facts.format != model::Format::kUnknown) return facts;
   }
   return {};
 }

@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-#include "agent/formats/byte_source.h"
+#include "agent/formats/reading/byte_source.h"
 #include "policy/base/bytes.h"
 #include "policy/model/artifact.h"
 
@@ -17,10 +17,11 @@ inline constexpr std::size_t kSniffTailBytes = 64;
 // format: worth handing to the cage, which may still find that it is no model.
 model::Format Sniff(base::ByteView head, base::ByteView tail, std::uint64_t file_size);
 
-// Reads the facts and risks of a file, by content alone. Runs in the cage. Facts::format is
-// kUnknown when it is no model after all (a zip that is a document, a text that begins with GGUF).
-// Hostile and damaged files are not errors: they come back with a `malformed` risk and whatever was
-// read before; one that takes more than limits::kMaxParseWork is `opaque`. Allocates by what it has
+// Reads the facts and risks of a file, by content alone. Runs in the cage. Of several formats that
+// begin alike it is of the first whose reader says so (readers.h). Facts::format is kUnknown when
+// it is no model after all (a zip that is a document, a text that begins with GGUF). Hostile and
+// damaged files are not errors: they come back with a `malformed` risk and whatever was read
+// before; one that takes more than limits::kMaxParseWork is `opaque`. Allocates by what it has
 // read, never by what a header claims.
 model::Facts Parse(ByteSource& source);
 

@@ -156,9 +156,9 @@ inline constexpr std::size_t kMaxFileIdentityBytes = 256;
 // files from this size; smaller ones follow in a slow second pass.
 inline constexpr std::uint64_t kDefaultMinFileBytes = 64 * kKiB;
 // What looking at one file may cost, in units of about a nanosecond of a slow core: every byte,
-// opcode, entry and field has its price (agent/formats/work_budget.h). Past it the parser keeps
-// what it found and adds the risk `opaque`. Hashing is not parsing. A checkpoint of 200,000 tensors
-// or two million pickle opcodes stays under half of it.
+// opcode, entry and field has its price (agent/formats/reading/work_budget.h). Past it the parser
+// keeps what it found and adds the risk `opaque`. Hashing is not parsing. A checkpoint of 200,000
+// tensors or two million pickle opcodes stays under half of it.
 inline constexpr std::uint64_t kMaxParseWork = 1'000'000'000;
 inline constexpr std::size_t kMaxHeaderBytes = 100'000'000;  // safetensors' own limit
 inline constexpr std::size_t kMaxTensors = 1U << 20;

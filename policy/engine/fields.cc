@@ -8,8 +8,7 @@ namespace {
 
 using model::Operator;
 
-constexpr std::string_view kFormats[] = {"gguf",   "safetensors", "pytorch_zip",
-                                         "pickle", "onnx",        "unknown"};
+constexpr auto kFormats = model::NamesIn(model::kFormats);
 constexpr std::string_view kSeverities[] = {"info", "low", "medium", "high", "critical"};
 constexpr std::string_view kDigestStates[] = {"pending", "claimed", "verified", "failed"};
 

@@ -1,17 +1,8 @@
 #include "policy/model/artifact.h"
 
-#include <string>
-
-#include "policy/model/named.h"
-
 namespace weighmaster::model {
 namespace {
 
-constexpr Named<Format> kFormats[] = {
-    {Format::kUnknown, "unknown"},         {Format::kGguf, "gguf"},
-    {Format::kSafetensors, "safetensors"}, {Format::kPyTorchZip, "pytorch_zip"},
-    {Format::kPickle, "pickle"},           {Format::kOnnx, "onnx"},
-};
 constexpr Named<DigestState> kDigestStates[] = {
     {DigestState::kPending, "pending"},
     {DigestState::kClaimed, "claimed"},

@@ -9,11 +9,12 @@
 #include "policy/base/result.h"
 #include "policy/base/time.h"
 #include "policy/model/digest.h"
+#include "policy/model/named.h"
 #include "policy/model/severity.h"
 
 namespace weighmaster::model {
 
-// What a file is by its content. The numbers are stored and sent; the names (FormatName) appear in
+// What a file is by its content. The numbers are stored and sent; the names (kFormats) appear in
 // policy, JSON and tables. Both are frozen once released.
 enum class Format : std::uint16_t {
   kUnknown = 0,
@@ -23,12 +24,22 @@ enum class Format : std::uint16_t {
   kPickle = 4,
   kOnnx = 5,
 };
-std::string_view FormatName(
-    Format format);  // "gguf", "safetensors", "pytorch_zip", "pickle", "onnx"
+
+// Every format and its name, what is none of them last. Fields of policies and the agent's readers
+// are held against this list.
+inline constexpr Named<Format> kFormats[] = {
+    {Format::kGguf, "gguf"},
+    {Format::kSafetensors, "safetensors"},
+    {Format::kPyTorchZip, "pytorch_zip"},
+    {Format::kPickle, "pickle"},
+    {Format::kOnnx, "onnx"},
+    {Format::kUnknown, "unknown"},
+};
+std::string_view FormatName(Format format);
 base::Result<Format> ParseFormat(std::string_view name);
 
-// Every id of a risk that this version's agent finds; agent/formats/risks.cc says what each means
-// and does not compile with another list. A newer agent may know more.
+// Every id of a risk that this version's agent finds; agent/formats/reading/risks.cc says what each
+// means and does not compile with another list. A newer agent may know more.
 inline constexpr std::string_view kRiskIds[] = {
     "malformed",
     "opaque",

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <string>
 #include <string_view>
@@ -14,6 +15,14 @@ struct Named {
   Enum value;
   std::string_view name;
 };
+
+// The names alone, in the table's order.
+template <typename Enum, std::size_t kCount>
+constexpr std::array<std::string_view, kCount> NamesIn(const Named<Enum> (&table)[kCount]) {
+  std::array<std::string_view, kCount> names;
+  for (std::size_t i = 0; i < kCount; ++i) names[i] = table[i].name;
+  return names;
+}
 
 // "unknown" for a value that the table does not have (a newer peer may send one).
 template <typename Enum, std::size_t kCount>

@@ -1,7 +1,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "agent/formats/onnx.h"
+#include "agent/formats/graphs/onnx.h"
 
 // Any bytes as a file of this format: whatever they say, it ends within the budget and its memory.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

@@ -95,6 +95,15 @@ TEST(Recognise, TakesNoLookAlikeForAModel) {
   }
 }
 
+// An unpickler that takes persistent ids loads it; a zip it is only for four bytes.
+TEST(Recognise, LooksOnWhereTheFirstFormatThatAFileBeginsLikeIsNotItsOwn) {
+  const std::string text = "PK\x03\x04" + std::string(26, 'x') + "\ncos\nsystem\n(S'id'\ntR.";
+  EXPECT_EQ(SniffBytes(base::AsBytes(text)), Format::kPyTorchZip);
+  const model::Facts facts = ParseText(text);
+  EXPECT_EQ(facts.format, Format::kPickle);
+  EXPECT_TRUE(HasRisk(facts, "pickle_executes_code", model::Severity::kCritical));
+}
+
 TEST(Recognise, ReportsAnUnreadableFileAsDamaged) {
   class FailingSource final : public ByteSource {
    public:

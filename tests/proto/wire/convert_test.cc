@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <iterator>
 #include <limits>
 #include <string>
 
@@ -203,6 +204,15 @@ TEST(Sighting, RefusesForeignValuesOutOfBounds) {
     EXPECT_NE(SightingProblem(changes[i].second).find(changes[i].first), std::string::npos)
         << "change " << i << ": " << SightingProblem(changes[i].second);
   }
+}
+
+TEST(Sighting, HasItsFormatByNumberAndNameInTheMessagesToo) {
+  for (const auto& [format, name] : model::kFormats) {
+    std::string upper = "FORMAT_" + std::string(name);
+    for (char& c : upper) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+    EXPECT_EQ(v1::Format_Name(static_cast<v1::Format>(format)), upper);
+  }
+  EXPECT_EQ(v1::Format_descriptor()->value_count(), int{std::size(model::kFormats)});
 }
 
 TEST(Sighting, KeepsAFormatOfTheFuture) {

@@ -1,0 +1,405 @@
+#include "agent/formats/graphs/onnx.h"
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "agent/formats/reading/protobuf_wire.h"
+#include "agent/formats/reading/risks.h"
+
+namespace weighmaster::agent::formats {
+namespace {
+
+using base::limits::kMaxFactBytes;
+
+// Field numbers of onnx.proto.
+namespace model_field {
+constexpr std::uint32_t kIrVersion = 1, kProducerName = 2, kProducerVersion = 3, kDomain = 4,
+                        kModelVersion = 5, kDocString = 6, kGraph = 7, kOpsetImport = 8,
+                        kMetadata = 14, kTraining = 20, kFunctions = 25, kConfiguration = 26;
+}
+namespace graph_field {
+constexpr std::uint32_t kNode = 1, kName = 2, kInitializer = 5, kSparseInitializer = 15;
+}
+namespace node_field {
+constexpr std::uint32_t kOpType = 4, kAttribute = 5, kDomain = 7;
+}
+namespace attribute_field {
+constexpr std::uint32_t kTensor = 5, kGraph = 6, kTensors = 10, kGraphs = 11, kSparse = 22,
+                        kSparses = 23;
+}
+namespace tensor_field {
+constexpr std::uint32_t kDims = 1, kType = 2, kExternal = 13;
+}
+constexpr std::uint32_t kFunctionNode = 7;
+constexpr std::uint32_t kTrainingGraphs[] = {1, 2};
+constexpr std::uint32_t kSparseValues = 1;
+
+// Graphs within graphs (If, Loop, Scan).
+constexpr int kMaxDepth = 16;
+constexpr std::size_t kMaxNameBytes = 256;
+constexpr std::uint64_t kNewestIrVersion = 64;  // far ahead of today's 13
+
+constexpr std::string_view kDomains[] = {"",
+                                         "ai.onnx",
+                                         "ai.onnx.ml",
+                                         "ai.onnx.training",
+                                         "ai.onnx.preview.training",
+                                         "com.microsoft",
+                                         "com.microsoft.nchwc",
+                                         "com.ms.internal.nhwc"};
+
+// TensorProto.DataType.
+constexpr std::string_view kTypes[] = {
+    "",       "F32",     "U8",          "I8",      "U16",         "I16", "I32", "I64",
+    "STRING", "BOOL",    "F16",         "F64",     "U32",         "U64", "C64", "C128",
+    "BF16",   "F8_E4M3", "F8_E4M3FNUZ", "F8_E5M2", "F8_E5M2FNUZ", "U4",  "I4",  "F4_E2M1"};
+
+std::optional<WireType> ModelFieldType(std::uint32_t number) {
+  namespace f = model_field;
+  switch (number) {
+    case f::kIrVersion:
+    case f::kModelVersion:
+      return WireType::kVarint;
+    case f::kProducerName:
+    case f::kProducerVersion:
+    case f::kDomain:
+    case f::kDocString:
+    case f::kGraph:
+    case f::kOpsetImport:
+    case f::kMetadata:
+    case f::kTraining:
+    case f::kFunctions:
+    case f::kConfiguration:
+      return WireType::kBytes;
+    default:
+      return std::nullopt;
+  }
+}
+
+bool LeavesFolder(std::string_view location) {
+  if (location.empty()) return false;
+  if (location.front() == '/' || location.front() == '\\') return true;
+  if (location.size() > 1 && location[1] == ':') return true;
+  while (true) {
+    const std::size_t end = location.find_first_of("/\\");
+    if (location.substr(0, end) == "..") return true;
+    if (end == std::string_view::npos) return false;
+    location.remove_prefix(end + 1);
+  }
+}
+
+// One reading of one file. Whether it is ONNX at all shows from the fields of the whole.
+class OnnxReader {
+ public:
+  OnnxReader(ByteSource& source, WorkBudget& budget) : cursor_(source, budget) {}
+
+  model::Facts Read() &&;
+
+ private:
+  bool ReadModelField(const WireField& field);
+  bool LooksLikeGraph(const WireField& field);
+  void ReadGraph(std::uint64_t begin, std::uint64_t end, int depth);
+  void ReadNode(const WireField& node, int depth);
+  void ReadAttribute(const WireField& attribute, int depth);
+  void ReadTensor(const WireField& tensor, bool counts);
+  void ReadSparse(const WireField& sparse, bool counts);
+  void ReadExternal(const WireField& entry);
+  void ReadMetadata(const WireField& entry);
+  void CountDimensions(const WireField& dims, std::uint64_t& elements);
+  std::string Text(const WireField& field, std::size_t keep);
+  // Two texts of a map entry: field 1 and field 2.
+  std::pair<std::string, std::string> Entry(const WireField& entry, std::size_t keep);
+  WireMessage Fields(const WireField& field);
+  void CheckEnd(const WireMessage& message);
+  void AddRisk(RiskId id, std::string_view evidence);
+  void Multiply(std::uint64_t extent, std::uint64_t& elements);
+
+  Cursor cursor_;
+  model::Facts facts_;
+  RiskList risks_;
+  bool has_graph_ = false;
+  bool has_version_ = false;
+  bool counted_ = true;
+  std::uint64_t parameters_ = 0;
+  std::uint64_t tensors_ = 0;
+  std::map<std::uint64_t, std::uint64_t> elements_by_type_;
+};
+
+model::Facts OnnxReader::Read() && {
+  WireMessage message(cursor_, cursor_.end());
+  while (const auto field = message.Next()) {
+    if (!ReadModelField(*field)) return {};
+  }
+  const bool spent = cursor_.budget().spent();
+  if (!has_graph_ && !(message.broken() && has_version_) && !spent) return {};
+  CheckEnd(message);
+  if (spent) risks_.AddSpent(cursor_.offset());
+  facts_.format = model::Format::kOnnx;
+  facts_.tensor_count = tensors_;
+  if (counted_) facts_.parameters = parameters_;
+  std::uint64_t most = 0;
+  for (const auto& [type, elements] : elements_by_type_) {
+    if (elements < most || type >= std::size(kTypes)) continue;
+    most = elements;
+    facts_.quantization = std::string(kTypes[type]);
+  }
+  facts_.risks = std::move(risks_).Take();
+  return std::move(facts_);
+}
+
+bool OnnxReader::ReadModelField(const WireField& field) {
+  if (ModelFieldType(field.number) != field.type) return false;
+  switch (field.number) {
+    case model_field::kIrVersion:
+      has_version_ = field.value >= 1 && field.value <= kNewestIrVersion;
+      return has_version_;
+    case model_field::kProducerName:
+      return base::IsUtf8(Text(field, kMaxNameBytes));
+    case model_field::kGraph:
+      if (!LooksLikeGraph(field)) return false;
+      has_graph_ = true;
+      ReadGraph(field.begin, field.end, 0);
+      return true;
+    case model_field::kMetadata:
+      ReadMetadata(field);
+      return true;
+    case model_field::kFunctions: {
+      WireMessage function = Fields(field);
+      while (const auto part = function.Next()) {
+        if (part->number == kFunctionNode) ReadNode(*part, 0);
+      }
+      CheckEnd(function);
+      return true;
+    }
+    case model_field::kTraining: {
+      WireMessage training = Fields(field);
+      while (const auto part = training.Next()) {
+        const bool graph = std::find(std::begin(kTrainingGraphs), std::end(kTrainingGraphs),
+                                     part->number) != std::end(kTrainingGraphs);
+        if (graph && part->type == WireType::kBytes) ReadGraph(part->begin, part->end, 0);
+      }
+      CheckEnd(training);
+      return true;
+    }
+    default:
+      return true;
+  }
+}
+
+// The first field of a GraphProto is a message or a text of a known number.
+bool OnnxReader::LooksLikeGraph(const WireField& field) {
+  constexpr std::uint32_t kKnown[] = {1, 2, 5, 10, 11, 12, 13, 14, 15, 16};
+  WireMessage graph = Fields(field);
+  const auto first = graph.Next();
+  if (!first.has_value()) return !graph.broken();
+  return first->type == WireType::kBytes &&
+         std::find(std::begin(kKnown), std::end(kKnown), first->number) != std::end(kKnown);
+}
+
+WireMessage OnnxReader::Fields(const WireField& field) {
+  // A field's place was checked when it was read.
+  cursor_.Seek(field.begin);
+  return WireMessage(cursor_, field.type == WireType::kBytes ? field.end : field.begin);
+}
+
+void OnnxReader::AddRisk(RiskId id, std::string_view evidence) {
+  cursor_.budget().Take(work::kRisk);
+  risks_.Add(id, evidence);
+}
+
+void OnnxReader::CheckEnd(const WireMessage& message) {
+  if (!message.broken()) return;
+  counted_ = false;
+  if (cursor_.budget().spent()) return;
+  AddRisk(RiskId::kMalformed, "a field that is broken at " + AtOffset(cursor_.offset()));
+}
+
+std::string OnnxReader::Text(const WireField& field, std::size_t keep) {
+  if (field.type != WireType::kBytes || !cursor_.Seek(field.begin)) return {};
+  return cursor_.Text(field.end - field.begin, keep).value_or("");
+}
+
+// NOLINTNEXTLINE(misc-no-recursion): no deeper than kMaxDepth.
+void OnnxReader::ReadGraph(std::uint64_t begin, std::uint64_t end, int depth) {
+  if (depth > kMaxDepth) {
+    AddRisk(RiskId::kMalformed, "graphs nested too deeply at " + AtOffset(begin));
+    return;
+  }
+  cursor_.Seek(begin);
+  WireMessage graph(cursor_, end);
+  while (const auto field = graph.Next()) {
+    if (field->type != WireType::kBytes) continue;
+    switch (field->number) {
+      case graph_field::kNode:
+        ReadNode(*field, depth);
+        break;
+      case graph_field::kName:
+        if (depth == 0 && facts_.name.empty())
+          facts_.name = CleanText(Text(*field, kMaxFactBytes + 4));
+        break;
+      case graph_field::kInitializer:
+        ReadTensor(*field, true);
+        break;
+      case graph_field::kSparseInitializer:
+        ReadSparse(*field, true);
+        break;
+      default:
+        break;
+    }
+  }
+  CheckEnd(graph);
+}
+
+// NOLINTNEXTLINE(misc-no-recursion): no deeper than kMaxDepth.
+void OnnxReader::ReadNode(const WireField& node, int depth) {
+  std::string domain;
+  std::string op_type;
+  WireMessage message = Fields(node);
+  while (const auto field = message.Next()) {
+    if (field->number == node_field::kOpType) op_type = Text(*field, kMaxNameBytes);
+    if (field->number == node_field::kDomain) domain = Text(*field, kMaxNameBytes);
+    if (field->number == node_field::kAttribute) ReadAttribute(*field, depth);
+  }
+  CheckEnd(message);
+  if (std::find(std::begin(kDomains), std::end(kDomains), domain) == std::end(kDomains)) {
+    AddRisk(RiskId::kCustomOperators, domain + "." + op_type);
+  }
+}
+
+// NOLINTNEXTLINE(misc-no-recursion): no deeper than kMaxDepth.
+void OnnxReader::ReadAttribute(const WireField& attribute, int depth) {
+  WireMessage message = Fields(attribute);
+  while (const auto field = message.Next()) {
+    if (field->type != WireType::kBytes) continue;
+    switch (field->number) {
+      case attribute_field::kTensor:
+      case attribute_field::kTensors:
+        ReadTensor(*field, false);
+        break;
+      case attribute_field::kSparse:
+      case attribute_field::kSparses:
+        ReadSparse(*field, false);
+        break;
+      case attribute_field::kGraph:
+      case attribute_field::kGraphs:
+        ReadGraph(field->begin, field->end, depth + 1);
+        break;
+      default:
+        break;
+    }
+  }
+  CheckEnd(message);
+}
+
+void OnnxReader::ReadSparse(const WireField& sparse, bool counts) {
+  WireMessage message = Fields(sparse);
+  while (const auto field = message.Next()) {
+    // Values and indices are tensors; both may lie outside.
+    if (field->type == WireType::kBytes) {
+      ReadTensor(*field, counts && field->number == kSparseValues);
+    }
+  }
+  CheckEnd(message);
+}
+
+void OnnxReader::Multiply(std::uint64_t extent, std::uint64_t& elements) {
+  if (__builtin_mul_overflow(elements, extent, &elements)) counted_ = false;
+}
+
+void OnnxReader::CountDimensions(const WireField& dims, std::uint64_t& elements) {
+  if (dims.type == WireType::kVarint) return Multiply(dims.value, elements);
+  if (dims.type != WireType::kBytes || !cursor_.Seek(dims.begin)) return;
+  while (cursor_.offset() < dims.end) {  // packed
+    const auto extent = ReadVarint(cursor_);
+    if (!extent.has_value()) return;
+    Multiply(*extent, elements);
+  }
+}
+
+void OnnxReader::ReadTensor(const WireField& tensor, bool counts) {
+  std::uint64_t elements = 1;
+  std::uint64_t type = 0;
+  WireMessage message = Fields(tensor);
+  while (const auto field = message.Next()) {
+    if (field->number == tensor_field::kDims) CountDimensions(*field, elements);
+    if (field->number == tensor_field::kType) type = field->value;
+    if (field->number == tensor_field::kExternal) ReadExternal(*field);
+  }
+  CheckEnd(message);
+  if (!counts) return;
+  ++tensors_;
+  elements_by_type_[std::min<std::uint64_t>(type, std::size(kTypes))] += elements;
+  if (__builtin_add_overflow(parameters_, elements, &parameters_)) counted_ = false;
+}
+
+std::pair<std::string, std::string> OnnxReader::Entry(const WireField& entry, std::size_t keep) {
+  std::pair<std::string, std::string> texts;
+  WireMessage message = Fields(entry);
+  while (const auto field = message.Next()) {
+    if (field->number == 1) texts.first = Text(*field, kMaxNameBytes);
+    if (field->number == 2) texts.second = Text(*field, keep);
+  }
+  CheckEnd(message);
+  return texts;
+}
+
+void OnnxReader::ReadExternal(const WireField& entry) {
+  const auto [key, location] = Entry(entry, base::limits::kMaxPathBytes);
+  if (key == "location" && LeavesFolder(location)) {
+    AddRisk(RiskId::kExternalDataEscapes, location);
+  }
+}
+
+void OnnxReader::ReadMetadata(const WireField& entry) {
+  const auto [key, value] = Entry(entry, kMaxFactBytes + 4);
+  cursor_.budget().Take(value.size() * work::kTextByte);
+  if (key == "license") facts_.license = CleanText(value);
+  if (key == "model_name") facts_.name = CleanText(value);
+  if (key == "architecture" || key == "model_type") facts_.architecture = CleanText(value);
+}
+
+}  // namespace
+
+bool LooksLikeOnnx(base::ByteView head, std::uint64_t file_size) {
+  if (head.size() < 4) return false;
+  std::uint64_t fields = 0;
+  bool version = false;
+  std::uint64_t at = 0;
+  const auto varint = [&]() -> std::optional<std::uint64_t> {
+    std::uint64_t value = 0;
+    for (unsigned shift = 0; shift < 63 && at < head.size(); shift += 7) {
+      const std::uint8_t byte = head[static_cast<std::size_t>(at++)];
+      value |= std::uint64_t{byte & 0x7fU} << shift;
+      if ((byte & 0x80) == 0) return value;
+    }
+    return std::nullopt;
+  };
+  while (at < head.size()) {
+    const auto tag = varint();
+    const auto value = varint();
+    if (!tag.has_value() || !value.has_value()) break;
+    const auto number = static_cast<std::uint32_t>(*tag >> 3);
+    if ((*tag >> 32) != 0 || ModelFieldType(number) != static_cast<WireType>(*tag & 7))
+      return false;
+    if (number == model_field::kIrVersion) {
+      version = *value >= 1 && *value <= kNewestIrVersion;
+      if (!version) return false;
+    }
+    ++fields;
+    if ((*tag & 7) != static_cast<std::uint64_t>(WireType::kBytes)) continue;
+    // A version, and then a graph that the file was cut off in, is still a model.
+    if (*value > file_size - at) return version;
+    at += *value;
+  }
+  return version ? fields >= 2 : fields >= 2 && at <= file_size;
+}
+
+model::Facts ParseOnnx(ByteSource& source, WorkBudget& budget) {
+  return OnnxReader(source, budget).Read();
+}
+
+}  // namespace weighmaster::agent::formats

@@ -1,0 +1,16 @@
+#pragma once
+
+#include "agent/formats/reading/cursor.h"
+#include "policy/model/artifact.h"
+
+namespace weighmaster::agent::formats {
+
+// Whether the bytes begin like an ONNX ModelProto: fields that it has, of the right kinds and
+// within the file. Goes over the fields that begin within `head`.
+bool LooksLikeOnnx(base::ByteView head, std::uint64_t file_size);
+
+// ONNX: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto. Weights are passed over by seeking.
+// kUnknown when the file is another protobuf.
+model::Facts ParseOnnx(ByteSource& source, WorkBudget& budget);
+
+}  // namespace weighmaster::agent::formats

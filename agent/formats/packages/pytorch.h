@@ -1,0 +1,14 @@
+#pragma once
+
+#include "agent/formats/reading/cursor.h"
+#include "policy/model/artifact.h"
+
+namespace weighmaster::agent::formats {
+
+// A zip archive, as torch.save writes since 1.6: https://github.com/pytorch/pytorch,
+// torch/serialization.py and caffe2/serialize/inline_container.h. Every member that begins like a
+// pickle is walked, whatever it is called. An archive without any pickle is no model of ours:
+// kUnknown.
+model::Facts ParsePyTorchZip(ByteSource& source, WorkBudget& budget);
+
+}  // namespace weighmaster::agent::formats

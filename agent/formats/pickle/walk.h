@@ -1,0 +1,32 @@
+#pragma once
+
+#include <string>
+
+#include "agent/formats/pickle/machine.h"
+#include "agent/formats/reading/cursor.h"
+#include "agent/formats/reading/risks.h"
+#include "policy/model/artifact.h"
+
+namespace weighmaster::agent::formats {
+
+// What walking the pickles of one file, or of one member of an archive, came to.
+struct PickleWalk {
+  bool marked = false;    // begins with a protocol mark
+  bool complete = false;  // every stream reached its end
+  std::uint64_t streams = 0;
+  std::uint64_t calls = 0;
+  PickleTensors tensors;
+
+  // Without a protocol mark a text can pass for the beginning of a pickle: it is none when it
+  // neither ends like one nor calls anything.
+  bool IsPickle() const { return marked || complete || streams > 1 || calls > 0; }
+};
+
+// Walks the streams that the cursor's range begins with, and the pickles that they carry as data;
+// adds what they do to `risks`. `place` begins each evidence ("archive/data.pkl: ", or nothing).
+PickleWalk WalkPickles(Cursor& cursor, RiskList& risks, const std::string& place);
+
+// Counts and the commonest type of the tensors, as facts.
+void TellTensors(const PickleTensors& tensors, model::Facts& facts);
+
+}  // namespace weighmaster::agent::formats

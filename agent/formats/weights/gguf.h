@@ -1,0 +1,17 @@
+#pragma once
+
+#include "agent/formats/reading/cursor.h"
+#include "policy/model/artifact.h"
+
+namespace weighmaster::agent::formats {
+
+// Whether the bytes begin a GGUF file of any size, version and byte order (and not a text that
+// begins with those four letters).
+bool LooksLikeGguf(base::ByteView head, std::uint64_t file_size);
+
+// GGUF versions 1 to 3 in both byte orders:
+// https://github.com/ggml-org/ggml/blob/master/docs/gguf.md with the checks that llama.cpp makes
+// when it loads one.
+model::Facts ParseGguf(ByteSource& source, WorkBudget& budget);
+
+}  // namespace weighmaster::agent::formats

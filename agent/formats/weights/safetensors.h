@@ -1,0 +1,19 @@
+#pragma once
+
+#include "agent/formats/reading/cursor.h"
+#include "policy/model/artifact.h"
+
+namespace weighmaster::agent::formats {
+
+// Whether the bytes begin a safetensors file: a length that the format allows, then what begins a
+// JSON object that lies within the file. Where the length leads out of the file or is one that the
+// format forbids, the object itself has to show that it is such a header, by its first name; one
+// that the file was cut off in, as far as it goes.
+bool LooksLikeSafetensors(base::ByteView head, std::uint64_t file_size);
+
+// https://github.com/huggingface/safetensors, with the checks of its own reader: a header of at
+// most 100 MB, no name twice, sizes that follow from shape and type, offsets that leave no gap, and
+// not a byte after the last tensor.
+model::Facts ParseSafetensors(ByteSource& source, WorkBudget& budget);
+
+}  // namespace weighmaster::agent::formats
