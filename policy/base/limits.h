@@ -344,6 +344,11 @@ inline constexpr std::size_t kMaxBundleParts = 16;
 // without one is set all the same, and who set it is in the audit log alone.
 inline constexpr std::size_t kMaxFindingCommentBytes = 2 * kKiB;
 inline constexpr std::size_t kMaxFindingComments = 500;
+// A question to the store that takes longer is given up: others wait behind it.
+inline constexpr std::chrono::seconds kMaxQueryTime{10};
+// Of what held before (a root's coverage, an endpoint's policy, a finding's state) so many are kept
+// with their intervals; of moments before nothing is known then.
+inline constexpr std::uint64_t kMaxPastIntervals = 256;
 // Of what changed so many are kept; who asks from further back reads the lists again.
 inline constexpr std::uint64_t kMaxChangesKept = 1'000'000;
 // A simulation that takes longer is given up: as long as it reads, the store's log can't be cut.

@@ -70,7 +70,9 @@ base::Result<std::int64_t> MomentOf(const Arguments& arguments, std::string_view
   if (!moment.has_value()) {
     return base::InvalidArgument("--" + std::string(option) + ": " + moment.error().message());
   }
-  return base::ToMicroseconds(*moment);
+  const std::int64_t time_us = base::ToMicroseconds(*moment);
+  if (time_us > 0) return time_us;
+  return base::InvalidArgument("--" + std::string(option) + ": there was no fleet then");
 }
 
 std::string BothFilters(const std::string& own, const std::string& given) {

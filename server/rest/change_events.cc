@@ -95,7 +95,10 @@ void ChangeEvents::Take(Result<Dispatch::Message> answer) {
       return Reply(EventText("error", ErrorJson(answer.error())));
     }
   }
-  if (now - last_said_ >= limits::kRestEventHeartbeat) return Reply(": nothing changed\n\n");
+  if (now - last_said_ >= limits::kRestEventHeartbeat) {
+    // Past what the reader's filter left out, too.
+    return Reply("id: " + position_ + "\n: nothing changed\n\n");
+  }
   pause_.Start(limits::kRestEventPause, [this] { Look(); });
 }
 

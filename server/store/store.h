@@ -13,7 +13,8 @@
 
 namespace weighmaster::server::store {
 
-// What can be asked of the store. Every call is one consistent read. An instance belongs to one
+// What can be asked of the store. Every call is one consistent read; a list or count that takes
+// longer than limits::kMaxQueryTime is FAILED_PRECONDITION. An instance belongs to one
 // thread at a time and must not outlive the Store it came from; a server may open several. With a
 // scope it is as if only the endpoints in it existed; what has none is the server's own to ask, or
 // of the fleet as a whole.
@@ -147,8 +148,8 @@ class Store {
   virtual base::Result<std::vector<BatchOutcome>> CommitBatches(std::span<const BatchWrite> batches,
                                                                 const FindingRules& rules) = 0;
   // What an administrator does with a finding, or says of it. NOT_FOUND when there is no such
-  // finding. Past limits::kMaxFindingComments nothing is kept of a state but the state itself, and
-  // whoever says something gets RESOURCE_EXHAUSTED.
+  // finding. Past limits::kMaxFindingComments nobody is remembered for a state, and whoever says
+  // something gets RESOURCE_EXHAUSTED.
   virtual base::Status UpdateFinding(const Scope& scope, std::uint64_t id,
                                      const FindingComment& comment) = 0;
   virtual base::Status RecordFindings(std::span<const FindingChange> changes) = 0;

@@ -31,6 +31,8 @@ base::ErrorCode CodeOf(int sqlite_code) {
       return base::ErrorCode::kPermissionDenied;
     case SQLITE_CANTOPEN:
       return base::ErrorCode::kNotFound;
+    case SQLITE_INTERRUPT:
+      return base::ErrorCode::kFailedPrecondition;
     case SQLITE_CONSTRAINT:
       return base::ErrorCode::kAlreadyExists;
     default:
@@ -46,6 +48,10 @@ base::Error ErrorOf(sqlite3* handle, std::string_view what) {
     return base::Error(CodeOf(code), "the disk of " + std::string(file == nullptr ? "" : file) +
                                          " is full; make room on it (SQLite: " + std::string(what) +
                                          ")");
+  }
+  if ((code & 0xff) == SQLITE_INTERRUPT) {
+    return base::Error(CodeOf(code),
+                       "this takes longer than it may; narrow what is asked for and try again");
   }
   return base::Error(CodeOf(code), "SQLite: " + std::string(what) + ": " + sqlite3_errmsg(handle));
 }
@@ -243,6 +249,16 @@ base::Status Database::AddFunction(const char* name, FunctionValue (*function)(b
     return ErrorOf(handle_, name);
   }
   return {};
+}
+
+void Database::LimitTime(std::optional<base::Duration> limit) {
+  constexpr int kStepsBetweenLooks = 10'000;
+  if (!limit) return sqlite3_progress_handler(handle_, 0, nullptr, nullptr);
+  deadline_ = std::chrono::steady_clock::now() + *limit;
+  const auto is_over = [](void* database) -> int {
+    return std::chrono::steady_clock::now() >= static_cast<Database*>(database)->deadline_;
+  };
+  sqlite3_progress_handler(handle_, kStepsBetweenLooks, is_over, this);
 }
 
 std::int64_t Database::Changes() const { return sqlite3_changes64(handle_); }

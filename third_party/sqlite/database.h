@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -13,6 +14,7 @@
 
 #include "policy/base/bytes.h"
 #include "policy/base/result.h"
+#include "policy/base/time.h"
 
 struct sqlite3;
 struct sqlite3_stmt;
@@ -101,6 +103,10 @@ class Database {
   // bytes; of NULL it is NULL, and it is not asked.
   base::Status AddFunction(const char* name, FunctionValue (*function)(base::ByteView blob));
 
+  // A statement that is still under way when so much time has passed from now on ends with
+  // FAILED_PRECONDITION; none: it may take as long as it needs. Until the next call.
+  void LimitTime(std::optional<base::Duration> limit);
+
   // Rows changed by the last INSERT, UPDATE or DELETE.
   std::int64_t Changes() const;
   std::int64_t LastInsertId() const;
@@ -122,6 +128,7 @@ class Database {
   };
 
   sqlite3* handle_;
+  std::chrono::steady_clock::time_point deadline_;  // while a limit is set
   struct TextHash {
     using is_transparent = void;
     std::size_t operator()(std::string_view text) const {

@@ -232,7 +232,7 @@ base::Result<ExitCode> Revoke(Context& context, const Arguments& arguments) {
                         {"version", Cell::Number(published.version())},
                         {"endpoints_offered", Cell::Number(published.endpoints_offered())}});
   }
-  context.out << "Taken back; sent to " << published.endpoints_offered()
+  context.out << "Withdrawn; sent to " << published.endpoints_offered()
               << " connected endpoints.\n";
   return ExitCode::kOk;
 }

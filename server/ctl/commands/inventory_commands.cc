@@ -340,7 +340,7 @@ base::Result<ExitCode> Verdicts(Context& context, const Arguments& arguments) {
   const std::string sentence =
       std::to_string(counts.deny()) + " denied, " + std::to_string(counts.warn()) + " warned of, " +
       std::to_string(counts.allow()) + " allowed, " + std::to_string(counts.pending()) +
-      " not judged yet. " + CoverageLine(counts.coverage(), moment != 0);
+      " not judged yet. " + CoverageLine(counts.coverage(), arguments.Has("as-of"));
   return PrintThing(context, arguments, counts, CountColumns(), sentence);
 }
 

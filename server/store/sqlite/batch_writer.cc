@@ -369,7 +369,8 @@ Status BatchWriter::InsertEvents(const BatchWrite& write, const Sender& sender,
     add.Bind(sealed.leaf.has_value() ? std::optional(sealed.leaf->view()) : std::nullopt);
     WM_RETURN_IF_ERROR(add.Run());
     if (event.has_value()) {
-      WM_RETURN_IF_ERROR(projection_.Apply(sender.endpoint, write.clock_offset, *event));
+      WM_RETURN_IF_ERROR(
+          projection_.Apply(sender.endpoint, write.clock_offset, write.received, *event));
     }
   }
   return {};

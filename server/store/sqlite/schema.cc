@@ -415,7 +415,8 @@ CREATE INDEX past_coverage_by_end ON past_coverage (until_us);
 
 -- Whoever changes the state of a finding says since when it holds; a trigger keeps the one before.
 ALTER TABLE findings ADD COLUMN state_since_us INTEGER NOT NULL DEFAULT 0;
-UPDATE findings SET state_since_us = coalesce(resolved_us, first_us);
+UPDATE findings SET state_since_us = coalesce((SELECT max(c.time_us) FROM finding_comments c
+    WHERE c.finding = findings.id AND c.state = findings.state), resolved_us, first_us);
 CREATE TABLE past_finding_states (
   finding INTEGER NOT NULL REFERENCES findings (id),
   from_us INTEGER NOT NULL,
@@ -428,6 +429,8 @@ CREATE TRIGGER findings_keep_their_states AFTER UPDATE OF state ON findings
   BEGIN
     INSERT OR REPLACE INTO past_finding_states
       VALUES (old.id, old.state_since_us, new.state_since_us, old.state);
+    DELETE FROM past_finding_states WHERE finding = old.id AND from_us <= (SELECT from_us
+      FROM past_finding_states WHERE finding = old.id ORDER BY from_us DESC LIMIT 1 OFFSET 256);
   END;
 
 -- What the sets of exceptions hold, one by one: from the set that brought it until one that is

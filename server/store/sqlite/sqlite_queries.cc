@@ -205,10 +205,16 @@ Result<std::optional<std::int64_t>> SmallNumber(const Snapshot& snapshot, std::s
   return found ? std::optional(find.Int(0)) : std::nullopt;
 }
 
-Result<std::uint64_t> CountKnownWeights(const Snapshot& snapshot) {
+Result<std::uint64_t> CountKnownWeights(const Snapshot& snapshot,
+                                        std::optional<base::WallTime> moment) {
   ListScope known;
+  if (moment) {
+    known.Narrow(Column(*moment), WM_THERE_AT("$", "s"));
+  } else {
+    known.where += " AND s.gone_us IS NULL";
+  }
   known.count_sql =
-      "SELECT count(*) FROM sightings s WHERE s.weights IS NOT NULL AND s.gone_us IS NULL";
+      "SELECT count(*) FROM sightings s WHERE s.weights IS NOT NULL AND " + known.where;
   return CountScope(snapshot, known);
 }
 
@@ -483,11 +489,8 @@ Result<SightingPage> SqliteQueries::ListSightings(const Scope& scope, const Sigh
     WM_ASSIGN_OR_RETURN(
         const auto weights,
         SmallNumber(snapshot, "SELECT id FROM weights WHERE digest = ?", query.weights->view()));
-    if (!weights.has_value()) {
-      WM_ASSIGN_OR_RETURN(page.weights_known, CountKnownWeights(snapshot));
-      return page;
-    }
-    wanted.Narrow(*weights, "s.weights = $");
+    // Also one that was never told of, by anybody: what is answered must not say so.
+    wanted.Narrow(weights.value_or(0), "s.weights = $");
   }
   // The narrowest index of those that are present.
   const bool all_present = !query.include_gone && wanted.values.empty();
@@ -501,6 +504,9 @@ Result<SightingPage> SqliteQueries::ListSightings(const Scope& scope, const Sigh
   WM_RETURN_IF_ERROR(
       ReadRows(snapshot, keys, as_of ? kPastSightingRow : kSightingRow, ReadSighting, as_of, page));
   if (!query.sha256.has_value() && !query.weights.has_value()) return page;
+  if (query.weights.has_value() && page.total == 0) {
+    WM_ASSIGN_OR_RETURN(page.weights_known, CountKnownWeights(snapshot, as_of));
+  }
   wanted.count_sql = "SELECT count(DISTINCT s.endpoint) FROM sightings s WHERE " + wanted.where;
   WM_ASSIGN_OR_RETURN(page.endpoints, CountScope(snapshot, wanted));
   if (!query.include_gone && !query.page.filter && !query.page.after) {
@@ -515,7 +521,7 @@ Result<SightingPage> SqliteQueries::ListSightings(const Scope& scope, const Sigh
 
 Status SqliteQueries::VisitPresent(
     const Scope& scope, const std::function<base::Status(const PresentSighting&)>& visit) {
-  WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_, scope));
+  WM_ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(database_, scope, std::nullopt));
   return VisitPresentSightings(snapshot, visit);
 }
 

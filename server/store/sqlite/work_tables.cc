@@ -55,10 +55,11 @@ base::Result<std::optional<std::uint64_t>> IdOf(Statement& returning) {
 // know it by that.
 base::Result<std::optional<std::uint64_t>> Resolve(sqlite::Database& database,
                                                    const FindingChange& change) {
-  WM_ASSIGN_OR_RETURN(Statement resolve,
-                      database.Prepare("UPDATE findings SET resolved_us = ?1, state = 2, "
-                                       "state_since_us = ?1 WHERE dedupe_key = ?2 AND "
-                                       "resolved_us IS NULL RETURNING id"));
+  WM_ASSIGN_OR_RETURN(
+      Statement resolve,
+      database.Prepare("UPDATE findings SET resolved_us = ?1, state = 2, "
+                       "state_since_us = max(state_since_us, ?1) WHERE dedupe_key = ?2 AND "
+                       "resolved_us IS NULL RETURNING id"));
   resolve.Bind(Column(change.at)).Bind(change.dedupe_key);
   return IdOf(resolve);
 }
@@ -76,7 +77,7 @@ base::Result<std::optional<std::uint64_t>> Open(sqlite::Database& database,
           "SELECT ?, ?, id, ?, ?, ?, ?6, ?6, ?6, 1 FROM endpoints WHERE endpoint_id = ? "
           "ON CONFLICT (dedupe_key) DO UPDATE SET count = count + 1, "
           "state = " WM_NEXT_STATE ", state_since_us = CASE WHEN state = " WM_NEXT_STATE
-          " THEN state_since_us ELSE excluded.state_since_us END, "
+          " THEN state_since_us ELSE max(state_since_us, excluded.state_since_us) END, "
           "resolved_us = CASE WHEN " WM_STAYS_DISMISSED " THEN resolved_us ELSE NULL END, "
           "severity = CASE WHEN " WM_STAYS_DISMISSED " THEN severity ELSE excluded.severity END, "
           "detail = excluded.detail, last_us = max(last_us, excluded.last_us) RETURNING id"));
@@ -191,7 +192,8 @@ base::Status CommentFinding(sqlite::Database& database, const Scope& scope, std:
     WM_ASSIGN_OR_RETURN(
         Statement put,
         database.Prepare("UPDATE findings SET state = ?1, state_since_us = CASE WHEN state = ?1 "
-                         "THEN state_since_us ELSE ?2 END, resolved_us = ?3 WHERE id = ?4"));
+                         "THEN state_since_us ELSE max(state_since_us, ?2) END, resolved_us = ?3 "
+                         "WHERE id = ?4"));
     WM_RETURN_IF_ERROR(put.Bind(*state)
                            .Bind(Column(comment.at))
                            .Bind(closed ? std::optional(Column(comment.at)) : std::nullopt)

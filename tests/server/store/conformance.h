@@ -91,7 +91,11 @@ class StoreConformance : public ::testing::TestWithParam<MakePlace> {
                                                : std::nullopt);
     }
     write.batch = std::move(batch);
+    // After whatever it tells.
     write.received = tests::kTestEpoch + std::chrono::seconds(5);
+    for (const auto& event : write.events) {
+      if (event) write.received = std::max(write.received, event->event.wall);
+    }
     return write;
   }
 
@@ -718,6 +722,7 @@ TEST_P(StoreConformance, TimesAreCorrectedByTheClockOffset) {
   BatchWrite write =
       Write(endpoint, script.Seal({model::SightingAppeared{tests::TestSighting("/m/a", 1)}}));
   write.clock_offset = std::chrono::hours(2);
+  write.received += std::chrono::hours(2);
   Commit({write});
   EXPECT_EQ(Sightings().at(0).first_seen, tests::kTestEpoch + std::chrono::hours(2));
 }
@@ -875,16 +880,89 @@ TEST_P(StoreConformance, CoverageOfAPastMomentIsWhatWasSaidUntilThen) {
 
   script.set_wall(tests::kTestEpoch + std::chrono::seconds(15));
   CommitOne(endpoint, script.Seal({said("/home", kCouldNot), said("/", kCouldNot)}));
-  EXPECT_EQ(at(std::chrono::seconds(14)), Counts({1, 1, 0, 0}));
-  for (const int after : {15, 20, 25}) {
-    EXPECT_EQ(at(std::chrono::seconds(after)), Counts({1, 0, 0, 1}))
-        << "the clock went back, and what is told later holds";
-  }
+  EXPECT_EQ(at(std::chrono::seconds(15)), Counts({1, 0, 1, 0}))
+      << "the clock went back, and what was told before stays";
+  EXPECT_EQ(at(std::chrono::seconds(20)), Counts({1, 0, 0, 1}));
 
   const base::WallTime revoked = tests::kTestEpoch + std::chrono::seconds(30);
   ASSERT_TRUE(store_->Revoke(Scope::WholeFleet(), endpoint, "", revoked).has_value());
   EXPECT_EQ(at(std::chrono::seconds(29)), Counts({1, 0, 0, 1}));
   EXPECT_EQ(at(std::chrono::seconds(30)), Counts({0, 0, 0, 0}));
+}
+
+// A clock that goes back or ahead takes nothing of what was, and holds nothing up.
+TEST_P(StoreConformance, AClockThatStepsLeavesThePastAsItWasTold) {
+  using std::chrono::seconds;
+  const model::Id endpoint = Enrol(1);
+  tests::EndpointScript script(tests::TestKey(11), tests::TestId(0xc1));
+  CommitOne(endpoint, script.Start());
+  const auto tell = [&](int at, int received, std::uint64_t version) {
+    model::PolicyApplied applied;
+    applied.version = version;
+    model::Verdict verdict = tests::TestVerdict(model::Outcome::kAllow);
+    verdict.rule = std::to_string(version);
+    script.set_wall(tests::kTestEpoch + seconds(at));
+    BatchWrite write = Write(
+        endpoint, script.Seal({applied, model::SightingJudged{model::Path{"/m"}, {}, verdict}}));
+    write.received = tests::kTestEpoch + seconds(received);
+    EXPECT_EQ(Commit({write}).at(0).kind, BatchOutcome::Kind::kStored);
+  };
+  script.set_wall(tests::kTestEpoch + seconds(6));
+  CommitOne(endpoint, script.Seal({model::SightingAppeared{tests::TestSighting("/m", 1)}}));
+  tell(10, 10, 1);
+  tell(100, 100, 2);
+  tell(5, 110, 3);  // it went back
+  tell(8, 120, 4);
+  tell(1'000'000, 130, 5);  // it went far ahead
+  tell(140, 140, 6);
+  const auto at = [&](int moment) {
+    SightingQuery question;
+    question.page.as_of = tests::kTestEpoch + seconds(moment);
+    const auto sightings = queries_->ListSightings(Scope::WholeFleet(), question);
+    const auto& verdict = sightings->rows.at(0).verdict;
+    const auto row = queries_->GetEndpoint(Scope::WholeFleet(), endpoint, question.page.as_of);
+    EXPECT_EQ(verdict ? verdict->rule : "0", std::to_string(row->policy_version)) << moment;
+    return row->policy_version;
+  };
+  EXPECT_EQ(at(9), 0U);
+  EXPECT_EQ(at(10), 1U);
+  EXPECT_EQ(at(99), 1U) << "what was told before the step";
+  EXPECT_EQ(at(100), 4U) << "the newest of those that began with the second";
+  EXPECT_EQ(at(129), 4U);
+  EXPECT_EQ(at(130), 5U) << "not after it was received";
+  EXPECT_EQ(at(140), 6U);
+}
+
+TEST_P(StoreConformance, KeepsSoMuchOfTheChangesOfAnEndpoint) {
+  const model::Id endpoint = Enrol(1);
+  tests::EndpointScript script(tests::TestKey(11), tests::TestId(0xc1));
+  CommitOne(endpoint, script.Start());
+  const auto said = [&](std::uint64_t n) {
+    model::PolicyApplied applied;
+    applied.version = n;
+    model::Coverage coverage;
+    coverage.sensor = "artifacts";
+    coverage.root.bytes = "/";
+    coverage.state = model::CoverageState::kLooked;
+    coverage.files_seen = n;
+    script.set_wall(tests::kTestEpoch + std::chrono::seconds(10 + n));
+    CommitOne(endpoint, script.Seal({applied}));
+    CommitOne(endpoint, script.Seal({model::CoverageChanged{coverage}}));
+  };
+  const std::uint64_t all = base::limits::kMaxPastIntervals + 10;
+  for (std::uint64_t n = 1; n <= all; ++n) said(n);
+  const auto at = [&](std::uint64_t n) {
+    return *queries_->GetEndpoint(Scope::WholeFleet(), endpoint,
+                                  tests::kTestEpoch + std::chrono::seconds(10 + n));
+  };
+  for (const std::uint64_t n : {all, all - 1, all - base::limits::kMaxPastIntervals}) {
+    EXPECT_EQ(at(n).policy_version, n);
+    ASSERT_EQ(at(n).coverage.size(), 1U) << n;
+    EXPECT_EQ(at(n).coverage[0].files_seen, n);
+  }
+  const EndpointRow before = at(all - base::limits::kMaxPastIntervals - 1);
+  EXPECT_EQ(before.policy_version, 0U);
+  EXPECT_EQ(before.coverage_state, model::CoverageState::kCouldNot);
 }
 
 TEST_P(StoreConformance, APolicyThatIsInForcePartlyIsCountedAsSuch) {
@@ -1108,8 +1186,15 @@ TEST_P(StoreConformance, FindsTheSameWeightsInEveryPacking) {
   ASSERT_TRUE(found.has_value());
   EXPECT_EQ(found->total, 2U);
   EXPECT_EQ(found->endpoints, 1U);
+  EXPECT_EQ(found->weights_known, 0U) << "it was found";
   where.weights = tests::TestDigest(52);
-  EXPECT_EQ(queries_->ListSightings(Scope::WholeFleet(), where)->total, 0U);
+  const auto nowhere = queries_->ListSightings(Scope::WholeFleet(), where);
+  EXPECT_EQ(nowhere->total, 0U);
+  EXPECT_EQ(nowhere->weights_known, 3U);
+  EXPECT_EQ(queries_->ListSightings(Scope::Parse("site=x").value(), where)->weights_known, 0U);
+  where.page.as_of = tests::kTestEpoch - std::chrono::seconds(1);
+  EXPECT_EQ(queries_->ListSightings(Scope::WholeFleet(), where)->weights_known, 0U);
+  where.page.as_of.reset();
   // They become known with a change, and unknown again.
   model::Sighting changed = tests::TestSighting("/m/3", 3);
   changed.weights_digest = tests::TestDigest(52);
@@ -1118,6 +1203,8 @@ TEST_P(StoreConformance, FindsTheSameWeightsInEveryPacking) {
   changed.weights_digest.reset();
   CommitOne(endpoint, script.Seal({model::SightingChanged{changed}}));
   EXPECT_EQ(queries_->ListSightings(Scope::WholeFleet(), where)->total, 0U);
+  EXPECT_EQ(queries_->ListSightings(Scope::WholeFleet(), where)->weights_known, 3U)
+      << "also where the digest was told of once";
 }
 
 TEST_P(StoreConformance, FindingsAreStoredWithTheirBatch) {

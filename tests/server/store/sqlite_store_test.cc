@@ -13,6 +13,7 @@
 #include "tests/server/store/conformance.h"
 #include "third_party/sqlite/database.h"
 #include "weighmaster/v1/batch.pb.h"
+#include "weighmaster/v1/exceptions.pb.h"
 
 namespace weighmaster::server::store {
 namespace {
@@ -227,6 +228,61 @@ TEST(SqliteStore, CountsFindingsOfVersion8WithoutTheirRows) {
     EXPECT_NE(plan->Text(3).find("COVERING INDEX findings_counted"), std::string::npos)
         << plan->Text(3);
   }
+}
+
+TEST(SqliteStore, TellsOfVersion8WhatIsKnownOfItsPast) {
+  DiskPlace place;
+  WriteVersion3(place.path());
+  model::Exception exception;
+  exception.id = tests::TestId(5);
+  exception.overrides = "default";
+  exception.reason = "why";
+  exception.expires = tests::kTestEpoch + std::chrono::hours(1);
+  {
+    const auto file = sqlite::Database::Open(place.path());
+    ASSERT_TRUE((*file)->Migrate(kSchemaRoom, SchemaSteps().first(8)).has_value());
+    ASSERT_TRUE(
+        (*file)
+            ->Execute(
+                "UPDATE endpoints SET policy_version = 7, last_contact_us = 500, enrolled_us "
+                "= 100;"
+                "INSERT INTO keys (endpoint, key_id, spki, added_us) SELECT id, randomblob(32), "
+                "x'', 100 FROM endpoints;"
+                "INSERT INTO findings (id, dedupe_key, rule, endpoint, subject, severity, "
+                "detail, first_us, last_us, count, state) VALUES "
+                "(1, 'a', 'r', 1, '', 5, '', 200, 900, 1, 3);"
+                "INSERT INTO finding_comments (finding, time_us, token_id, token_name, state, "
+                "text) VALUES (1, 600, x'', '', 3, '')")
+            .has_value());
+    const wire::SignedDocument signed_set =
+        tests::SignExceptions(tests::MakeExceptionSet(1, {exception}));
+    v1::SignedExceptions message;
+    wire::ToProto(signed_set, message);
+    auto add = (*file)->Prepare(
+        "INSERT INTO exception_sets (scope, version, signed_exceptions, published_us) "
+        "VALUES (x'', 1, ?, 300)");
+    ASSERT_TRUE(add->Bind(base::AsBytes(message.SerializeAsString())).Run().has_value());
+  }
+  const auto store = OpenAt(place.path());
+  const auto queries = store->OpenQueries();
+  const auto at = [](std::int64_t us) {
+    PageQuery page;
+    page.as_of = base::WallTimeFromMicroseconds(us);
+    return page;
+  };
+  const Scope all = Scope::WholeFleet();
+  const auto endpoints = (*queries)->ListEndpoints(all, {at(499), {}});
+  ASSERT_TRUE(endpoints.has_value()) << endpoints.error().ToString();
+  EXPECT_EQ((*queries)->ListEndpoints(all, {at(499), {}})->rows.at(0).policy_version, 0U);
+  EXPECT_EQ((*queries)->ListEndpoints(all, {at(500), {}})->rows.at(0).policy_version, 7U);
+  EXPECT_EQ((*queries)->ListFindings(all, true, at(599))->rows.at(0).state, FindingState::kOpen);
+  EXPECT_EQ((*queries)->ListFindings(all, true, at(600))->rows.at(0).state,
+            FindingState::kAcknowledged);
+  const auto granted = (*queries)->ListExceptions(all, {at(300), false, {}});
+  ASSERT_EQ(granted->rows.size(), 1U);
+  EXPECT_EQ(granted->rows[0].exception, exception);
+  EXPECT_EQ(granted->rows[0].version, 1U);
+  EXPECT_EQ((*queries)->ListExceptions(all, {at(299), false, {}})->total, 0U);
 }
 
 TEST(SqliteStore, ReadersSeeTheLastCommitWhileTheWriterWrites) {

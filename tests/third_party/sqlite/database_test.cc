@@ -166,5 +166,42 @@ TEST(Migrate, LeavesNothingOfAStepThatFails) {
   EXPECT_EQ(Number(*database, "SELECT COUNT(*) FROM sqlite_schema WHERE name = 'a'"), 0);
 }
 
+TEST(Database, GivesUpAStatementThatTakesLongerThanItMay) {
+  const auto database = Database::Open(":memory:").value();
+  const auto count = [&] {
+    auto statement = database->Prepare(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000) "
+        "SELECT count(*) FROM n");
+    return statement->Step();
+  };
+  database->LimitTime(base::Duration(0));
+  const auto gave_up = count();
+  ASSERT_FALSE(gave_up.has_value());
+  EXPECT_EQ(gave_up.error().code(), base::ErrorCode::kFailedPrecondition);
+  EXPECT_NE(gave_up.error().message().find("longer than it may"), std::string::npos);
+  database->LimitTime(std::nullopt);
+  EXPECT_TRUE(count().value());
+}
+
+TEST(Database, CallsAFunctionWithBlobsAndNotWithNothing) {
+  const auto database = Database::Open(":memory:").value();
+  ASSERT_TRUE(database
+                  ->AddFunction("size_or_text",
+                                [](base::ByteView blob) -> FunctionValue {
+                                  if (blob.size() > 3) return {};
+                                  if (blob.size() == 3) return std::string("three");
+                                  return static_cast<std::int64_t>(blob.size());
+                                })
+                  .has_value());
+  auto row = database->Prepare(
+      "SELECT size_or_text(x'0102'), size_or_text('abc'), size_or_text(x'01020304'), "
+      "size_or_text(NULL)");
+  ASSERT_TRUE(row->Step().value());
+  EXPECT_EQ(row->Int(0), 2);
+  EXPECT_EQ(row->Text(1), "three");
+  EXPECT_TRUE(row->IsNull(2));
+  EXPECT_TRUE(row->IsNull(3));
+}
+
 }  // namespace
 }  // namespace weighmaster::sqlite

@@ -25,12 +25,12 @@
   " THEN 3 ELSE 1 END"
 
 // Of the policy that was in force on the endpoint `e`: `column` of `endpoints`, `past_column` of
-// `past_policies`; `none` where there was none.
+// `past_policies`, whose intervals have no gaps; `none` where there was none.
 #define WM_POLICY_AT(moment, column, past_column, none)      \
   "CASE WHEN e.policy_since_us <= " moment " THEN e." column \
   " ELSE coalesce((SELECT p." past_column                    \
   " FROM past_policies p WHERE p.endpoint = e.id AND "       \
-  "p.from_us <= " moment " AND p.until_us > " moment "), " none ") END"
+  "p.from_us <= " moment " ORDER BY p.from_us DESC LIMIT 1), " none ") END"
 
 // On how many endpoints that are not revoked a version is in force, under a condition.
 #define WM_IN_FORCE(version, condition)                             \

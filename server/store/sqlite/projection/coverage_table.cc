@@ -1,8 +1,9 @@
 #include "server/store/sqlite/projection/coverage_table.h"
 
-#include <array>
+#include <utility>
 
 #include "policy/base/bytes.h"
+#include "policy/base/limits.h"
 #include "server/store/sqlite/columns/rows.h"
 
 namespace weighmaster::server::store {
@@ -11,22 +12,33 @@ namespace {
 using base::Status;
 using sqlite::Statement;
 
-// Ends what holds at ?1 and moves it among what is past. Each takes ?1, also the last one, which
-// takes the newest word itself away.
-#define WM_END(which)                                                                             \
-  {                                                                                               \
-    "DELETE FROM past_coverage WHERE " which " AND from_us >= ?1",                                \
-        "UPDATE past_coverage SET until_us = ?1 WHERE " which " AND until_us > ?1",               \
-        "INSERT INTO past_coverage SELECT endpoint, sensor, root_sha256, changed_us, ?1, state, " \
-        "reason, coverage FROM coverage WHERE " which " AND changed_us < ?1",                     \
-        "DELETE FROM coverage WHERE " which " AND ?1 IS NOT NULL"                                 \
+#define WM_KEY "endpoint = ?2 AND sensor = ?3 AND root_sha256 = ?4"
+constexpr std::string_view kKeep =
+    "INSERT INTO past_coverage SELECT endpoint, sensor, root_sha256, changed_us, ?1, state, "
+    "reason, "
+    "coverage FROM coverage WHERE " WM_KEY " AND changed_us < ?1";
+constexpr std::string_view kKeepAll =
+    "INSERT INTO past_coverage SELECT endpoint, sensor, root_sha256, changed_us, ?1, state, "
+    "reason, "
+    "coverage FROM coverage WHERE endpoint = ?2 AND changed_us < ?1";
+constexpr std::string_view kForget = "DELETE FROM past_coverage WHERE " WM_KEY
+                                     " AND from_us <= (SELECT from_us FROM past_coverage "
+                                     "WHERE " WM_KEY " ORDER BY from_us DESC LIMIT 1 OFFSET ?1)";
+#undef WM_KEY
+
+Status KeepPast(sqlite::Database& database, const CoverageKey& key, base::WallTime until) {
+  for (const auto& [sql, first] :
+       {std::pair(kKeep, Column(until)), std::pair(kForget, kPastIntervals)}) {
+    WM_ASSIGN_OR_RETURN(Statement run, database.Prepare(sql));
+    run.Bind(first).Bind(key.endpoint).Bind(key.sensor).Bind(key.root_sha256.view());
+    WM_RETURN_IF_ERROR(run.Run());
   }
-using Statements = std::array<std::string_view, 4>;
-constexpr Statements kEndOne = WM_END("endpoint = ?2 AND sensor = ?3 AND root_sha256 = ?4");
-constexpr Statements kEndAll = WM_END("endpoint = ?2");
-#undef WM_END
+  return {};
+}
 
 }  // namespace
+
+const std::int64_t kPastIntervals = Column(base::limits::kMaxPastIntervals);
 
 Status PutCoverage(sqlite::Database& database, const CoverageKey& key, base::WallTime time,
                    const model::Coverage& coverage, std::string_view blob) {
@@ -34,17 +46,19 @@ Status PutCoverage(sqlite::Database& database, const CoverageKey& key, base::Wal
     // Said again it holds since it was said first.
     WM_ASSIGN_OR_RETURN(Statement find,
                         database.Prepare("SELECT 1 FROM coverage WHERE endpoint = ? AND sensor = ? "
-                                         "AND root_sha256 = ? AND coverage = ? AND "
-                                         "changed_us <= ?"));
+                                         "AND root_sha256 = ? AND coverage = ?"));
     find.Bind(key.endpoint).Bind(key.sensor).Bind(key.root_sha256.view());
-    WM_ASSIGN_OR_RETURN(const bool same, find.Bind(base::AsBytes(blob)).Bind(Column(time)).Step());
+    WM_ASSIGN_OR_RETURN(const bool same, find.Bind(base::AsBytes(blob)).Step());
     if (same) return {};
   }
-  WM_RETURN_IF_ERROR(DropCoverage(database, key, time));
+  WM_RETURN_IF_ERROR(KeepPast(database, key, time));
   WM_ASSIGN_OR_RETURN(
       Statement put,
       database.Prepare("INSERT INTO coverage (endpoint, sensor, root_sha256, state, reason, "
-                       "coverage, changed_us) VALUES (?, ?, ?, ?, ?, ?, ?)"));
+                       "coverage, changed_us) VALUES (?, ?, ?, ?, ?, ?, ?) "
+                       "ON CONFLICT (endpoint, sensor, root_sha256) DO UPDATE SET "
+                       "state = excluded.state, reason = excluded.reason, coverage = "
+                       "excluded.coverage, changed_us = max(changed_us, excluded.changed_us)"));
   return put.Bind(key.endpoint)
       .Bind(key.sensor)
       .Bind(key.root_sha256.view())
@@ -56,23 +70,18 @@ Status PutCoverage(sqlite::Database& database, const CoverageKey& key, base::Wal
 }
 
 Status DropCoverage(sqlite::Database& database, const CoverageKey& key, base::WallTime time) {
-  for (const std::string_view sql : kEndOne) {
-    WM_ASSIGN_OR_RETURN(Statement end, database.Prepare(sql));
-    WM_RETURN_IF_ERROR(end.Bind(Column(time))
-                           .Bind(key.endpoint)
-                           .Bind(key.sensor)
-                           .Bind(key.root_sha256.view())
-                           .Run());
-  }
-  return {};
+  WM_RETURN_IF_ERROR(KeepPast(database, key, time));
+  WM_ASSIGN_OR_RETURN(Statement drop,
+                      database.Prepare("DELETE FROM coverage WHERE endpoint = ? AND sensor = ? "
+                                       "AND root_sha256 = ?"));
+  return drop.Bind(key.endpoint).Bind(key.sensor).Bind(key.root_sha256.view()).Run();
 }
 
 Status DropAllCoverage(sqlite::Database& database, std::int64_t endpoint, base::WallTime time) {
-  for (const std::string_view sql : kEndAll) {
-    WM_ASSIGN_OR_RETURN(Statement end, database.Prepare(sql));
-    WM_RETURN_IF_ERROR(end.Bind(Column(time)).Bind(endpoint).Run());
-  }
-  return {};
+  WM_ASSIGN_OR_RETURN(Statement keep, database.Prepare(kKeepAll));
+  WM_RETURN_IF_ERROR(keep.Bind(Column(time)).Bind(endpoint).Run());
+  WM_ASSIGN_OR_RETURN(Statement drop, database.Prepare("DELETE FROM coverage WHERE endpoint = ?"));
+  return drop.Bind(endpoint).Run();
 }
 
 }  // namespace weighmaster::server::store

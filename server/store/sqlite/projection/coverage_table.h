@@ -12,9 +12,12 @@
 namespace weighmaster::server::store {
 
 // The newest word on each root, in the table `coverage`, and those before it with their intervals,
-// in `past_coverage`. Inside the transaction of the caller. What is told later holds from its own
-// moment on, also where the endpoint's clock went back meanwhile: intervals of one root never
-// overlap.
+// in `past_coverage`, the newest limits::kMaxPastIntervals of a root. Inside the transaction of the
+// caller. A clock that went back makes no word older than the one that it replaces: intervals of
+// one root never overlap.
+
+// limits::kMaxPastIntervals as a column.
+extern const std::int64_t kPastIntervals;
 
 // Which row: of an endpoint, by its small number.
 struct CoverageKey {

@@ -1,5 +1,6 @@
 #include "server/store/sqlite/projection/projection.h"
 
+#include <algorithm>
 #include <utility>
 #include <variant>
 
@@ -41,8 +42,8 @@ model::Coverage BeyondTheLimit() {
 }  // namespace
 
 Status Projection::Apply(std::int64_t endpoint, base::Duration clock_offset,
-                         const EventWrite& write) {
-  const At at{endpoint, Corrected(write.event.wall, clock_offset), write};
+                         base::WallTime received, const EventWrite& write) {
+  const At at{endpoint, std::min(Corrected(write.event.wall, clock_offset), received), write};
   return std::visit([&](const auto& body) { return On(at, body); }, write.event.body);
 }
 
@@ -119,14 +120,18 @@ Status Projection::On(const At& at, const model::SightingGone& event) {
   return {};
 }
 
-// The verdict before it is kept for those who ask what held then. One that held for no time at all,
-// by the endpoint's own clock, is not.
+// The verdict before it is kept for those who ask what held then, but for one that held for no time
+// at all. A clock that went back makes no verdict older than the one that it replaces.
 Status Projection::On(const At& at, const model::SightingJudged& event) {
   WM_ASSIGN_OR_RETURN(Place* const place, places_.At(at.endpoint, at.write.path_sha256));
-  if (place->verdict && place->verdict->judged < at.time) {
-    place->past.emplace_back(*std::move(place->verdict), at.time);
+  base::WallTime judged = at.time;
+  if (place->verdict) {
+    judged = std::max(judged, place->verdict->judged);
+    if (place->verdict->judged < judged) {
+      place->past.emplace_back(*std::move(place->verdict), judged);
+    }
   }
-  place->verdict = {ColumnsOf(event.verdict), at.write.blob, at.time};
+  place->verdict = {ColumnsOf(event.verdict), at.write.blob, judged};
   place->judged = true;
   return {};
 }
@@ -185,31 +190,34 @@ base::Result<std::size_t*> Projection::CoverageBytes(std::int64_t endpoint) {
   return &coverage_bytes_.emplace(endpoint, bytes).first->second;
 }
 
-// Said again it is in force since it was said first. What is told later holds from its own moment
-// on, also where the endpoint's clock went back meanwhile.
+// Said again it is in force since it was said first. A clock that went back makes no policy older
+// than the one that it replaces, so intervals never overlap.
 Status Projection::On(const At& at, const model::PolicyApplied& event) {
   {
     WM_ASSIGN_OR_RETURN(Statement find,
                         database_.Prepare("SELECT 1 FROM endpoints WHERE id = ? AND "
                                           "policy_version = ? AND policy_manifest = ? AND "
-                                          "policy_partly = ? AND policy_since_us <= ?"));
+                                          "policy_partly = ? AND policy_since_us IS NOT NULL"));
     find.Bind(at.endpoint).Bind(Column(event.version)).Bind(event.manifest.view());
-    find.Bind(std::int64_t{event.partly});
-    WM_ASSIGN_OR_RETURN(const bool same, find.Bind(Column(at.time)).Step());
+    WM_ASSIGN_OR_RETURN(const bool same, find.Bind(std::int64_t{event.partly}).Step());
     if (same) return {};
   }
-  constexpr std::string_view kEnd[] = {
-      "DELETE FROM past_policies WHERE endpoint = ?2 AND from_us >= ?1",
-      "UPDATE past_policies SET until_us = ?1 WHERE endpoint = ?2 AND until_us > ?1",
-      "INSERT INTO past_policies SELECT id, policy_since_us, ?1, policy_version, policy_partly "
-      "FROM endpoints WHERE id = ?2 AND policy_since_us < ?1"};
-  for (const std::string_view sql : kEnd) {
-    WM_ASSIGN_OR_RETURN(Statement end, database_.Prepare(sql));
-    WM_RETURN_IF_ERROR(end.Bind(Column(at.time)).Bind(at.endpoint).Run());
-  }
-  WM_ASSIGN_OR_RETURN(Statement put, database_.Prepare("UPDATE endpoints SET policy_version = ?, "
-                                                       "policy_manifest = ?, policy_partly = ?, "
-                                                       "policy_since_us = ? WHERE id = ?"));
+  WM_ASSIGN_OR_RETURN(
+      Statement keep,
+      database_.Prepare("INSERT INTO past_policies SELECT id, policy_since_us, ?1, policy_version, "
+                        "policy_partly FROM endpoints WHERE id = ?2 AND policy_since_us < ?1"));
+  WM_RETURN_IF_ERROR(keep.Bind(Column(at.time)).Bind(at.endpoint).Run());
+  WM_ASSIGN_OR_RETURN(
+      Statement forget,
+      database_.Prepare("DELETE FROM past_policies WHERE endpoint = ?1 AND from_us <= (SELECT "
+                        "from_us FROM past_policies WHERE endpoint = ?1 ORDER BY from_us DESC "
+                        "LIMIT 1 OFFSET ?2)"));
+  WM_RETURN_IF_ERROR(forget.Bind(at.endpoint).Bind(kPastIntervals).Run());
+  WM_ASSIGN_OR_RETURN(
+      Statement put,
+      database_.Prepare("UPDATE endpoints SET policy_version = ?, policy_manifest = ?, "
+                        "policy_partly = ?, policy_since_us = max(coalesce(policy_since_us, ?4), "
+                        "?4) WHERE id = ?"));
   return put.Bind(Column(event.version))
       .Bind(event.manifest.view())
       .Bind(std::int64_t{event.partly})

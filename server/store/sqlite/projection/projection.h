@@ -24,8 +24,10 @@ class Projection {
  public:
   explicit Projection(sqlite::Database& database) : database_(database), places_(database) {}
 
-  // `write` must stay where it is until Flush or Forget.
-  base::Status Apply(std::int64_t endpoint, base::Duration clock_offset, const EventWrite& write);
+  // `write` must stay where it is until Flush or Forget. What it tells happened by its own clock,
+  // corrected by the offset, and never after it was received.
+  base::Status Apply(std::int64_t endpoint, base::Duration clock_offset, base::WallTime received,
+                     const EventWrite& write);
 
   // The small number of a digest, made when it is new.
   base::Result<std::int64_t> Artifact(const model::Sha256& sha256);

@@ -57,8 +57,10 @@ std::string WithViews(std::string_view sql) {
 
 }  // namespace
 
-Result<Snapshot> Snapshot::Begin(sqlite::Database& database, const Scope& scope) {
+Result<Snapshot> Snapshot::Begin(sqlite::Database& database, const Scope& scope,
+                                 std::optional<base::Duration> limit) {
   WM_RETURN_IF_ERROR(database.Execute("BEGIN"));
+  database.LimitTime(limit);
   Snapshot snapshot(database, scope.is_whole_fleet());
   if (!scope.is_whole_fleet()) WM_RETURN_IF_ERROR(snapshot.Keep(scope));
   return snapshot;
@@ -68,9 +70,9 @@ Snapshot::Snapshot(Snapshot&& other) noexcept
     : database_(std::exchange(other.database_, nullptr)), whole_fleet_(other.whole_fleet_) {}
 
 Snapshot::~Snapshot() {
-  if (database_ != nullptr && database_->in_transaction()) {
-    static_cast<void>(database_->Execute("COMMIT"));
-  }
+  if (database_ == nullptr) return;
+  database_->LimitTime(std::nullopt);
+  if (database_->in_transaction()) static_cast<void>(database_->Execute("COMMIT"));
 }
 
 Status Snapshot::Keep(const Scope& scope) const {

@@ -1,10 +1,13 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
+#include "policy/base/limits.h"
 #include "policy/base/result.h"
+#include "policy/base/time.h"
 #include "policy/model/digest.h"
 #include "server/store/labels.h"
 #include "third_party/sqlite/database.h"
@@ -22,7 +25,10 @@ namespace weighmaster::server::store {
 // `main.`.
 class Snapshot {
  public:
-  static base::Result<Snapshot> Begin(sqlite::Database& database, const Scope& scope);
+  // FAILED_PRECONDITION from a statement of it that takes longer than the limit.
+  static base::Result<Snapshot> Begin(
+      sqlite::Database& database, const Scope& scope,
+      std::optional<base::Duration> limit = base::limits::kMaxQueryTime);
   Snapshot(Snapshot&& other) noexcept;
   Snapshot& operator=(Snapshot&&) = delete;
   Snapshot(const Snapshot&) = delete;

@@ -364,6 +364,7 @@ class RandomFleet {
       write.events.emplace_back(EventWrite(wire::ParseEvent(event.body).value()));
     }
     write.batch = std::move(batch);
+    write.received = wall_ + base::Duration(1);
     const auto outcomes = store_->CommitBatches(
         {&write, 1},
         [](const BatchWrite&, const BatchOutcome&, bool) { return std::vector<FindingChange>(); });
