@@ -359,10 +359,25 @@ inline constexpr std::uint32_t kMaxSimulatedSamples = 100;
 
 // What gRPC may hold for all connections together (buffers, calls, requests that are not whole
 // yet): so much for those that nobody knows yet, and more for each endpoint's open stream, which
-// needs half of it. Near it gRPC lets its peers send less; past it it ends calls and takes no
-// connections until there is room.
+// needs half of it. Near it gRPC lets its peers send less; past it it ends calls until there is
+// room. Strangers have at most half.
 inline constexpr std::size_t kTransportBytes = 256 * kMiB;
 inline constexpr std::size_t kTransportBytesPerStream = 128 * kKiB;
+// A connection whose peer has not shown yet who it is: from the connection to the call that is
+// accepted, what it may send until then, and how many there may be, of one address and in all. Past
+// the first two it is cut off; past the others the oldest of the address, or of that which has
+// most, is, once it has had its moment: a fleet that comes back at once is not to shut itself out.
+// Until then one more of the address is cut off, or all who connect wait. All are counted
+// (weighmaster_rpc_strangers_cut_total) and told in the log. Together they hold at most half of
+// kTransportBytes. A stranger takes two descriptors, all at most a quarter.
+inline constexpr std::chrono::seconds kStrangerTime{30};
+inline constexpr std::size_t kMaxStrangerBytes = 256 * kKiB;
+inline constexpr std::size_t kMaxStrangersOfAddress = 128;
+inline constexpr std::size_t kMaxStrangers = 512;
+inline constexpr std::chrono::seconds kStrangerMoment{2};
+inline constexpr std::size_t kFilesPerStranger = 8;
+// A connection without a call, whoever's it is. It is closed, and opened again for the next call.
+inline constexpr std::chrono::minutes kMaxConnectionIdleTime{5};
 // Calls of one connection at a time. Past it the peer's transport makes them wait.
 inline constexpr int kMaxStreamsPerConnection = 16;
 // Connections whose certificate waits to be looked at, which anybody may ask for by opening streams

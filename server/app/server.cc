@@ -103,9 +103,19 @@ base::Status Server::Listen(const std::string& address) {
   return {};
 }
 
+rest::StrangerCounts Server::CountStrangers() const {
+  const rpc::Doorkeeper::Counts counts = rpc_->counts();
+  rest::StrangerCounts strangers{counts.strangers, {}, counts.pauses};
+  for (std::size_t i = 0; i < counts.cut.size(); ++i) {
+    strangers.cut.emplace_back(rpc::CutReasonName(static_cast<rpc::CutReason>(i)), counts.cut[i]);
+  }
+  return strangers;
+}
+
 base::Status Server::ListenForRest(const std::string& address) {
-  gateway_ = std::make_unique<rest::Gateway>(loop_, clock_, *pool_, *dispatch_,
-                                             [this] { return ingest_->store_is_well(); });
+  gateway_ = std::make_unique<rest::Gateway>(
+      loop_, clock_, *pool_, *dispatch_, [this] { return ingest_->store_is_well(); },
+      [this] { return CountStrangers(); });
   rest::Server::Options options;
   options.address = address;
   options.certificate_pem = authority_->files().tls_pem;

@@ -54,6 +54,7 @@ class Server {
   base::Status OpenStore(const std::string& data_folder, const identity::FleetFiles& files);
   base::Status OpenRooms(identity::FleetFiles files, std::string address);
   base::Status Listen(const std::string& address);
+  rest::StrangerCounts CountStrangers() const;
   base::Status ListenForRest(const std::string& address);
 
   // Constant after construction.

@@ -102,12 +102,14 @@ const std::vector<std::pair<std::string, std::string>>& SecurityHeaders() {
 }
 
 Gateway::Gateway(base::Loop& loop, const base::Clock& clock, base::Executor& pool,
-                 api::Dispatch& dispatch, std::function<bool()> store_writable)
+                 api::Dispatch& dispatch, std::function<bool()> store_writable,
+                 std::function<StrangerCounts()> strangers)
     : loop_(loop),
       clock_(clock),
       pool_(pool),
       dispatch_(dispatch),
       store_writable_(std::move(store_writable)),
+      strangers_(std::move(strangers)),
       openapi_(OpenApiJson(dispatch.methods())) {
   for (const api::Method& method : dispatch.methods()) {
     routes_.push_back({&method, PathTemplate(method.path)});
@@ -214,7 +216,7 @@ Answer Gateway::MetricsAnswer(const google::protobuf::Message& statistics) const
   Answer answer;
   answer.content_type = kMetricsContentType;
   answer.body = MetricsText(static_cast<const v1::GetStatisticsResponse&>(statistics), dispatch_,
-                            {*waiting_, *streams_});
+                            {*waiting_, *streams_, strangers_()});
   return answer;
 }
 

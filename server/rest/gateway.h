@@ -17,6 +17,7 @@
 #include "policy/model/digest.h"
 #include "server/api/dispatch.h"
 #include "server/identity/peer_log.h"
+#include "server/rest/metrics.h"
 #include "server/rest/path_template.h"
 
 namespace weighmaster::server::rest {
@@ -78,9 +79,9 @@ class Gateway {
   };
   using Opening = std::variant<Answer, Admitted>;
 
-  // `store_writable` is asked on the loop.
+  // Both are asked on the loop.
   Gateway(base::Loop& loop, const base::Clock& clock, base::Executor& pool, api::Dispatch& dispatch,
-          std::function<bool()> store_writable);
+          std::function<bool()> store_writable, std::function<StrangerCounts()> strangers);
   ~Gateway() = default;
   Gateway(const Gateway&) = delete;
   Gateway& operator=(const Gateway&) = delete;
@@ -122,6 +123,7 @@ class Gateway {
   base::Executor& pool_;
   api::Dispatch& dispatch_;
   const std::function<bool()> store_writable_;
+  const std::function<StrangerCounts()> strangers_;
   std::vector<Route> routes_;
   const std::string openapi_;
   const std::shared_ptr<const void> alive_ = std::make_shared<int>();

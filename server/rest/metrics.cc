@@ -146,6 +146,17 @@ void AddCalls(const api::Dispatch& dispatch, const GatewayCounts& gateway, Page&
            gateway.event_streams);
 }
 
+void AddStrangers(const StrangerCounts& strangers, Page& page) {
+  page.One("weighmaster_rpc_strangers", kGauge,
+           "Connections to the gRPC port whose peer has not shown who it is.", strangers.open);
+  page.Family("weighmaster_rpc_strangers_cut_total", kCounter,
+              "Such connections that were ended since the start, by reason.");
+  for (const auto& [reason, count] : strangers.cut) page.Sample({{"reason", reason}}, count);
+  page.One("weighmaster_rpc_accept_pauses_total", kCounter,
+           "How often those who connect had to wait, for lack of places or descriptors.",
+           strangers.pauses);
+}
+
 }  // namespace
 
 std::string MetricsText(const v1::GetStatisticsResponse& statistics, const api::Dispatch& dispatch,
@@ -155,6 +166,7 @@ std::string MetricsText(const v1::GetStatisticsResponse& statistics, const api::
   AddFleet(statistics, page);
   AddIngest(statistics, page);
   AddCalls(dispatch, gateway, page);
+  AddStrangers(gateway.strangers, page);
   return page.Take();
 }
 

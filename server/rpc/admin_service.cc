@@ -87,6 +87,7 @@ class AdminService::ChunkedCall final : public grpc::ServerReadReactor<grpc::Byt
                              [this, call](base::Result<Dispatch::Admission> admission) {
                                if (call->answered()) return;
                                if (!admission) return call->Fail(admission.error());
+                               service_.know_(call->peer());
                                admission_ = *std::move(admission);
                                FailWhenLate(call);
                                this->StartRead(&read_);
@@ -159,8 +160,12 @@ class AdminService::ChunkedCall final : public grpc::ServerReadReactor<grpc::Byt
 };
 
 // As the classes do that gRPC generates for a method each (WithRawCallbackMethod_…).
-AdminService::AdminService(base::Loop& loop, const base::Clock& clock, Dispatch& dispatch)
-    : loop_(loop), dispatch_(dispatch), calls_(loop, clock, limits::kMaxAdminCallsWaiting) {
+AdminService::AdminService(base::Loop& loop, const base::Clock& clock, Dispatch& dispatch,
+                           KnowPeer know)
+    : loop_(loop),
+      dispatch_(dispatch),
+      know_(std::move(know)),
+      calls_(loop, clock, limits::kMaxAdminCallsWaiting) {
   for (const api::Method& method : dispatch_.methods()) {
     grpc::internal::MethodHandler* handler = nullptr;
     if (method.descriptor->client_streaming()) {
@@ -187,6 +192,7 @@ grpc::ServerUnaryReactor* AdminService::Carry(Context& context, const api::Metho
                     [this, call, request, &response](base::Result<Dispatch::Admission> admission) {
                       if (call->answered()) return;
                       if (!admission) return call->Fail(admission.error());
+                      know_(call->peer());
                       Run(*std::move(admission), request, response, call);
                     });
   });

@@ -23,7 +23,8 @@ class AdminService final : public v1::AdminService::Service {
   using Bytes = grpc::ByteBuffer;
 
  public:
-  AdminService(base::Loop& loop, const base::Clock& clock, api::Dispatch& dispatch);
+  // `know` hears on the loop whose call, as gRPC names its peer, was admitted.
+  AdminService(base::Loop& loop, const base::Clock& clock, api::Dispatch& dispatch, KnowPeer know);
 
   // Answers all calls and takes no more. On the loop.
   void Stop() { calls_.Stop(); }
@@ -38,6 +39,7 @@ class AdminService final : public v1::AdminService::Service {
 
   base::Loop& loop_;
   api::Dispatch& dispatch_;
+  const KnowPeer know_;
   WaitingCalls calls_;
 };
 

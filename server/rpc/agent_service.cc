@@ -102,10 +102,11 @@ class AgentService::Stream final
 };
 
 AgentService::AgentService(base::Loop& loop, const base::Clock& clock, AgentCalls& calls,
-                           grpc::ResourceQuota& quota)
+                           grpc::ResourceQuota& quota, KnowPeer know)
     : loop_(loop),
       calls_(calls),
       quota_(quota),
+      know_(std::move(know)),
       limit_(clock),
       enrolments_(loop, clock, limits::kMaxEnrolmentsWaiting),
       peers_(clock, "rpc") {
@@ -187,15 +188,15 @@ grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* AgentService::Sync(
     return stream;
   }
   loop_.Post([this, alive = std::weak_ptr<const void>(alive_), stream, pipe,
-              pem = CertificateOf(*context)] {
-    if (alive.lock() != nullptr) Admit(pem, stream, pipe);
+              pem = CertificateOf(*context), peer = context->peer()] {
+    if (alive.lock() != nullptr) Admit(pem, peer, stream, pipe);
   });
   return stream;
 }
 
-void AgentService::Admit(const std::string& certificate_pem, const void* stream,
-                         const std::shared_ptr<AgentPipe>& pipe) {
-  calls_.Classify(certificate_pem, [this, alive = std::weak_ptr<const void>(alive_), stream,
+void AgentService::Admit(const std::string& certificate_pem, const std::string& peer,
+                         const void* stream, const std::shared_ptr<AgentPipe>& pipe) {
+  calls_.Classify(certificate_pem, [this, alive = std::weak_ptr<const void>(alive_), peer, stream,
                                     pipe](base::Result<PeerDecision> decision) {
     if (alive.lock() == nullptr) return;
     if (!decision) return pipe->Fail(decision.error());
@@ -205,6 +206,7 @@ void AgentService::Admit(const std::string& certificate_pem, const void* stream,
     auto channel = std::make_unique<wire::PipeChannel<v1::ServerFrame, v1::AgentFrame>>(pipe);
     wire::ServerListener* const listener = calls_.Accept(std::move(channel), *decision->endpoint);
     if (listener == nullptr) return;
+    know_(peer);
     MakeRoom(stream, pipe, *decision->endpoint);
     pipe->Open(*listener);
   });

@@ -36,8 +36,9 @@ class AgentService final
   using Bytes = grpc::ByteBuffer;
 
  public:
+  // `know` hears on the loop whose peer, as gRPC names it, may have the stream that it asked for.
   AgentService(base::Loop& loop, const base::Clock& clock, AgentCalls& calls,
-               grpc::ResourceQuota& quota);
+               grpc::ResourceQuota& quota, KnowPeer know);
   ~AgentService() override;
   AgentService(const AgentService&) = delete;
   AgentService& operator=(const AgentService&) = delete;
@@ -58,7 +59,7 @@ class AgentService final
   base::Status CheckLimits(const Context& context, std::size_t request_bytes);
   base::Status Register(const void* stream, const std::shared_ptr<AgentPipe>& pipe);
   void Forget(const void* stream);
-  void Admit(const std::string& certificate_pem, const void* stream,
+  void Admit(const std::string& certificate_pem, const std::string& peer, const void* stream,
              const std::shared_ptr<AgentPipe>& pipe);
   // To the log, where a stream ended for who its peer is, or for what it did.
   void TellEnd(const std::string& address, const base::Error& why);
@@ -69,6 +70,7 @@ class AgentService final
   base::Loop& loop_;
   AgentCalls& calls_;
   grpc::ResourceQuota& quota_;  // sized under mutex_
+  const KnowPeer know_;
   PeerLimit limit_;
   WaitingCalls enrolments_;
 

@@ -1,11 +1,9 @@
 #include "server/rpc/server.h"
 
 #include <grpcpp/grpcpp.h>
-#include <netdb.h>
-#include <sys/socket.h>
-#include <unistd.h>
+#include <sys/resource.h>
 
-#include <cerrno>
+#include <algorithm>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -13,7 +11,9 @@
 #include "policy/base/check.h"
 #include "server/rpc/admin_service.h"
 #include "server/rpc/agent_service.h"
+#include "server/rpc/listening_sockets.h"
 #include "third_party/grpc/log.h"
+#include "third_party/openssl/certificate.h"
 
 namespace weighmaster::server::rpc {
 
@@ -35,14 +35,19 @@ std::shared_ptr<grpc::ServerCredentials> MakeCredentials(const Server::Options& 
   return grpc::SslServerCredentials(tls);
 }
 
-void SetLimits(grpc::ServerBuilder& builder) {
-  // gRPC would share the port with a second server, and each would take the other's clients.
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
-  // One limit for all methods is all that gRPC has, and a unary call's request is read before
-  // anybody is asked: enrolments and administrators' requests have smaller ones in their services.
+// What strangers hold is at most half of it.
+static_assert(limits::kMaxStrangers * limits::kMaxStrangerBytes <= limits::kTransportBytes / 2);
+
+void SetLimits(grpc::ServerBuilder& builder, std::chrono::milliseconds idle_time) {
+  // One limit for all methods is all that gRPC has, and it is looked at when a message is whole,
+  // which of a unary call is before anybody is asked: strangers are held to less by the Doorkeeper,
+  // enrolments and administrators' requests by their services.
   builder.SetMaxReceiveMessageSize(static_cast<int>(limits::kMaxFrameBytes));
   builder.SetMaxSendMessageSize(static_cast<int>(limits::kMaxAdminAnswerBytes));
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, limits::kMaxStreamsPerConnection);
+  // Else gRPC would let a fast peer send ever more of a call that nobody reads yet, and he is a
+  // stranger: what is read has a window as long as its message all the same.
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, Milliseconds(limits::kKeepaliveInterval));
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS,
                              Milliseconds(limits::kKeepaliveTimeout));
@@ -52,46 +57,40 @@ void SetLimits(grpc::ServerBuilder& builder) {
                              Milliseconds(limits::kKeepaliveInterval) / 2);
   builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS,
                              Milliseconds(limits::kConnectTimeout));
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, Milliseconds(idle_time));
 }
 
-// gRPC only says that it could not listen. Tries the same with a socket of our own for the reason.
-base::Error WhyNotListening(const std::string& address) {
-  const std::string what = "listen on " + address;
-  const std::size_t colon = address.rfind(':');
-  if (colon == std::string::npos) return base::InvalidArgument(what + ": it is not host:port");
-  std::string host = address.substr(0, colon);
-  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = AI_PASSIVE;
-  addrinfo* found = nullptr;
-  if (const int error = getaddrinfo(host.c_str(), address.c_str() + colon + 1, &hints, &found);
-      error != 0) {
-    return base::InvalidArgument(what + ": " + gai_strerror(error));
+std::string_view Sentence(CutReason reason) {
+  switch (reason) {
+    case CutReason::kTooSlow:
+      return "was cut off: it did not show in time who it is";
+    case CutReason::kTooMuch:
+      return "was cut off: it sent too much without showing who it is";
+    case CutReason::kCrowded:
+      return "was cut off: too many connections of its address do not show who they are";
   }
-  const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> owner(found, &freeaddrinfo);
-  const int socket_fd = socket(found->ai_family, found->ai_socktype | SOCK_CLOEXEC, 0);
-  if (socket_fd < 0) return base::FromErrno(errno, what);
-  const int on = 1;
-  setsockopt(socket_fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-  const bool bound =
-      bind(socket_fd, found->ai_addr, found->ai_addrlen) == 0 && listen(socket_fd, 1) == 0;
-  const int error = errno;
-  close(socket_fd);
-  if (bound) return base::Unavailable(what + ": the TLS certificate or its key is not usable");
-  if (error == EADDRINUSE) {
-    return base::AlreadyExists(what +
-                               ": the port is in use; stop the server that has it, or choose "
-                               "another address");
+  return "";
+}
+
+// Strangers leave most descriptors to those who are known, also where there are few.
+Doorkeeper::Limits FewEnough(Doorkeeper::Limits limits) {
+  rlimit files{};
+  if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+    const auto most = static_cast<std::size_t>(files.rlim_cur / base::limits::kFilesPerStranger);
+    limits.most = std::min(limits.most, std::max<std::size_t>(most, 4));
+    limits.most_of_address = std::min(limits.most_of_address, limits.most / 4);
   }
-  return base::FromErrno(error, what);
+  return limits;
 }
 
 class GrpcServer final : public Server {
  public:
   GrpcServer(base::Loop& loop, const base::Clock& clock, AgentCalls& agents, api::Dispatch* admin)
-      : loop_(loop), agents_(loop, clock, agents, quota_) {
-    if (admin != nullptr) admin_.emplace(loop, clock, *admin);
+      : loop_(loop),
+        clock_(clock),
+        agents_(loop, clock, agents, quota_, [this](const std::string& peer) { Know(peer); }) {
+    if (admin == nullptr) return;
+    admin_.emplace(loop, clock, *admin, [this](const std::string& peer) { Know(peer); });
   }
   ~GrpcServer() override { Shutdown(std::chrono::milliseconds(0)); }
   GrpcServer(const GrpcServer&) = delete;
@@ -99,18 +98,33 @@ class GrpcServer final : public Server {
 
   base::Status Listen(const Options& options) {
     grpc_adapter::TakeOverLog();
+    // gRPC does not say so where connections are handed to it.
+    if (!openssl::IsKeyOf(options.certificate_pem, options.private_key_pem)) {
+      return base::FailedPrecondition("the TLS certificate or its key is not usable");
+    }
+    WM_ASSIGN_OR_RETURN(ListeningSockets listeners, ListenOn(options.address));
+    port_ = listeners.port;
     grpc::ServerBuilder builder;
-    SetLimits(builder);
+    SetLimits(builder, options.idle_time);
     builder.SetResourceQuota(quota_);
-    builder.AddListeningPort(options.address, MakeCredentials(options), &port_);
+    acceptor_ = builder.experimental().AddExternalConnectionAcceptor(
+        grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD,
+        MakeCredentials(options));
     builder.RegisterService(&agents_);
     if (admin_) builder.RegisterService(&*admin_);
     server_ = builder.BuildAndStart();
-    if (server_ == nullptr || port_ <= 0) return WhyNotListening(options.address);
+    if (server_ == nullptr) return base::Internal("gRPC does not start");
+    doorkeeper_.emplace(
+        std::move(listeners), FewEnough(options.strangers), clock_,
+        [this](int fd) { HandOver(fd); },
+        [this](const std::string& address, CutReason reason) { TellCut(address, reason); });
     return {};
   }
 
-  std::uint16_t port() const override { return static_cast<std::uint16_t>(port_); }
+  std::uint16_t port() const override { return port_; }
+  Doorkeeper::Counts counts() const override {
+    return doorkeeper_ ? doorkeeper_->counts() : Doorkeeper::Counts();
+  }
 
   void Stop(std::chrono::milliseconds deadline) override { Shutdown(deadline); }
 
@@ -118,18 +132,41 @@ class GrpcServer final : public Server {
   void Shutdown(std::chrono::milliseconds deadline) {
     WM_CHECK(loop_.OnLoop());
     if (server_ == nullptr) return;
+    doorkeeper_.reset();  // gRPC would not close what it is handed from now on
     agents_.Stop();
     if (admin_) admin_->Stop();
     server_->Shutdown(std::chrono::system_clock::now() + deadline);
     server_.reset();
   }
 
+  // On the doorkeeper's thread.
+  void HandOver(int fd) {
+    grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters connection;
+    connection.fd = fd;
+    acceptor_->HandleNewConnection(&connection);
+  }
+  void TellCut(const std::string& address, CutReason reason) {
+    loop_.Post([this, alive = std::weak_ptr<const void>(alive_), address, reason] {
+      if (alive.lock() != nullptr) peers_.Tell(address, Sentence(reason));
+    });
+  }
+
+  // On the loop.
+  void Know(const std::string& peer) {
+    if (doorkeeper_) doorkeeper_->Know(peer);
+  }
+
   base::Loop& loop_;
+  const base::Clock& clock_;
+  const std::shared_ptr<const void> alive_ = std::make_shared<int>();
+  identity::PeerLog peers_{clock_, "rpc"};  // of strangers; owned by the loop
   grpc::ResourceQuota quota_{"server"};
   AgentService agents_;
   std::optional<AdminService> admin_;
-  int port_ = 0;
+  std::uint16_t port_ = 0;
+  std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor_;
   std::unique_ptr<grpc::Server> server_;
+  std::optional<Doorkeeper> doorkeeper_;
 };
 
 }  // namespace

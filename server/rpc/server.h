@@ -10,6 +10,7 @@
 #include "policy/base/result.h"
 #include "policy/base/time.h"
 #include "server/rpc/calls.h"
+#include "server/rpc/doorkeeper.h"
 
 namespace weighmaster::server::api {
 class Dispatch;
@@ -18,7 +19,8 @@ class Dispatch;
 namespace weighmaster::server::rpc {
 
 // The one port of a server: TLS that asks for a client certificate and leaves the judgement of it
-// to AgentCalls, with AgentService and AdminService behind it.
+// to AgentCalls, with AgentService and AdminService behind it. A connection is a stranger's to the
+// Doorkeeper until a stream of it was accepted, or a call of it was admitted.
 //
 // Made, stopped and destroyed on the loop's thread; so are all sessions. The loop, the clock, the
 // agents and the admin must outlive it.
@@ -29,6 +31,9 @@ class Server {
     std::string certificate_pem;  // of the server
     std::string private_key_pem;
     std::string ca_pem;  // is sent after the certificate, so that an enrolment can check its digest
+    Doorkeeper::Limits strangers = {};
+    // A connection without a call is closed after so much time.
+    std::chrono::milliseconds idle_time = base::limits::kMaxConnectionIdleTime;
   };
 
   // Listens at once. Another server on the port is an error, with the system's reason. Without an
@@ -39,6 +44,7 @@ class Server {
   virtual ~Server() = default;
 
   virtual std::uint16_t port() const = 0;
+  virtual Doorkeeper::Counts counts() const = 0;
 
   // Ends every stream and call with UNAVAILABLE and waits until `deadline` for that to reach the
   // peers. Listeners hear OnClosed from the loop, later. Called again it does nothing.

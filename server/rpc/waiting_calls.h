@@ -23,6 +23,9 @@ namespace weighmaster::server::rpc {
 // Code and message as they are: the numbers are gRPC's.
 grpc::Status ToGrpcStatus(const base::Error& error);
 
+// Hears that the peer of a connection, as gRPC names it, has shown who it is.
+using KnowPeer = std::function<void(const std::string& peer)>;
+
 class WaitingCalls;
 
 // A call with one answer, which the loop is to give. Loop-owned; once answered, by whomever, it
@@ -38,6 +41,7 @@ class WaitingCall {
   WaitingCall& operator=(const WaitingCall&) = delete;
 
   bool answered() const { return answered_; }
+  const std::string& peer() const { return peer_; }
   // Reactor, request and `out` are gRPC's, and may be gone once the call was answered.
   void Answer(grpc::ByteBuffer& out, const google::protobuf::MessageLite& response) {
     if (answered_) return;

@@ -52,7 +52,12 @@ class BothPorts {
   ServedApi api_{loop_};
   const std::unique_ptr<server::rpc::AgentCalls> agents_ =
       server::rpc::MakeAgentCalls(*api_.authority_, *api_.fleet_);
-  server::rest::Gateway gateway_{loop_, clock_, api_.pool_, *api_.dispatch_, [] { return true; }};
+  server::rest::Gateway gateway_{loop_,
+                                 clock_,
+                                 api_.pool_,
+                                 *api_.dispatch_,
+                                 [] { return true; },
+                                 [] { return server::rest::StrangerCounts(); }};
   std::unique_ptr<server::rpc::Server> rpc_;
   std::unique_ptr<server::rest::Server> rest_;
 };

@@ -107,7 +107,12 @@ class RestTest : public testing::Test {
   SystemClock clock_;
   ServedApi api_{loop_};
   std::string bearer_ = api_.bearer_;
-  rest::Gateway gateway_{loop_, clock_, api_.pool_, *api_.dispatch_, [] { return true; }};
+  rest::Gateway gateway_{loop_,
+                         clock_,
+                         api_.pool_,
+                         *api_.dispatch_,
+                         [] { return true; },
+                         [] { return rest::StrangerCounts(); }};
   rest::Server::Options options_;
   std::unique_ptr<rest::Server> server_;
 };

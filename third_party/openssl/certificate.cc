@@ -290,4 +290,14 @@ bool IsIssuedBy(const Certificate& leaf, std::string_view ca_pem) {
   return issued;
 }
 
+bool IsKeyOf(std::string_view certificate_pem, std::string_view private_key_pem) {
+  const auto certificate = ReadPem(certificate_pem);
+  const BioPtr reader = ReaderOf(private_key_pem);
+  const KeyPtr key(PEM_read_bio_PrivateKey(reader.get(), nullptr, RefusePassword, nullptr));
+  const bool is_key = certificate.has_value() && key != nullptr &&
+                      X509_check_private_key(certificate->get(), key.get()) == 1;
+  if (!is_key) ERR_clear_error();
+  return is_key;
+}
+
 }  // namespace weighmaster::openssl

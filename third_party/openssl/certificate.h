@@ -54,4 +54,7 @@ base::Result<PublicKey> VerifySigningRequest(base::ByteView der);
 // an expired certificate may still renew.
 bool IsIssuedBy(const Certificate& leaf, std::string_view ca_pem);
 
+// Whether both can be read, PEM, and the key is the certificate's, of whatever kind it is.
+bool IsKeyOf(std::string_view certificate_pem, std::string_view private_key_pem);
+
 }  // namespace weighmaster::openssl

@@ -25,9 +25,9 @@ using Json = nlohmann::json;
 class GatewayTest : public ::testing::Test {
  protected:
   GatewayTest() {
-    gateway_ =
-        std::make_unique<Gateway>(world_.world_.loop_, world_.world_.loop_, world_.world_.executor_,
-                                  world_.dispatch_, [this] { return writable_; });
+    gateway_ = std::make_unique<Gateway>(
+        world_.world_.loop_, world_.world_.loop_, world_.world_.executor_, world_.dispatch_,
+        [this] { return writable_; }, [this] { return strangers_; });
   }
 
   RequestHead Head(std::string method, std::string target, bool has_body = false) const {
@@ -74,6 +74,7 @@ class GatewayTest : public ::testing::Test {
   std::string authorization_ = world_.bearer_;
   std::string content_type_ = "application/json";
   bool writable_ = true;
+  StrangerCounts strangers_;
   std::unique_ptr<Gateway> gateway_;
 };
 
@@ -126,6 +127,7 @@ TEST_F(GatewayTest, GivesPrometheusTheSumsOfTheFleetAndOfItsCalls) {
   }
   Ask("GET", "/v1/whoami");
   Ask("GET", "/v1/endpoints/" + std::string(32, '0'));
+  strangers_ = {3, {{"too_slow", 4}, {"crowded", 0}}, 5};
 
   const Answer answer = Ask("GET", "/metrics");
   ASSERT_EQ(answer.status, 200) << answer.body;
@@ -152,7 +154,11 @@ TEST_F(GatewayTest, GivesPrometheusTheSumsOfTheFleetAndOfItsCalls) {
       {"weighmaster_admin_calls_total", {{"method", "WhoAmI"}, {"code", "OK"}}, "1"},
       {"weighmaster_admin_calls_total", {{"method", "GetEndpoint"}, {"code", "NOT_FOUND"}}, "1"},
       {"weighmaster_rest_calls_waiting", {}, "1"},
-      {"weighmaster_rest_event_streams", {}, "0"}};
+      {"weighmaster_rest_event_streams", {}, "0"},
+      {"weighmaster_rpc_strangers", {}, "3"},
+      {"weighmaster_rpc_strangers_cut_total", {{"reason", "too_slow"}}, "4"},
+      {"weighmaster_rpc_strangers_cut_total", {{"reason", "crowded"}}, "0"},
+      {"weighmaster_rpc_accept_pauses_total", {}, "5"}};
   for (const auto& [name, labels, value] : expected) {
     EXPECT_EQ(metrics.Value(name, labels), value) << name;
   }

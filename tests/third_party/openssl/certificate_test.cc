@@ -53,6 +53,13 @@ TEST_F(CertificateTest, LeafChainsToItsCaAndToNoOther) {
   EXPECT_FALSE(IsIssuedBy(*leaf, *impostor));
 }
 
+TEST_F(CertificateTest, HasOneKey) {
+  EXPECT_TRUE(IsKeyOf(ca_, ca_key_.ToPem()));
+  EXPECT_FALSE(IsKeyOf(ca_, TestKey(22).ToPem()));
+  EXPECT_FALSE(IsKeyOf("nonsense", ca_key_.ToPem()));
+  EXPECT_FALSE(IsKeyOf(ca_, "nonsense"));
+}
+
 TEST_F(CertificateTest, LeafCanNotIssueCertificates) {
   const auto middle = IssueCertificate(ca_key_, ca_, TestKey(21).public_key(), request_);
   ASSERT_TRUE(middle);
