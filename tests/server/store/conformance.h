@@ -933,6 +933,36 @@ TEST_P(StoreConformance, AClockThatStepsLeavesThePastAsItWasTold) {
   EXPECT_EQ(at(140), 6U);
 }
 
+TEST_P(StoreConformance, ARootThatComesBackWithAnOlderClockBeginsWhereItWent) {
+  const model::Id endpoint = Enrol(1);
+  tests::EndpointScript script(tests::TestKey(11), tests::TestId(0xc1));
+  CommitOne(endpoint, script.Start());
+  const auto tell = [&](int at, model::CoverageState state, model::CoverageReason reason) {
+    model::Coverage coverage;
+    coverage.sensor = "artifacts";
+    coverage.root.bytes = "/";
+    coverage.state = state;
+    coverage.reason = reason;
+    script.set_wall(tests::kTestEpoch + std::chrono::seconds(at));
+    EXPECT_EQ(CommitOne(endpoint, script.Seal({model::CoverageChanged{coverage}})),
+              BatchOutcome::Kind::kStored);
+  };
+  using enum model::CoverageState;
+  tell(10, kLooked, model::CoverageReason::kNone);
+  tell(20, kCouldNot, model::CoverageReason::kRootRemoved);
+  tell(10, kPartly, model::CoverageReason::kNone);  // at the very moment of the first
+  tell(30, kLooked, model::CoverageReason::kNone);
+  const auto at = [&](int moment) {
+    return queries_
+        ->GetEndpoint(Scope::WholeFleet(), endpoint,
+                      tests::kTestEpoch + std::chrono::seconds(moment))
+        ->coverage_state;
+  };
+  EXPECT_EQ(at(19), kLooked);
+  EXPECT_EQ(at(20), kPartly);
+  EXPECT_EQ(at(30), kLooked);
+}
+
 TEST_P(StoreConformance, KeepsSoMuchOfTheChangesOfAnEndpoint) {
   const model::Id endpoint = Enrol(1);
   tests::EndpointScript script(tests::TestKey(11), tests::TestId(0xc1));

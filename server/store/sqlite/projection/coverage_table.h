@@ -16,9 +16,6 @@ namespace weighmaster::server::store {
 // caller. A clock that went back makes no word older than the one that it replaces: intervals of
 // one root never overlap.
 
-// limits::kMaxPastIntervals as a column.
-extern const std::int64_t kPastIntervals;
-
 // Which row: of an endpoint, by its small number.
 struct CoverageKey {
   std::int64_t endpoint = 0;

@@ -212,7 +212,7 @@ Status Projection::On(const At& at, const model::PolicyApplied& event) {
       database_.Prepare("DELETE FROM past_policies WHERE endpoint = ?1 AND from_us <= (SELECT "
                         "from_us FROM past_policies WHERE endpoint = ?1 ORDER BY from_us DESC "
                         "LIMIT 1 OFFSET ?2)"));
-  WM_RETURN_IF_ERROR(forget.Bind(at.endpoint).Bind(kPastIntervals).Run());
+  WM_RETURN_IF_ERROR(forget.Bind(at.endpoint).Bind(Column(base::limits::kMaxPastIntervals)).Run());
   WM_ASSIGN_OR_RETURN(
       Statement put,
       database_.Prepare("UPDATE endpoints SET policy_version = ?, policy_manifest = ?, "
