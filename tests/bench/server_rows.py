@@ -164,8 +164,7 @@ def lists(bench):
         slowest = max(questions, key=lambda question: measure.nearly_all(questions[question]))
         others = ", ".join(f"{question} {measure.nearly_all(times):,.0f}"
                            for question, times in questions.items())
-        # Verdicts of the past are counted one by one, as a simulation judges them.
-        bar = {"where": 50, "as_of": 500, "verdict_counts": 5000}.get(name, 300)
+        bar = {"where": 50, "as_of": 500, "verdict_counts": 500}.get(name, 300)
         what = {"where": "where over the big store", "as_of": "what was there at a moment",
                 "verdict_counts": "how many models had which verdict at a moment"}.get(
                     name, f"first page of {name}")

@@ -45,8 +45,8 @@ constexpr AtEither kSightings{
     "count(*) FILTER (WHERE outcome = 3), count(*) FILTER (WHERE outcome = 2) "
     "FROM sightings WHERE endpoint = ?1 AND gone_us IS NULL AND outcome > 1",
     "SELECT count(*), count(*) FILTER (WHERE outcome = 3), count(*) FILTER (WHERE outcome = 2) "
-    "FROM (SELECT " WM_VERDICT_AT("?2", "outcome") " AS outcome FROM " WM_SIGHTINGS_AND_VERDICTS
-                                                   " WHERE s.endpoint = ?1 AND " WM_THERE_AT(
+    "FROM (SELECT " WM_VERDICT_AT("?2", "outcome") " AS outcome FROM sightings s "
+                                                   "WHERE s.endpoint = ?1 AND " WM_THERE_AT(
                                                        "?2", "s") ")"};
 
 constexpr AtEither kCoverage{
@@ -67,14 +67,14 @@ constexpr std::string_view kFleetCoverageThen = WM_FLEET_COVERAGE(
     "enrolled_us <= ?1 AND (revoked_us IS NULL OR revoked_us > ?1)", WM_COVERAGE_AT("?1", "TRUE"));
 #undef WM_FLEET_COVERAGE
 
-// Each sighting that was there at ?1, with what its verdict said: the newest, or that of then.
-constexpr std::string_view kVerdictsThen =
-    "SELECT CASE WHEN v.judged_us <= ?1 THEN v.outcome ELSE p.outcome END, "
-    "CASE WHEN v.judged_us <= ?1 THEN v.audits ELSE p.audits END FROM " WM_SIGHTINGS_AND_VERDICTS
-    " LEFT JOIN past_verdicts p ON v.judged_us > ?1 AND p.endpoint = v.endpoint AND "
-    "p.path_sha256 = v.path_sha256 AND p.from_us = (SELECT max(from_us) FROM past_verdicts "
-    "WHERE endpoint = v.endpoint AND path_sha256 = v.path_sha256 AND from_us <= ?1 AND "
-    "until_us > ?1) WHERE " WM_THERE_AT("?1", "s") " AND (?2 IS NULL OR s.endpoint = ?2)";
+// Each sighting that was there at ?1, with what its verdict said then.
+#define WM_VERDICTS_THEN(index)                                \
+  "SELECT " WM_VERDICT_AT("?1", "outcome") ", " WM_VERDICT_AT( \
+      "?1", "audits") " FROM sightings s INDEXED BY " index " WHERE " WM_THERE_AT("?1", "s")
+constexpr std::string_view kVerdictsThen = WM_VERDICTS_THEN("sightings_by_time");
+constexpr std::string_view kVerdictsOfEndpointThen =
+    WM_VERDICTS_THEN("sightings_by_endpoint") " AND s.endpoint = ?2";
+#undef WM_VERDICTS_THEN
 
 Result<Statement> Prepare(const Snapshot& snapshot, const AtEither& sql, std::int64_t endpoint,
                           std::optional<base::WallTime> moment) {
@@ -173,8 +173,10 @@ Status CountAuditsNow(const Snapshot& snapshot, std::optional<std::int64_t> endp
 
 Result<VerdictCounts> CountThen(const Snapshot& snapshot, std::optional<std::int64_t> endpoint,
                                 base::WallTime moment) {
-  WM_ASSIGN_OR_RETURN(Statement rows, snapshot.Prepare(kVerdictsThen));
-  rows.Bind(Column(moment)).Bind(endpoint);
+  WM_ASSIGN_OR_RETURN(Statement rows,
+                      snapshot.Prepare(endpoint ? kVerdictsOfEndpointThen : kVerdictsThen));
+  rows.Bind(Column(moment));
+  if (endpoint) rows.Bind(*endpoint);
   VerdictCounts counts;
   while (true) {
     WM_ASSIGN_OR_RETURN(const bool more, rows.Step());

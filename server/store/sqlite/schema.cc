@@ -468,8 +468,34 @@ CREATE INDEX sightings_by_artifact ON sightings (artifact, gone_us, id, endpoint
   WHERE artifact IS NOT NULL;
 )sql";
 
-constexpr std::string_view kSteps[] = {kVersion1, kVersion2, kVersion3, kVersion4, kVersion5,
-                                       kVersion6, kVersion7, kVersion8, kVersion9, kVersion10};
+// A sighting keeps the verdict that it had when it ended, and since when it had it: what was judged
+// at a moment is told by one index, and rows of `verdicts` are not looked for one by one. FillFacts
+// fills it of verdicts that lack their columns.
+constexpr std::string_view kVersion11 = R"sql(
+ALTER TABLE sightings ADD COLUMN judged_us INTEGER;
+DROP INDEX sightings_by_time;
+UPDATE sightings SET
+  (outcome, rule, basis, step, mode, severity, audits, policy_version, judged_us) =
+  (v.outcome, v.rule, v.basis, v.step, v.mode, v.severity, v.audits, v.policy_version, v.judged_us)
+  FROM verdicts v
+  WHERE v.endpoint = sightings.endpoint AND v.path_sha256 = sightings.path_sha256
+    AND (sightings.gone_us IS NULL OR v.judged_us <= sightings.gone_us);
+UPDATE sightings SET
+  (outcome, rule, basis, step, mode, severity, audits, policy_version, judged_us) =
+  (p.outcome, p.rule, p.basis, p.step, p.mode, p.severity, p.audits, p.policy_version, p.from_us)
+  FROM past_verdicts p
+  WHERE sightings.gone_us IS NOT NULL AND p.endpoint = sightings.endpoint
+    AND p.path_sha256 = sightings.path_sha256 AND p.from_us <= sightings.gone_us
+    AND p.until_us > sightings.gone_us;
+CREATE INDEX sightings_by_time
+  ON sightings (first_seen_us, gone_us, endpoint, judged_us, outcome, audits);
+CREATE INDEX sightings_ended ON sightings (endpoint, path_sha256, gone_us)
+  WHERE gone_us IS NOT NULL;
+)sql";
+
+constexpr std::string_view kSteps[] = {kVersion1, kVersion2,  kVersion3, kVersion4,
+                                       kVersion5, kVersion6,  kVersion7, kVersion8,
+                                       kVersion9, kVersion10, kVersion11};
 
 }  // namespace
 

@@ -28,15 +28,13 @@ using sqlite::Statement;
 
 constexpr std::string_view kSightingRow =
     "SELECT e.endpoint_id, e.hostname, s.path, s.path_encoding, s.sighting, s.first_seen_us, "
-    "s.last_change_us, s.gone_us, " WM_VERDICT_AT(
-        WM_LAST_MOMENT, "verdict") " FROM " WM_SIGHTINGS_AND_VERDICTS
-                                   " JOIN endpoints e ON e.id = s.endpoint WHERE s.id = ?1";
+    "s.last_change_us, s.gone_us, " WM_LAST_WHOLE_VERDICT
+    " FROM sightings s JOIN endpoints e ON e.id = s.endpoint WHERE s.id = ?1";
 // As it was at ?2: not gone yet.
 constexpr std::string_view kPastSightingRow =
     "SELECT e.endpoint_id, e.hostname, s.path, s.path_encoding, s.sighting, s.first_seen_us, "
-    "s.last_change_us, NULL, " WM_VERDICT_AT(
-        "?2", "verdict") " FROM " WM_SIGHTINGS_AND_VERDICTS
-                         " JOIN endpoints e ON e.id = s.endpoint WHERE s.id = ?1";
+    "s.last_change_us, NULL, " WM_WHOLE_VERDICT_AT(
+        "?2") " FROM sightings s JOIN endpoints e ON e.id = s.endpoint WHERE s.id = ?1";
 #define WM_FINDING_ROW(state)                                                     \
   "SELECT f.id, f.rule, e.endpoint_id, e.hostname, f.subject, f.severity, " state \
   ", f.detail, f.first_us, f.last_us, f.count FROM findings f "                   \

@@ -694,6 +694,60 @@ TEST_P(StoreConformance, JoinsAVerdictThatCameBeforeItsSighting) {
   EXPECT_EQ(row.warned, 0U);
 }
 
+// Batches hold one class of events each: that a file went may come before what was judged of it.
+TEST_P(StoreConformance, AVerdictThatCameAfterItsSightingHadGoneIsBesideIt) {
+  const model::Id endpoint = Enrol(1);
+  tests::EndpointScript script(tests::TestKey(11), tests::TestId(0xc1));
+  CommitOne(endpoint, script.Start());
+  const auto say = [&](int second, model::EventBody body) {
+    script.set_wall(tests::kTestEpoch + std::chrono::seconds(second));
+    return Write(endpoint, script.Seal({std::move(body)}));
+  };
+  const auto judged = [](model::Outcome outcome) {
+    return model::SightingJudged{{"/m/a"}, std::nullopt, tests::TestVerdict(outcome)};
+  };
+  const auto deny = std::optional(model::Outcome::kDeny);
+  const auto allow = std::optional(model::Outcome::kAllow);
+  Commit({say(10, model::SightingAppeared{tests::TestSighting("/m/a", 1)})});
+  Commit({say(30, model::SightingChanged{tests::TestSighting("/m/a", 2)})});
+  Commit({say(20, judged(model::Outcome::kDeny))});
+  Commit({say(40, judged(model::Outcome::kAllow))});
+  // And all of it in one group.
+  Commit({say(50, model::SightingChanged{tests::TestSighting("/m/a", 3)}),
+          say(70, model::SightingGone{{"/m/a"}, model::GoneReason::kDeleted}),
+          say(60, judged(model::Outcome::kDeny))});
+  const auto outcomes = [this](SightingQuery query) {
+    std::vector<std::optional<model::Outcome>> all;
+    for (const SightingRow& row : Sightings(query)) {
+      all.push_back(row.verdict ? std::optional(row.verdict->outcome) : std::nullopt);
+    }
+    return all;
+  };
+  using Outcomes = std::vector<std::optional<model::Outcome>>;
+  SightingQuery query;
+  query.include_gone = true;
+  EXPECT_EQ(outcomes(query), (Outcomes{deny, allow, deny}));
+  query.page.filter = query::ParseFilter(query::Sightings(), "verdict = deny").value();
+  EXPECT_EQ(outcomes(query), (Outcomes{deny, deny}));
+  query = {};
+  for (const auto& [second, expected] :
+       {std::pair(10, Outcomes{std::nullopt}), std::pair(20, Outcomes{deny}),
+        std::pair(30, Outcomes{deny}), std::pair(40, Outcomes{allow}),
+        std::pair(50, Outcomes{allow}), std::pair(60, Outcomes{deny}), std::pair(70, Outcomes{})}) {
+    query.page.as_of = tests::kTestEpoch + std::chrono::seconds(second);
+    EXPECT_EQ(outcomes(query), expected) << second;
+    const auto counts =
+        queries_->CountVerdicts(Scope::WholeFleet(), std::nullopt, query.page.as_of);
+    ASSERT_TRUE(counts.has_value());
+    const auto count = [&](std::optional<model::Outcome> outcome) {
+      return static_cast<std::uint64_t>(std::ranges::count(expected, outcome));
+    };
+    EXPECT_EQ(counts->deny, count(deny)) << second;
+    EXPECT_EQ(counts->allow, count(allow)) << second;
+    EXPECT_EQ(counts->pending, count(std::nullopt)) << second;
+  }
+}
+
 TEST_P(StoreConformance, KeepsHostilePathsByteForByte) {
   const model::Id endpoint = Enrol(1);
   tests::EndpointScript script(tests::TestKey(11), tests::TestId(0xc1));

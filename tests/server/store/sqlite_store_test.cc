@@ -285,6 +285,65 @@ TEST(SqliteStore, TellsOfVersion8WhatIsKnownOfItsPast) {
   EXPECT_EQ((*queries)->ListExceptions(all, {at(299), false, {}})->total, 0U);
 }
 
+TEST(SqliteStore, TellsOfVersion10WhatWasJudgedOfWhatWent) {
+  DiskPlace place;
+  WriteVersion3(place.path());
+  const EventWrite before(
+      {tests::kTestEpoch,
+       {},
+       {},
+       model::SightingJudged{{"/m/a"}, std::nullopt, tests::TestVerdict(model::Outcome::kWarn)}});
+  {
+    // At the path was one file from 1 to 5 and is another since then; a warning of 2 became at 7
+    // what is held against it now.
+    const auto file = sqlite::Database::Open(place.path());
+    ASSERT_TRUE((*file)->Migrate(kSchemaRoom, SchemaSteps().first(10)).has_value());
+    ASSERT_TRUE((*file)
+                    ->Execute("UPDATE sightings SET gone_us = 5;"
+                              "INSERT INTO sightings (endpoint, path_sha256, path, path_encoding, "
+                              "path_display, sighting, first_seen_us, last_change_us) SELECT "
+                              "endpoint, path_sha256, path, path_encoding, path_display, sighting, "
+                              "5, 5 FROM sightings;"
+                              "UPDATE verdicts SET judged_us = 7")
+                    .has_value());
+    auto past = (*file)->Prepare(
+        "INSERT INTO past_verdicts (endpoint, path_sha256, from_us, until_us, outcome, rule, "
+        "basis, verdict) VALUES (1, ?, 2, 7, 2, '', 1, ?)");
+    ASSERT_TRUE(
+        past->Bind(before.path_sha256.view()).Bind(base::AsBytes(before.blob)).Run().has_value());
+  }
+  const auto store = OpenAt(place.path());
+  const auto queries = store->OpenQueries();
+  const auto outcome = [](const SightingRow& row) {
+    return row.verdict ? std::optional(row.verdict->outcome) : std::nullopt;
+  };
+  SightingQuery all;
+  all.include_gone = true;
+  const auto rows = (*queries)->ListSightings(Scope::WholeFleet(), all)->rows;
+  ASSERT_EQ(rows.size(), 2U);
+  EXPECT_EQ(outcome(rows[0]), model::Outcome::kWarn);
+  EXPECT_EQ(outcome(rows[1]), model::Outcome::kDeny);
+  for (const std::string_view filter : {"verdict = warn AND present = false", "verdict = deny"}) {
+    all.page.filter = query::ParseFilter(query::Sightings(), filter).value();
+    EXPECT_EQ((*queries)->ListSightings(Scope::WholeFleet(), all)->total, 1U) << filter;
+  }
+  for (const auto& [us, expected] : {std::pair(1, std::optional<model::Outcome>()),
+                                     std::pair(2, std::optional(model::Outcome::kWarn)),
+                                     std::pair(6, std::optional(model::Outcome::kWarn)),
+                                     std::pair(7, std::optional(model::Outcome::kDeny))}) {
+    SightingQuery then;
+    then.page.as_of = base::WallTimeFromMicroseconds(us);
+    const auto page = (*queries)->ListSightings(Scope::WholeFleet(), then);
+    ASSERT_EQ(page->rows.size(), 1U);
+    EXPECT_EQ(outcome(page->rows[0]), expected) << us;
+    const auto counts = (*queries)->CountVerdicts(Scope::WholeFleet(), {}, then.page.as_of);
+    ASSERT_TRUE(counts.has_value()) << counts.error().ToString();
+    EXPECT_EQ(counts->pending, expected ? 0U : 1U) << us;
+    EXPECT_EQ(counts->warn, expected == model::Outcome::kWarn ? 1U : 0U) << us;
+    EXPECT_EQ(counts->deny, expected == model::Outcome::kDeny ? 1U : 0U) << us;
+  }
+}
+
 TEST(SqliteStore, ReadersSeeTheLastCommitWhileTheWriterWrites) {
   DiskPlace place;
   const auto store = place.Open();

@@ -8,16 +8,22 @@
 #define WM_THERE_AT(moment, s) \
   s ".first_seen_us <= " moment " AND (" s ".gone_us IS NULL OR " s ".gone_us > " moment ")"
 
-// The verdict of the sighting `s`, of the columns of `verdicts v` (its newest) and `past_verdicts`.
-#define WM_VERDICT_AT(moment, column)                                                          \
-  "CASE WHEN v.judged_us <= " moment " THEN v." column " ELSE (SELECT p." column               \
+// What a verdict of the place of the sighting `s` said that was replaced since.
+#define WM_PAST_VERDICT(moment, column)                                                        \
+  "(SELECT p." column                                                                          \
   " FROM past_verdicts p WHERE p.endpoint = s.endpoint AND p.path_sha256 = s.path_sha256 AND " \
-  "p.from_us <= " moment " AND p.until_us > " moment " ORDER BY p.from_us DESC LIMIT 1) END"
-#define WM_SIGHTINGS_AND_VERDICTS                                                    \
-  "sightings s LEFT JOIN verdicts v ON v.endpoint = s.endpoint AND v.path_sha256 = " \
-  "s.path_sha256"
-// Of a row that went: when it went. Of one that is present: now, and always.
-#define WM_LAST_MOMENT "coalesce(s.gone_us, 9223372036854775807)"
+  "p.from_us <= " moment " AND p.until_us > " moment " ORDER BY p.from_us DESC LIMIT 1)"
+// Of the verdict of the sighting `s`, a column that it repeats: its last verdict, or one before.
+#define WM_VERDICT_AT(moment, column)                  \
+  "CASE WHEN s.judged_us <= " moment " THEN s." column \
+  " ELSE " WM_PAST_VERDICT(moment, column) " END"
+// The whole of the same verdict.
+#define WM_WHOLE_VERDICT_AT(moment)                                                               \
+  "coalesce((SELECT v.verdict FROM verdicts v WHERE v.endpoint = s.endpoint AND v.path_sha256 = " \
+  "s.path_sha256 AND v.judged_us <= min(" moment ", s.judged_us)), " WM_PAST_VERDICT(             \
+      "min(" moment ", coalesce(s.judged_us, " moment "))", "verdict") ")"
+// The last verdict of `s`, of whenever it is.
+#define WM_LAST_WHOLE_VERDICT WM_WHOLE_VERDICT_AT("s.judged_us")
 
 // Of the endpoint `e`: 2 is revoked, 3 quarantined, 1 active.
 #define WM_STATE_AT(moment)                                                      \

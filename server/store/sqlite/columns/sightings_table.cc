@@ -62,7 +62,7 @@ Status FillSighting(sqlite::Database& database, const Unfilled& row) {
 struct UnfilledVerdict {
   std::int64_t endpoint;
   std::string path_sha256;
-  std::int64_t from_us;  // of `past_verdicts`
+  std::int64_t judged_us;
   std::string blob;
 };
 base::Result<std::vector<UnfilledVerdict>> NextUnfilledVerdicts(sqlite::Database& database,
@@ -87,47 +87,30 @@ base::Result<VerdictColumns> ColumnsOfBlob(const std::string& blob) {
   return ColumnsOf(verdict);
 }
 
-Status FillVerdicts(sqlite::Database& database) {
+// Of one table of verdicts, which were judged at `judged`, and of the sightings whose last verdicts
+// these are. What is present and what is not lie in different indices.
+Status FillVerdicts(sqlite::Database& database, const std::string& table,
+                    const std::string& judged) {
+  const std::string set = " SET (" WM_VERDICT_COLUMNS ") = (" WM_VERDICT_PARAMETERS
+                          ") WHERE endpoint = ? AND path_sha256 = ? AND ";
+  const std::string select = "SELECT endpoint, path_sha256, " + judged + ", verdict FROM " + table +
+                             " WHERE policy_version IS NULL LIMIT ?";
+  const std::string updates[] = {
+      "UPDATE " + table + set + judged + " = ?",
+      "UPDATE sightings" + set + "judged_us = ? AND gone_us IS NULL",
+      "UPDATE sightings" + set + "judged_us = ? AND gone_us IS NOT NULL",
+  };
   while (true) {
-    WM_ASSIGN_OR_RETURN(
-        const auto rows,
-        NextUnfilledVerdicts(database,
-                             "SELECT endpoint, path_sha256, 0, verdict FROM verdicts "
-                             "WHERE policy_version IS NULL LIMIT ?"));
+    WM_ASSIGN_OR_RETURN(const auto rows, NextUnfilledVerdicts(database, select));
     if (rows.empty()) return {};
     for (const UnfilledVerdict& row : rows) {
       WM_ASSIGN_OR_RETURN(const VerdictColumns columns, ColumnsOfBlob(row.blob));
-      for (const std::string_view update :
-           {"UPDATE verdicts SET (" WM_VERDICT_COLUMNS ") = (" WM_VERDICT_PARAMETERS
-            ") WHERE endpoint = ? AND path_sha256 = ?",
-            "UPDATE sightings SET (" WM_VERDICT_COLUMNS ") = (" WM_VERDICT_PARAMETERS
-            ") WHERE endpoint = ? AND path_sha256 = ? AND gone_us IS NULL"}) {
+      for (const std::string& update : updates) {
         WM_ASSIGN_OR_RETURN(Statement put, database.Prepare(update));
         BindVerdictColumns(put, columns);
-        WM_RETURN_IF_ERROR(put.Bind(row.endpoint).Bind(base::AsBytes(row.path_sha256)).Run());
+        put.Bind(row.endpoint).Bind(base::AsBytes(row.path_sha256)).Bind(row.judged_us);
+        WM_RETURN_IF_ERROR(put.Run());
       }
-    }
-  }
-}
-
-Status FillPastVerdicts(sqlite::Database& database) {
-  while (true) {
-    WM_ASSIGN_OR_RETURN(
-        const auto rows,
-        NextUnfilledVerdicts(database,
-                             "SELECT endpoint, path_sha256, from_us, verdict "
-                             "FROM past_verdicts WHERE policy_version IS NULL LIMIT ?"));
-    if (rows.empty()) return {};
-    for (const UnfilledVerdict& row : rows) {
-      WM_ASSIGN_OR_RETURN(const VerdictColumns columns, ColumnsOfBlob(row.blob));
-      WM_ASSIGN_OR_RETURN(
-          Statement put,
-          database.Prepare("UPDATE past_verdicts SET (" WM_VERDICT_COLUMNS
-                           ") = (" WM_VERDICT_PARAMETERS
-                           ") WHERE endpoint = ? AND path_sha256 = ? AND from_us = ?"));
-      BindVerdictColumns(put, columns);
-      WM_RETURN_IF_ERROR(
-          put.Bind(row.endpoint).Bind(base::AsBytes(row.path_sha256)).Bind(row.from_us).Run());
     }
   }
 }
@@ -256,8 +239,8 @@ Status FillFacts(sqlite::Database& database) {
     if (rows.empty()) break;
     for (const Unfilled& row : rows) WM_RETURN_IF_ERROR(FillSighting(database, row));
   }
-  WM_RETURN_IF_ERROR(FillVerdicts(database));
-  WM_RETURN_IF_ERROR(FillPastVerdicts(database));
+  WM_RETURN_IF_ERROR(FillVerdicts(database, "verdicts", "judged_us"));
+  WM_RETURN_IF_ERROR(FillVerdicts(database, "past_verdicts", "from_us"));
   return transaction.Commit();
 }
 

@@ -33,7 +33,7 @@ void BindContent(sqlite::Statement& statement, const model::Sighting& sighting);
 void BindFacts(sqlite::Statement& statement, const model::Sighting& sighting);
 
 // The columns that repeat what a verdict's blob says: of `verdicts`, of `past_verdicts`, and, of
-// the newest verdict, of `sightings`.
+// its last verdict, of `sightings`.
 struct VerdictColumns {
   model::Outcome outcome = model::Outcome::kAllow;
   std::string rule;

@@ -116,11 +116,7 @@ class KeyQuery {
     std::string columns(table_.key);
     for (const query::OrderTerm& term : order) columns += ", " + OrderSql(*term.field);
     std::string from(table_.from);
-    if (!index.empty()) {
-      // After the name of the first table.
-      from.insert(std::min(from.find(" LEFT JOIN"), from.size()),
-                  " INDEXED BY " + std::string(index));
-    }
+    if (!index.empty()) from += " INDEXED BY " + std::string(index);
     return "SELECT " + columns + " FROM " + from + " WHERE " + where_;
   }
 

@@ -25,8 +25,8 @@ constexpr std::string_view kEndpointOfId = "(SELECT id FROM endpoints WHERE endp
 #define WM_OF_NEWEST_KEY(column, condition)                                 \
   "(SELECT k." column " FROM keys k WHERE k.endpoint = e.id AND " condition \
   " ORDER BY k.id DESC LIMIT 1)"
-#define WM_COUNT_OF(sightings, condition) \
-  "(SELECT count(*) FROM " sightings " WHERE s.endpoint = e.id AND " condition ")"
+#define WM_COUNT_OF(condition) \
+  "(SELECT count(*) FROM sightings s WHERE s.endpoint = e.id AND " condition ")"
 constexpr ListColumn kEndpointColumns[] = {
     WM_COLUMNS_OF_ALL_ENDPOINTS,
     {"state", "e.state"},
@@ -35,9 +35,9 @@ constexpr ListColumn kEndpointColumns[] = {
     {"policy_partly", "e.policy_partly"},
     {"policy_since_time", "e.policy_since_us"},
     {"coverage", WM_COVERAGE_STATE("coverage c WHERE c.endpoint = e.id")},
-    {"sightings", WM_COUNT_OF("sightings s", "s.gone_us IS NULL")},
-    {"denied", WM_COUNT_OF("sightings s", "s.gone_us IS NULL AND s.outcome > 1 AND s.outcome = 3")},
-    {"warned", WM_COUNT_OF("sightings s", "s.gone_us IS NULL AND s.outcome > 1 AND s.outcome = 2")},
+    {"sightings", WM_COUNT_OF("s.gone_us IS NULL")},
+    {"denied", WM_COUNT_OF("s.gone_us IS NULL AND s.outcome > 1 AND s.outcome = 3")},
+    {"warned", WM_COUNT_OF("s.gone_us IS NULL AND s.outcome > 1 AND s.outcome = 2")},
     {"key_sha256", WM_OF_NEWEST_KEY("key_id", "TRUE")},
     {"key_added_time", WM_OF_NEWEST_KEY("added_us", "TRUE")},
     {"revoked_time", "e.revoked_us"},
@@ -53,9 +53,9 @@ constexpr ListColumn kPastEndpointColumns[] = {
     {"policy_partly", WM_POLICY_AT("?1", "policy_partly", "partly", "0")},
     {"policy_since_time", WM_POLICY_AT("?1", "policy_since_us", "from_us", "NULL")},
     {"coverage", WM_COVERAGE_STATE(WM_COVERAGE_AT("?1", "endpoint = e.id") " c WHERE TRUE")},
-    {"sightings", WM_COUNT_OF("sightings s", WM_THERE_AT("?1", "s"))},
-    {"denied", WM_COUNT_OF(WM_SIGHTINGS_AND_VERDICTS, WM_THERE_AND_SAID("3"))},
-    {"warned", WM_COUNT_OF(WM_SIGHTINGS_AND_VERDICTS, WM_THERE_AND_SAID("2"))},
+    {"sightings", WM_COUNT_OF(WM_THERE_AT("?1", "s"))},
+    {"denied", WM_COUNT_OF(WM_THERE_AND_SAID("3"))},
+    {"warned", WM_COUNT_OF(WM_THERE_AND_SAID("2"))},
     {"key_sha256", WM_OF_NEWEST_KEY("key_id", "k.added_us <= ?1")},
     {"key_added_time", WM_OF_NEWEST_KEY("added_us", "k.added_us <= ?1")},
     {"revoked_time", "CASE WHEN e.revoked_us <= ?1 THEN e.revoked_us END"},
@@ -84,52 +84,50 @@ constexpr ListColumn kPastEndpointColumns[] = {
     "first_seen_time", "s.first_seen_us", "$", "$", 9, true                                        \
   }
 
-// What is present has its newest verdict beside it, so that it can be found by it. Some audits are
-// asked for as a range, because SQLite goes by an index for that.
-#define WM_NEWEST_VERDICT                                                                \
-  "(SELECT v.verdict FROM verdicts v WHERE v.endpoint = s.endpoint AND v.path_sha256 = " \
-  "s.path_sha256)"
+// A row has its last verdict beside it. What is present can be found by it; some audits are asked
+// for as a range, because SQLite goes by an index for that.
+#define WM_COLUMNS_OF_LAST_VERDICTS                                                     \
+  {"rule", "coalesce(s.rule, '')"},                                                     \
+      {"reason", "coalesce(verdict_reason(" WM_LAST_WHOLE_VERDICT "), '')"},            \
+      {"link", "coalesce(verdict_link(" WM_LAST_WHOLE_VERDICT "), '')"},                \
+      {"until_time", "verdict_until_us(" WM_LAST_WHOLE_VERDICT ")"},                    \
+      {"policy_version", "s.policy_version"}, {"basis", "s.basis"}, {"step", "s.step"}, \
+      {"severity", "s.severity"}, {                                                     \
+    "mode", "s.mode"                                                                    \
+  }
 constexpr ListColumn kPresentColumns[] = {
     WM_COLUMNS_OF_ALL_SIGHTINGS,
+    WM_COLUMNS_OF_LAST_VERDICTS,
     {"verdict", "s.outcome", "$", "$", 6},
-    {"rule", "coalesce(s.rule, '')"},
-    {"reason", "coalesce(verdict_reason(" WM_NEWEST_VERDICT "), '')"},
-    {"link", "coalesce(verdict_link(" WM_NEWEST_VERDICT "), '')"},
-    {"until_time", "verdict_until_us(" WM_NEWEST_VERDICT ")"},
-    {"policy_version", "s.policy_version"},
-    {"basis", "s.basis"},
-    {"step", "s.step"},
-    {"severity", "s.severity"},
-    {"mode", "s.mode"},
     {"audit", "s.audits", "$", "(s.audits > '' AND $)", 7},
     {"last_change_time", "s.last_change_us"},
     {"present", "1"},
 };
-#undef WM_NEWEST_VERDICT
-#define WM_VERDICT_COLUMNS_AT(moment)                                                             \
-  {"verdict", WM_VERDICT_AT(moment, "outcome")},                                                  \
-      {"rule", "coalesce(" WM_VERDICT_AT(moment, "rule") ", '')"},                                \
-      {"reason", "coalesce(verdict_reason(" WM_VERDICT_AT(moment, "verdict") "), '')"},           \
-      {"link", "coalesce(verdict_link(" WM_VERDICT_AT(moment, "verdict") "), '')"},               \
-      {"until_time", "verdict_until_us(" WM_VERDICT_AT(moment, "verdict") ")"},                   \
-      {"policy_version", WM_VERDICT_AT(moment, "policy_version")},                                \
-      {"basis", WM_VERDICT_AT(moment, "basis")}, {"step", WM_VERDICT_AT(moment, "step")},         \
-      {"severity", WM_VERDICT_AT(moment, "severity")}, {"mode", WM_VERDICT_AT(moment, "mode")}, { \
-    "audit", "coalesce(" WM_VERDICT_AT(moment, "audits") ", '')"                                  \
-  }
 constexpr ListColumn kAllColumns[] = {
     WM_COLUMNS_OF_ALL_SIGHTINGS,
-    WM_VERDICT_COLUMNS_AT(WM_LAST_MOMENT),
+    WM_COLUMNS_OF_LAST_VERDICTS,
+    {"verdict", "s.outcome"},
+    {"audit", "s.audits"},
     {"last_change_time", "coalesce(s.gone_us, s.last_change_us)"},
     {"present", "s.gone_us IS NULL"},
 };
+#undef WM_COLUMNS_OF_LAST_VERDICTS
 constexpr ListColumn kPastColumns[] = {
     WM_COLUMNS_OF_ALL_SIGHTINGS,
-    WM_VERDICT_COLUMNS_AT("?1"),
+    {"verdict", WM_VERDICT_AT("?1", "outcome")},
+    {"rule", "coalesce(" WM_VERDICT_AT("?1", "rule") ", '')"},
+    {"reason", "coalesce(verdict_reason(" WM_WHOLE_VERDICT_AT("?1") "), '')"},
+    {"link", "coalesce(verdict_link(" WM_WHOLE_VERDICT_AT("?1") "), '')"},
+    {"until_time", "verdict_until_us(" WM_WHOLE_VERDICT_AT("?1") ")"},
+    {"policy_version", WM_VERDICT_AT("?1", "policy_version")},
+    {"basis", WM_VERDICT_AT("?1", "basis")},
+    {"step", WM_VERDICT_AT("?1", "step")},
+    {"severity", WM_VERDICT_AT("?1", "severity")},
+    {"mode", WM_VERDICT_AT("?1", "mode")},
+    {"audit", "coalesce(" WM_VERDICT_AT("?1", "audits") ", '')"},
     {"last_change_time", "s.last_change_us"},
     {"present", "1"},
 };
-#undef WM_VERDICT_COLUMNS_AT
 #undef WM_COLUMNS_OF_ALL_SIGHTINGS
 
 // Of one sighting of the artifact: the first that is present, otherwise the first that went.
@@ -256,12 +254,11 @@ const ListTable& PresentSightingTable() {
   return kTable;
 }
 const ListTable& AllSightingTable() {
-  static const ListTable kTable{query::Sightings(), WM_SIGHTINGS_AND_VERDICTS, "s.id", kAllColumns};
+  static const ListTable kTable{query::Sightings(), "sightings s", "s.id", kAllColumns};
   return kTable;
 }
 const ListTable& PastSightingTable() {
-  static const ListTable kTable{query::Sightings(), WM_SIGHTINGS_AND_VERDICTS, "s.id",
-                                kPastColumns};
+  static const ListTable kTable{query::Sightings(), "sightings s", "s.id", kPastColumns};
   return kTable;
 }
 const ListTable& ArtifactTable() {

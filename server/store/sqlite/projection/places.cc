@@ -11,6 +11,19 @@ using sqlite::Statement;
 
 namespace {
 
+// The columns of `sightings` that are of its verdict.
+#define WM_LAST_VERDICT_COLUMNS WM_VERDICT_COLUMNS ", judged_us"
+#define WM_LAST_VERDICT_PARAMETERS WM_VERDICT_PARAMETERS ", ?"
+
+// As many intervals of a place may end before a verdict is told that held for them; further ones
+// keep the verdict from before. Of those an endpoint may have told any number.
+constexpr std::int64_t kMaxLateIntervals = 16;
+
+void BindLastVerdict(Statement& statement, const PlaceVerdict& verdict) {
+  BindVerdictColumns(statement, verdict.columns);
+  statement.Bind(Column(verdict.judged));
+}
+
 void BindEnd(Statement& statement, const PlaceInterval& interval) {
   std::optional<std::int64_t> gone;
   std::optional<std::int64_t> reason;
@@ -47,13 +60,15 @@ Result<Place> Places::Read(const Key& key) {
   Place place;
   {
     WM_ASSIGN_OR_RETURN(Statement find,
-                        database_.Prepare("SELECT id, artifact FROM sightings WHERE endpoint = ? "
-                                          "AND path_sha256 = ? AND gone_us IS NULL"));
+                        database_.Prepare("SELECT id, artifact, first_seen_us FROM sightings "
+                                          "WHERE endpoint = ? AND path_sha256 = ? AND gone_us IS "
+                                          "NULL"));
     WM_ASSIGN_OR_RETURN(const bool found, find.Bind(key.first).Bind(key.second.view()).Step());
     if (found) {
       PlaceInterval& open = place.open.emplace();
       open.id = find.Int(0);
       if (!find.IsNull(1)) open.artifact = find.Int(1);
+      open.first_seen = Time(find, 2);
     }
   }
   WM_ASSIGN_OR_RETURN(Statement find,
@@ -72,8 +87,14 @@ Status Places::WritePlace(const Key& key, const Place& place) {
   }
   if (place.judged) WM_RETURN_IF_ERROR(WriteVerdict(key, *place.verdict));
   for (const PlaceInterval& interval : place.ended) {
-    WM_RETURN_IF_ERROR(interval.id ? Update(interval) : Insert(key, interval, std::nullopt));
+    if (!interval.id) {
+      WM_RETURN_IF_ERROR(Insert(key, interval, interval.verdict));
+      continue;
+    }
+    WM_RETURN_IF_ERROR(Update(interval));
+    if (interval.verdict) WM_RETURN_IF_ERROR(Mark(*interval.id, *interval.verdict));
   }
+  for (const PlaceVerdict& verdict : place.late) WM_RETURN_IF_ERROR(MarkEnded(key, verdict));
   if (!place.open) return {};
   // A verdict that came first stands beside what it judges.
   if (!place.open->id) return Insert(key, *place.open, place.verdict);
@@ -123,8 +144,8 @@ Status Places::Insert(const Key& key, const PlaceInterval& interval,
       database_.Prepare(
           "INSERT INTO sightings (endpoint, path_sha256, path, path_encoding, "
           "path_display, artifact, weights, sighting, first_seen_us, last_change_us, gone_us, "
-          "gone_reason, " WM_VERDICT_COLUMNS ", " WM_FACT_COLUMNS
-          ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, " WM_VERDICT_PARAMETERS
+          "gone_reason, " WM_LAST_VERDICT_COLUMNS ", " WM_FACT_COLUMNS
+          ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, " WM_LAST_VERDICT_PARAMETERS
           ", " WM_FACT_PARAMETERS ")"));
   const model::Path& path = interval.sighting->path;
   add.Bind(key.first)
@@ -139,9 +160,10 @@ Status Places::Insert(const Key& key, const PlaceInterval& interval,
       .Bind(Column(interval.last_change));
   BindEnd(add, interval);
   if (verdict) {
-    BindVerdictColumns(add, verdict->columns);
+    BindLastVerdict(add, *verdict);
   } else {
     BindNoVerdict(add);
+    add.BindNull();
   }
   BindFacts(add, *interval.sighting);
   return add.Run();
@@ -195,13 +217,25 @@ Status Places::UpdateAll(const PlaceInterval& interval) {
 }
 
 Status Places::Mark(std::int64_t sighting, const PlaceVerdict& verdict) {
+  WM_ASSIGN_OR_RETURN(Statement mark,
+                      database_.Prepare("UPDATE sightings SET (" WM_LAST_VERDICT_COLUMNS
+                                        ") = (" WM_LAST_VERDICT_PARAMETERS
+                                        ") WHERE id = ? AND (" WM_LAST_VERDICT_COLUMNS
+                                        ") IS NOT (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"));
+  BindLastVerdict(mark, verdict);
+  return mark.Bind(sighting).Run();
+}
+
+Status Places::MarkEnded(const Key& key, const PlaceVerdict& verdict) {
   WM_ASSIGN_OR_RETURN(
       Statement mark,
-      database_.Prepare("UPDATE sightings SET (" WM_VERDICT_COLUMNS ") = (" WM_VERDICT_PARAMETERS
-                        ") WHERE id = ? AND (" WM_VERDICT_COLUMNS
-                        ") IS NOT (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"));
-  BindVerdictColumns(mark, verdict.columns);
-  return mark.Bind(sighting).Run();
+      database_.Prepare(
+          "UPDATE sightings SET (" WM_LAST_VERDICT_COLUMNS ") = (" WM_LAST_VERDICT_PARAMETERS
+          ") WHERE id IN (SELECT id FROM sightings WHERE endpoint = ? AND path_sha256 = ? AND "
+          "gone_us > ?9 ORDER BY gone_us DESC LIMIT ?) AND (judged_us IS NULL OR judged_us <= "
+          "?9)"));
+  BindLastVerdict(mark, verdict);
+  return mark.Bind(key.first).Bind(key.second.view()).Bind(kMaxLateIntervals).Run();
 }
 
 }  // namespace weighmaster::server::store

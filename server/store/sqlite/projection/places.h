@@ -14,6 +14,12 @@
 
 namespace weighmaster::server::store {
 
+struct PlaceVerdict {
+  VerdictColumns columns;
+  std::string blob;
+  base::WallTime judged;
+};
+
 // One interval of a sighting: a row of `sightings`. Of one that is in the table only what changes.
 struct PlaceInterval {
   std::optional<std::int64_t> id;  // none: not in the table yet
@@ -26,12 +32,7 @@ struct PlaceInterval {
   base::WallTime last_change;
   std::optional<base::WallTime> gone;
   std::optional<model::GoneReason> gone_reason;
-};
-
-struct PlaceVerdict {
-  VerdictColumns columns;
-  std::string blob;
-  base::WallTime judged;
+  std::optional<PlaceVerdict> verdict;  // of one that ended: its last
 };
 
 // A path of an endpoint, and what the tables say of it.
@@ -42,6 +43,8 @@ struct Place {
   // What was replaced in this transaction: intervals that ended, verdicts and until when they held.
   std::vector<PlaceInterval> ended;
   std::vector<std::pair<PlaceVerdict, base::WallTime>> past;
+  // Told in this transaction of intervals that had ended by then.
+  std::vector<PlaceVerdict> late;
 };
 
 // The places that a transaction speaks of: read when first asked for, changed in memory, written
@@ -73,6 +76,7 @@ class Places {
   base::Result<bool> UpdateDigest(const PlaceInterval& interval);
   base::Status UpdateAll(const PlaceInterval& interval);
   base::Status Mark(std::int64_t sighting, const PlaceVerdict& verdict);
+  base::Status MarkEnded(const Key& key, const PlaceVerdict& verdict);
 
   sqlite::Database& database_;
   // Ordered, because endpoints may have any path at all, and so could make a hash table slow.

@@ -110,6 +110,7 @@ Status Projection::Put(const At& at, const model::Sighting& sighting) {
 void Projection::End(Place& place, base::WallTime time, std::optional<model::GoneReason> reason) {
   place.open->gone = time;
   place.open->gone_reason = reason;
+  place.open->verdict = place.verdict;
   place.ended.push_back(*place.open);
   place.open.reset();
 }
@@ -121,7 +122,8 @@ Status Projection::On(const At& at, const model::SightingGone& event) {
 }
 
 // The verdict before it is kept for those who ask what held then, but for one that held for no time
-// at all. A clock that went back makes no verdict older than the one that it replaces.
+// at all. A clock that went back makes no verdict older than the one that it replaces. Batches hold
+// one class of events each, so what was judged may have gone in a batch before this one.
 Status Projection::On(const At& at, const model::SightingJudged& event) {
   WM_ASSIGN_OR_RETURN(Place* const place, places_.At(at.endpoint, at.write.path_sha256));
   base::WallTime judged = at.time;
@@ -133,6 +135,7 @@ Status Projection::On(const At& at, const model::SightingJudged& event) {
   }
   place->verdict = {ColumnsOf(event.verdict), at.write.blob, judged};
   place->judged = true;
+  if (!place->open || place->open->first_seen > judged) place->late.push_back(*place->verdict);
   return {};
 }
 
