@@ -115,9 +115,10 @@ base::Result<ExitCode> Remove(Context& context, const Arguments& arguments) {
   if (was_in_use) contexts.in_use.clear();
   WM_RETURN_IF_ERROR(SaveContexts(context.profile.path, contexts));
   if (arguments.Has("json")) {
-    Members members = LoginMembers(name, profile);
-    members.push_back({"was_in_use", Cell::Flag(was_in_use)});
-    return PrintObject(context, members);
+    return PrintObject(context, {{"context", Cell::Text(name)},
+                                 {"server", Cell::Text(profile.address)},
+                                 {"fleet_id", Cell::Text(profile.fleet_id)},
+                                 {"was_in_use", Cell::Flag(was_in_use)}});
   }
   context.out << "Removed " << name << (was_in_use ? "; no context is in use now" : "")
               << ". The server still takes its token, until that expires or is revoked.\n";
