@@ -67,14 +67,29 @@ constexpr std::string_view kFleetCoverageThen = WM_FLEET_COVERAGE(
     "enrolled_us <= ?1 AND (revoked_us IS NULL OR revoked_us > ?1)", WM_COVERAGE_AT("?1", "TRUE"));
 #undef WM_FLEET_COVERAGE
 
-// Each sighting that was there at ?1, with what its verdict said then.
-#define WM_VERDICTS_THEN(index)                                \
-  "SELECT " WM_VERDICT_AT("?1", "outcome") ", " WM_VERDICT_AT( \
-      "?1", "audits") " FROM sightings s INDEXED BY " index " WHERE " WM_THERE_AT("?1", "s")
-constexpr std::string_view kVerdictsThen = WM_VERDICTS_THEN("sightings_by_time");
-constexpr std::string_view kVerdictsOfEndpointThen =
-    WM_VERDICTS_THEN("sightings_by_endpoint") " AND s.endpoint = ?2";
-#undef WM_VERDICTS_THEN
+// How many sightings of each last outcome were there at ?1, how many of them had it then, and how
+// many would interest an audit.
+constexpr std::string_view kOutcomesThen =
+    "SELECT s.outcome, count(*), count(*) FILTER (WHERE s.judged_us <= ?1), "
+    "count(*) FILTER (WHERE s.audits > '') FROM sightings s INDEXED BY sightings_judged "
+    "WHERE " WM_THERE_AT("?1", "s") " GROUP BY s.outcome";
+constexpr std::string_view kAuditsThen =
+    "SELECT s.audits, count(*) FROM sightings s INDEXED BY sightings_judged WHERE s.audits > '' "
+    "AND s.judged_us <= ?1 AND " WM_THERE_AT("?1", "s") " GROUP BY s.audits";
+// What was said at ?1 of each sighting that was there and has another verdict by now, or none.
+#define WM_PAST_VERDICTS                                                \
+  "SELECT " WM_PAST_VERDICT("?1", "outcome") ", " WM_PAST_VERDICT("?1", \
+                                                                  "audits") " FROM sightings s "
+constexpr std::string_view kReplacedVerdicts = WM_PAST_VERDICTS
+    "INDEXED BY sightings_judged WHERE s.outcome IN (1, 2, 3) AND s.judged_us > ?1 "
+    "AND " WM_THERE_AT(
+        "?1", "s") " UNION ALL " WM_PAST_VERDICTS
+                   "INDEXED BY sightings_judged WHERE s.outcome IS NULL AND " WM_THERE_AT("?1",
+                                                                                          "s");
+#undef WM_PAST_VERDICTS
+constexpr std::string_view kVerdictsOfEndpoint =
+    "SELECT " WM_VERDICT_AT("?1", "outcome") ", " WM_VERDICT_AT(
+        "?1", "audits") " FROM sightings s WHERE s.endpoint = ?2 AND " WM_THERE_AT("?1", "s");
 
 Result<Statement> Prepare(const Snapshot& snapshot, const AtEither& sql, std::int64_t endpoint,
                           std::optional<base::WallTime> moment) {
@@ -156,6 +171,14 @@ void AddAudits(std::string_view audits, std::uint64_t sightings, VerdictCounts& 
 }
 
 // Sets of ids repeat, so each is taken apart once.
+Status AddAllAudits(Statement& rows, VerdictCounts& counts) {
+  while (true) {
+    WM_ASSIGN_OR_RETURN(const bool more, rows.Step());
+    if (!more) return {};
+    AddAudits(Chars(rows, 0), Number(rows, 1), counts);
+  }
+}
+
 Status CountAuditsNow(const Snapshot& snapshot, std::optional<std::int64_t> endpoint,
                       VerdictCounts& counts) {
   WM_ASSIGN_OR_RETURN(
@@ -164,38 +187,68 @@ Status CountAuditsNow(const Snapshot& snapshot, std::optional<std::int64_t> endp
                        "gone_us IS NULL AND audits > '' AND (?1 IS NULL OR endpoint = ?1) "
                        "GROUP BY audits"));
   rows.Bind(endpoint);
-  while (true) {
-    WM_ASSIGN_OR_RETURN(const bool more, rows.Step());
-    if (!more) return {};
-    AddAudits(Chars(rows, 0), Number(rows, 1), counts);
+  return AddAllAudits(rows, counts);
+}
+
+// Of 0, which is a column without a value, the verdict is still to come.
+void AddOutcome(std::int64_t outcome, std::uint64_t sightings, VerdictCounts& counts) {
+  switch (static_cast<model::Outcome>(outcome)) {
+    case model::Outcome::kAllow:
+      counts.allow += sightings;
+      break;
+    case model::Outcome::kWarn:
+      counts.warn += sightings;
+      break;
+    case model::Outcome::kDeny:
+      counts.deny += sightings;
+      break;
+    default:
+      counts.pending += sightings;
   }
 }
 
-Result<VerdictCounts> CountThen(const Snapshot& snapshot, std::optional<std::int64_t> endpoint,
-                                base::WallTime moment) {
-  WM_ASSIGN_OR_RETURN(Statement rows,
-                      snapshot.Prepare(endpoint ? kVerdictsOfEndpointThen : kVerdictsThen));
-  rows.Bind(Column(moment));
-  if (endpoint) rows.Bind(*endpoint);
-  VerdictCounts counts;
+// Rows of an outcome and audits.
+Status AddVerdicts(Statement& rows, VerdictCounts& counts) {
   while (true) {
     WM_ASSIGN_OR_RETURN(const bool more, rows.Step());
+    if (!more) return {};
+    AddOutcome(rows.Int(0), 1, counts);
+    AddAudits(Chars(rows, 1), 1, counts);
+  }
+}
+
+Result<VerdictCounts> CountEndpointThen(const Snapshot& snapshot, std::int64_t endpoint,
+                                        base::WallTime moment) {
+  VerdictCounts counts;
+  WM_ASSIGN_OR_RETURN(Statement rows, snapshot.Prepare(kVerdictsOfEndpoint));
+  rows.Bind(Column(moment)).Bind(endpoint);
+  WM_RETURN_IF_ERROR(AddVerdicts(rows, counts));
+  return counts;
+}
+
+// By the last verdicts of sightings; only those that had another one then are looked at one by one.
+Result<VerdictCounts> CountFleetThen(const Snapshot& snapshot, base::WallTime moment) {
+  VerdictCounts counts;
+  bool replaced = false;
+  bool audited = false;
+  WM_ASSIGN_OR_RETURN(Statement outcomes, snapshot.Prepare(kOutcomesThen));
+  outcomes.Bind(Column(moment));
+  while (true) {
+    WM_ASSIGN_OR_RETURN(const bool more, outcomes.Step());
     if (!more) break;
-    switch (static_cast<model::Outcome>(rows.Int(0))) {
-      case model::Outcome::kAllow:
-        ++counts.allow;
-        break;
-      case model::Outcome::kWarn:
-        ++counts.warn;
-        break;
-      case model::Outcome::kDeny:
-        ++counts.deny;
-        break;
-      default:
-        ++counts.pending;
-    }
-    const std::string_view audits = Chars(rows, 1);
-    if (!audits.empty()) AddAudits(audits, 1, counts);
+    AddOutcome(outcomes.Int(0), Number(outcomes, 2), counts);
+    replaced = replaced || outcomes.Int(1) > outcomes.Int(2);
+    audited = audited || outcomes.Int(3) > 0;
+  }
+  if (audited) {
+    WM_ASSIGN_OR_RETURN(Statement rows, snapshot.Prepare(kAuditsThen));
+    rows.Bind(Column(moment));
+    WM_RETURN_IF_ERROR(AddAllAudits(rows, counts));
+  }
+  if (replaced) {
+    WM_ASSIGN_OR_RETURN(Statement rows, snapshot.Prepare(kReplacedVerdicts));
+    rows.Bind(Column(moment));
+    WM_RETURN_IF_ERROR(AddVerdicts(rows, counts));
   }
   return counts;
 }
@@ -264,7 +317,8 @@ Result<VerdictCounts> CountVerdictsAt(const Snapshot& snapshot,
                                       std::optional<base::WallTime> moment) {
   VerdictCounts counts;
   if (moment) {
-    WM_ASSIGN_OR_RETURN(counts, CountThen(snapshot, endpoint, *moment));
+    WM_ASSIGN_OR_RETURN(counts, endpoint ? CountEndpointThen(snapshot, *endpoint, *moment)
+                                         : CountFleetThen(snapshot, *moment));
   } else {
     WM_ASSIGN_OR_RETURN(counts, CountNow(snapshot, endpoint));
     WM_RETURN_IF_ERROR(CountAuditsNow(snapshot, endpoint, counts));

@@ -469,11 +469,11 @@ CREATE INDEX sightings_by_artifact ON sightings (artifact, gone_us, id, endpoint
 )sql";
 
 // A sighting keeps the verdict that it had when it ended, and since when it had it: what was judged
-// at a moment is told by one index, and rows of `verdicts` are not looked for one by one. FillFacts
+// at a moment is told by indices, and rows of `verdicts` are not looked for one by one. FillFacts
 // fills it of verdicts that lack their columns.
 constexpr std::string_view kVersion11 = R"sql(
 ALTER TABLE sightings ADD COLUMN judged_us INTEGER;
-DROP INDEX sightings_by_time;
+DROP INDEX sightings_by_endpoint;
 UPDATE sightings SET
   (outcome, rule, basis, step, mode, severity, audits, policy_version, judged_us) =
   (v.outcome, v.rule, v.basis, v.step, v.mode, v.severity, v.audits, v.policy_version, v.judged_us)
@@ -487,8 +487,10 @@ UPDATE sightings SET
   WHERE sightings.gone_us IS NOT NULL AND p.endpoint = sightings.endpoint
     AND p.path_sha256 = sightings.path_sha256 AND p.from_us <= sightings.gone_us
     AND p.until_us > sightings.gone_us;
-CREATE INDEX sightings_by_time
-  ON sightings (first_seen_us, gone_us, endpoint, judged_us, outcome, audits);
+CREATE INDEX sightings_by_endpoint
+  ON sightings (endpoint, gone_us, id, first_seen_us, judged_us, outcome);
+CREATE INDEX sightings_judged
+  ON sightings (outcome, judged_us, first_seen_us, gone_us, audits, endpoint);
 CREATE INDEX sightings_ended ON sightings (endpoint, path_sha256, gone_us)
   WHERE gone_us IS NOT NULL;
 )sql";

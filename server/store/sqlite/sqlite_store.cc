@@ -25,7 +25,8 @@ using sqlite::Transaction;
 
 constexpr std::string_view kInMemory = ":memory:";
 constexpr int kWriterCacheKib = 64 * 1024;
-constexpr int kReaderCacheKib = 16 * 1024;
+// The widest index of a million sightings: a list that is searched reads all of it.
+constexpr int kReaderCacheKib = 128 * 1024;
 
 base::ByteView TokenColumn(const std::optional<Actor>& actor) {
   return actor ? actor->token.view() : base::ByteView();

@@ -114,7 +114,7 @@ constexpr ListColumn kAllColumns[] = {
 #undef WM_COLUMNS_OF_LAST_VERDICTS
 constexpr ListColumn kPastColumns[] = {
     WM_COLUMNS_OF_ALL_SIGHTINGS,
-    {"verdict", WM_VERDICT_AT("?1", "outcome")},
+    {"verdict", WM_VERDICT_AT("?1", "outcome"), "$", "$", 0, false, "sightings_by_endpoint"},
     {"rule", "coalesce(" WM_VERDICT_AT("?1", "rule") ", '')"},
     {"reason", "coalesce(verdict_reason(" WM_WHOLE_VERDICT_AT("?1") "), '')"},
     {"link", "coalesce(verdict_link(" WM_WHOLE_VERDICT_AT("?1") "), '')"},
