@@ -171,6 +171,24 @@ base::Result<std::unique_ptr<Database>> Database::Open(const std::string& path,
   return database;
 }
 
+namespace {
+
+// Those of a text, or of a blob.
+std::string_view BytesOf(sqlite3_value* value) {
+  const auto* const data = static_cast<const char*>(sqlite3_value_blob(value));
+  return data == nullptr
+             ? std::string_view()
+             : std::string_view(data, static_cast<std::size_t>(sqlite3_value_bytes(value)));
+}
+
+void Contains(sqlite3_context* context, int, sqlite3_value** values) {
+  if (sqlite3_value_type(values[0]) == SQLITE_NULL) return sqlite3_result_null(context);
+  const bool found = BytesOf(values[0]).find(BytesOf(values[1])) != std::string_view::npos;
+  sqlite3_result_int(context, found ? 1 : 0);
+}
+
+}  // namespace
+
 base::Status Database::SetUp(const OpenOptions& options) {
   sqlite3_busy_timeout(handle_, 5000);
   if (!options.read_only) WM_RETURN_IF_ERROR(Execute("PRAGMA journal_mode=WAL"));
@@ -180,7 +198,12 @@ base::Status Database::SetUp(const OpenOptions& options) {
   WM_RETURN_IF_ERROR(Execute("PRAGMA trusted_schema=OFF"));
   // Else every savepoint copies the pages that it changes to a file in a public folder, /var/tmp.
   WM_RETURN_IF_ERROR(Execute("PRAGMA temp_store=MEMORY"));
-  return Execute("PRAGMA cache_size=-" + std::to_string(options.cache_kib));
+  WM_RETURN_IF_ERROR(Execute("PRAGMA cache_size=-" + std::to_string(options.cache_kib)));
+  if (sqlite3_create_function_v2(handle_, "contains", 2, SQLITE_UTF8 | SQLITE_DETERMINISTIC,
+                                 nullptr, Contains, nullptr, nullptr, nullptr) != SQLITE_OK) {
+    return ErrorOf(handle_, "contains");
+  }
+  return {};
 }
 
 Database::~Database() {

@@ -100,7 +100,8 @@ class Database {
   base::Result<Statement> PrepareOnce(const std::string& sql);
 
   // Makes `name(blob)` a function of this connection's SQL. It must give the same for the same
-  // bytes; of NULL it is NULL, and it is not asked.
+  // bytes; of NULL it is NULL, and it is not asked. Every connection has `contains(text, part)`:
+  // whether instr() would find the part, in less time.
   base::Status AddFunction(const char* name, FunctionValue (*function)(base::ByteView blob));
 
   // A statement that is still under way when so much time has passed from now on ends with

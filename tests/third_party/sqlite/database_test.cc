@@ -203,5 +203,18 @@ TEST(Database, CallsAFunctionWithBlobsAndNotWithNothing) {
   EXPECT_TRUE(row->IsNull(3));
 }
 
+TEST(Functions, ContainsFindsBytesInsideATextAsInstrDoes) {
+  const auto database = InMemory();
+  for (const auto& [text, part] :
+       {std::pair("'abcab'", "'cab'"), std::pair("'abcab'", "'b'"), std::pair("'abc'", "'abcd'"),
+        std::pair("'abc'", "''"), std::pair("''", "''"), std::pair("''", "'a'"),
+        std::pair("'\u00e4\u00f6'", "'\u00f6'"), std::pair("x'00ff00'", "x'ff'"),
+        std::pair("NULL", "'a'")}) {
+    const std::string call = std::string("(") + text + ", " + part + ")";
+    EXPECT_EQ(Number(*database, "SELECT contains" + call + " IS (instr" + call + " > 0)"), 1)
+        << call;
+  }
+}
+
 }  // namespace
 }  // namespace weighmaster::sqlite

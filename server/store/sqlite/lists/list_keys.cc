@@ -208,7 +208,7 @@ class KeyQuery {
       case Comparison::kEnds:
         return "substr(" + sql + ", -length(" + parameter + ")) = " + parameter;
       case Comparison::kContains:
-        return "instr(" + sql + ", " + parameter + ") > 0";
+        return "contains(" + sql + ", " + parameter + ")";
       case Comparison::kPresent:
         break;
     }
