@@ -181,11 +181,17 @@ std::string_view BytesOf(sqlite3_value* value) {
              : std::string_view(data, static_cast<std::size_t>(sqlite3_value_bytes(value)));
 }
 
-void Contains(sqlite3_context* context, int, sqlite3_value** values) {
+// A function of two texts that says whether something is so; of NULL it is NULL.
+template <bool kIsSo(std::string_view, std::string_view)>
+void Ask(sqlite3_context* context, int, sqlite3_value** values) {
   if (sqlite3_value_type(values[0]) == SQLITE_NULL) return sqlite3_result_null(context);
-  const bool found = BytesOf(values[0]).find(BytesOf(values[1])) != std::string_view::npos;
-  sqlite3_result_int(context, found ? 1 : 0);
+  sqlite3_result_int(context, kIsSo(BytesOf(values[0]), BytesOf(values[1])) ? 1 : 0);
 }
+
+bool Contains(std::string_view text, std::string_view part) {
+  return text.find(part) != std::string_view::npos;
+}
+bool EndsWith(std::string_view text, std::string_view end) { return text.ends_with(end); }
 
 }  // namespace
 
@@ -199,9 +205,13 @@ base::Status Database::SetUp(const OpenOptions& options) {
   // Else every savepoint copies the pages that it changes to a file in a public folder, /var/tmp.
   WM_RETURN_IF_ERROR(Execute("PRAGMA temp_store=MEMORY"));
   WM_RETURN_IF_ERROR(Execute("PRAGMA cache_size=-" + std::to_string(options.cache_kib)));
-  if (sqlite3_create_function_v2(handle_, "contains", 2, SQLITE_UTF8 | SQLITE_DETERMINISTIC,
-                                 nullptr, Contains, nullptr, nullptr, nullptr) != SQLITE_OK) {
-    return ErrorOf(handle_, "contains");
+  constexpr std::pair<const char*, void (*)(sqlite3_context*, int, sqlite3_value**)> kFunctions[] =
+      {{"contains", Ask<Contains>}, {"ends_with", Ask<EndsWith>}};
+  for (const auto& [name, call] : kFunctions) {
+    if (sqlite3_create_function_v2(handle_, name, 2, SQLITE_UTF8 | SQLITE_DETERMINISTIC, nullptr,
+                                   call, nullptr, nullptr, nullptr) != SQLITE_OK) {
+      return ErrorOf(handle_, name);
+    }
   }
   return {};
 }

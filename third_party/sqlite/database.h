@@ -100,8 +100,9 @@ class Database {
   base::Result<Statement> PrepareOnce(const std::string& sql);
 
   // Makes `name(blob)` a function of this connection's SQL. It must give the same for the same
-  // bytes; of NULL it is NULL, and it is not asked. Every connection has `contains(text, part)`:
-  // whether instr() would find the part, in less time.
+  // bytes; of NULL it is NULL, and it is not asked. Every connection has `contains(text, part)`
+  // and `ends_with(text, end)`, which look at bytes and so take less time than instr() and
+  // substr().
   base::Status AddFunction(const char* name, FunctionValue (*function)(base::ByteView blob));
 
   // A statement that is still under way when so much time has passed from now on ends with

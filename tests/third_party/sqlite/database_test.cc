@@ -203,7 +203,7 @@ TEST(Database, CallsAFunctionWithBlobsAndNotWithNothing) {
   EXPECT_TRUE(row->IsNull(3));
 }
 
-TEST(Functions, ContainsFindsBytesInsideATextAsInstrDoes) {
+TEST(Functions, FindTextsInTextsAsThoseOfSqliteDo) {
   const auto database = InMemory();
   for (const auto& [text, part] :
        {std::pair("'abcab'", "'cab'"), std::pair("'abcab'", "'b'"), std::pair("'abc'", "'abcd'"),
@@ -213,6 +213,10 @@ TEST(Functions, ContainsFindsBytesInsideATextAsInstrDoes) {
     const std::string call = std::string("(") + text + ", " + part + ")";
     EXPECT_EQ(Number(*database, "SELECT contains" + call + " IS (instr" + call + " > 0)"), 1)
         << call;
+    // substr() from -0 on is all of it.
+    const std::string ends = std::string("length(") + part + ") = 0 OR substr(" + text +
+                             ", -length(" + part + ")) = " + part;
+    EXPECT_EQ(Number(*database, "SELECT ends_with" + call + " IS (" + ends + ")"), 1) << call;
   }
 }
 

@@ -206,7 +206,7 @@ class KeyQuery {
         return sql + " >= " + parameter + " AND " + sql + " < " + past;
       }
       case Comparison::kEnds:
-        return "substr(" + sql + ", -length(" + parameter + ")) = " + parameter;
+        return "ends_with(" + sql + ", " + parameter + ")";
       case Comparison::kContains:
         return "contains(" + sql + ", " + parameter + ")";
       case Comparison::kPresent:
