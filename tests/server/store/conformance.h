@@ -864,6 +864,48 @@ TEST_P(StoreConformance, WhatAuditRulesWouldDecideIsCountedByRule) {
             base::limits::kMaxCountedAudits);
 }
 
+// They are read a thousand at a time.
+TEST_P(StoreConformance, VisitsEachPresentSightingOnce) {
+  const model::Id endpoint = Enrol(1);
+  tests::EndpointScript script(tests::TestKey(11), tests::TestId(0xc1));
+  CommitOne(endpoint, script.Start());
+  const auto visited = [this] {
+    std::multiset<std::string> paths;
+    const auto status = queries_->VisitPresent(
+        Scope::WholeFleet(), [&](const PresentSighting& present) -> base::Status {
+          EXPECT_EQ(present.sighting, tests::TestSighting(present.sighting.path.bytes, 1));
+          EXPECT_EQ(present.judged.has_value(), present.sighting.path.bytes == "/m/judged");
+          EXPECT_EQ(present.judged ? present.judged->rule : "default", "default");
+          paths.insert(present.sighting.path.bytes);
+          return {};
+        });
+    EXPECT_TRUE(status.has_value()) << status.error().ToString();
+    return paths;
+  };
+  EXPECT_TRUE(visited().empty());
+  std::multiset<std::string> told;
+  const auto tell = [&](int sightings) {
+    std::vector<model::EventBody> events;
+    for (int i = 0; i < sightings; ++i) {
+      const std::string path = "/m/" + std::to_string(told.size());
+      events.emplace_back(model::SightingAppeared{tests::TestSighting(path, 1)});
+      told.insert(path);
+      if (events.size() < base::limits::kMaxEventsPerBatch && i + 1 < sightings) continue;
+      CommitOne(endpoint, script.Seal(std::exchange(events, {})));
+    }
+  };
+  for (const int more : {999, 1, 1'000}) {
+    tell(more);
+    EXPECT_EQ(visited(), told);
+  }
+  CommitOne(endpoint,
+            script.Seal({model::SightingAppeared{tests::TestSighting("/m/judged", 1)},
+                         model::SightingJudged{
+                             {"/m/judged"}, {}, tests::TestVerdict(model::Outcome::kDeny)}}));
+  told.insert("/m/judged");
+  EXPECT_EQ(visited(), told);
+}
+
 TEST_P(StoreConformance, CoverageCountsEveryEndpointThatIsNotRevoked) {
   const auto coverage = [](model::CoverageState state, model::CoverageReason reason,
                            const std::string& root) {

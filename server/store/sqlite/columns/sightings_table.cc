@@ -1,9 +1,12 @@
 #include "server/store/sqlite/columns/sightings_table.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <system_error>
+#include <thread>
 #include <unordered_map>
 #include <vector>
 
@@ -18,7 +21,7 @@ namespace {
 using base::Status;
 using sqlite::Statement;
 
-constexpr std::int64_t kRowsAtOnce = 1'000;
+constexpr std::size_t kRowsAtOnce = 1'000;
 
 std::optional<std::int64_t> WorstSeverity(const model::Facts& facts) {
   std::optional<std::int64_t> worst;
@@ -39,7 +42,7 @@ base::Result<std::vector<Unfilled>> NextUnfilled(sqlite::Database& database) {
   WM_ASSIGN_OR_RETURN(Statement find,
                       database.Prepare("SELECT id, path, path_encoding, sighting FROM sightings "
                                        "WHERE format IS NULL LIMIT ?"));
-  find.Bind(kRowsAtOnce);
+  find.Bind(Column(kRowsAtOnce));
   std::vector<Unfilled> rows;
   while (true) {
     WM_ASSIGN_OR_RETURN(const bool more, find.Step());
@@ -68,7 +71,7 @@ struct UnfilledVerdict {
 base::Result<std::vector<UnfilledVerdict>> NextUnfilledVerdicts(sqlite::Database& database,
                                                                 std::string_view select) {
   WM_ASSIGN_OR_RETURN(Statement find, database.Prepare(select));
-  find.Bind(kRowsAtOnce);
+  find.Bind(Column(kRowsAtOnce));
   std::vector<UnfilledVerdict> rows;
   while (true) {
     WM_ASSIGN_OR_RETURN(const bool more, find.Step());
@@ -134,17 +137,80 @@ base::Result<Endpoints> ReadEndpoints(const Snapshot& snapshot) {
   }
 }
 
+// By way of a message that may have served another; it keeps its memory.
+base::Result<model::Sighting> ReadSightingBy(v1::Sighting& message, base::ByteView blob,
+                                             std::string_view path, std::int64_t encoding) {
+  if (!message.ParseFromArray(blob.data(), static_cast<int>(blob.size()))) {
+    return base::DataLoss("the store holds a sighting that cannot be read");
+  }
+  message.mutable_path()->mutable_value()->assign(path);
+  message.mutable_path()->set_encoding(static_cast<v1::PathEncoding>(encoding));
+  return Stored(wire::FromProto(message), "sighting");
+}
+
+// A row of a present sighting, as it is stored.
+struct PresentRow {
+  const Endpoint* endpoint;
+  std::string blob;
+  std::string path;
+  std::int64_t encoding;
+  std::string rule;
+  std::optional<PresentSighting::Judged> judged;  // all but its rule
+};
+
+// Fewer than kRowsAtOnce are the last.
+base::Result<std::vector<PresentRow>> NextPresentRows(Statement& rows, const Endpoints& endpoints) {
+  std::vector<PresentRow> next;
+  while (next.size() < kRowsAtOnce) {
+    WM_ASSIGN_OR_RETURN(const bool more, rows.Step());
+    if (!more) break;
+    const auto endpoint = endpoints.find(rows.Int(0));
+    if (endpoint == endpoints.end()) return base::DataLoss("the store has a sighting of nobody");
+    PresentRow& row = next.emplace_back(PresentRow{&endpoint->second,
+                                                   std::string(Chars(rows, 1)),
+                                                   rows.Text(2),
+                                                   rows.Int(3),
+                                                   rows.Text(5),
+                                                   {}});
+    if (rows.IsNull(4)) continue;
+    row.judged = {static_cast<model::Outcome>(rows.Int(4)),
+                  {},
+                  static_cast<model::Mode>(rows.Int(6)),
+                  static_cast<model::Severity>(rows.Int(7))};
+  }
+  return next;
+}
+
+// The sightings of these rows, on several processors: it takes longer than to read the rows, or to
+// judge what they say.
+void ReadSightings(const std::vector<PresentRow>& rows,
+                   std::vector<base::Result<model::Sighting>>& sightings) {
+  constexpr unsigned kMaxThreads = 4;
+  sightings.resize(rows.size());
+  std::atomic<std::size_t> taken = 0;
+  const auto read = [&] {
+    v1::Sighting message;
+    for (std::size_t i = taken++; i < rows.size(); i = taken++) {
+      const PresentRow& row = rows[i];
+      sightings[i] = ReadSightingBy(message, base::AsBytes(row.blob), row.path, row.encoding);
+    }
+  };
+  std::vector<std::jthread> others;
+  try {
+    const unsigned threads = std::min(std::thread::hardware_concurrency(), kMaxThreads);
+    for (unsigned i = 1; i < threads; ++i) others.emplace_back(read);
+  } catch (const std::system_error&) {
+    // There are as many as there can be.
+  }
+  read();
+}
+
 }  // namespace
 
 base::Result<model::Sighting> ReadSightingBlob(base::ByteView blob, std::string_view path,
                                                std::int64_t encoding) {
   v1::Sighting message;
-  if (!message.ParseFromArray(blob.data(), static_cast<int>(blob.size()))) {
-    return base::DataLoss("the store holds a sighting that cannot be read");
-  }
-  message.mutable_path()->set_value(std::string(path));
-  message.mutable_path()->set_encoding(static_cast<v1::PathEncoding>(encoding));
-  return Stored(wire::FromProto(message), "sighting");
+  return ReadSightingBy(message, blob, path, encoding);
 }
 
 void BindContent(Statement& statement, const model::Sighting& sighting) {
@@ -215,20 +281,18 @@ Status VisitPresentSightings(const Snapshot& snapshot,
       Statement rows,
       snapshot.Prepare("SELECT endpoint, sighting, path, path_encoding, outcome, rule, mode, "
                        "severity FROM sightings NOT INDEXED WHERE gone_us IS NULL"));
+  std::vector<base::Result<model::Sighting>> sightings;
   while (true) {
-    WM_ASSIGN_OR_RETURN(const bool more, rows.Step());
-    if (!more) return {};
-    const auto endpoint = endpoints.find(rows.Int(0));
-    if (endpoint == endpoints.end()) return base::DataLoss("the store has a sighting of nobody");
-    WM_ASSIGN_OR_RETURN(const model::Sighting sighting,
-                        ReadSightingBlob(rows.Blob(1), Chars(rows, 2), rows.Int(3)));
-    PresentSighting present{endpoint->second.id, endpoint->second.hostname, sighting, {}};
-    if (!rows.IsNull(4)) {
-      present.judged = {static_cast<model::Outcome>(rows.Int(4)), Chars(rows, 5),
-                        static_cast<model::Mode>(rows.Int(6)),
-                        static_cast<model::Severity>(rows.Int(7))};
+    WM_ASSIGN_OR_RETURN(const std::vector<PresentRow> next, NextPresentRows(rows, endpoints));
+    ReadSightings(next, sightings);
+    for (std::size_t i = 0; i < next.size(); ++i) {
+      if (!sightings[i].has_value()) return sightings[i].error();
+      const PresentRow& row = next[i];
+      PresentSighting present{row.endpoint->id, row.endpoint->hostname, *sightings[i], row.judged};
+      if (present.judged) present.judged->rule = row.rule;
+      WM_RETURN_IF_ERROR(visit(present));
     }
-    WM_RETURN_IF_ERROR(visit(present));
+    if (next.size() < kRowsAtOnce) return {};
   }
 }
 
