@@ -115,10 +115,10 @@ base::Result<ExitCode> Remove(Context& context, const Arguments& arguments) {
   if (was_in_use) contexts.in_use.clear();
   WM_RETURN_IF_ERROR(SaveContexts(context.profile.path, contexts));
   if (arguments.Has("json")) {
-    return PrintObject(context, {{"context", Cell::Text(name)},
-                                 {"server", Cell::Text(profile.address)},
-                                 {"fleet_id", Cell::Text(profile.fleet_id)},
-                                 {"was_in_use", Cell::Flag(was_in_use)}});
+    Members members = LoginMembers(name, profile);
+    const Member more{"was_in_use", Cell::Flag(was_in_use)};
+    members.push_back(more);
+    return PrintObject(context, members);
   }
   context.out << "Removed " << name << (was_in_use ? "; no context is in use now" : "")
               << ". The server still takes its token, until that expires or is revoked.\n";

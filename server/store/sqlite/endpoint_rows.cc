@@ -4,11 +4,9 @@
 #include <string_view>
 #include <utility>
 
-#include "policy/base/limits.h"
 #include "proto/wire/convert.h"
 #include "server/store/sqlite/columns/moments.h"
 #include "server/store/sqlite/columns/rows.h"
-#include "server/store/sqlite/lists/list_keys.h"
 #include "weighmaster/v1/values.pb.h"
 
 namespace weighmaster::server::store {
@@ -67,30 +65,6 @@ constexpr std::string_view kFleetCoverageThen = WM_FLEET_COVERAGE(
     "enrolled_us <= ?1 AND (revoked_us IS NULL OR revoked_us > ?1)", WM_COVERAGE_AT("?1", "TRUE"));
 #undef WM_FLEET_COVERAGE
 
-// How many sightings of each last outcome were there at ?1, how many of them had it then, and how
-// many would interest an audit.
-constexpr std::string_view kOutcomesThen =
-    "SELECT s.outcome, count(*), count(*) FILTER (WHERE s.judged_us <= ?1), "
-    "count(*) FILTER (WHERE s.audits > '') FROM sightings s INDEXED BY sightings_judged "
-    "WHERE " WM_THERE_AT("?1", "s") " GROUP BY s.outcome";
-constexpr std::string_view kAuditsThen =
-    "SELECT s.audits, count(*) FROM sightings s INDEXED BY sightings_judged WHERE s.audits > '' "
-    "AND s.judged_us <= ?1 AND " WM_THERE_AT("?1", "s") " GROUP BY s.audits";
-// What was said at ?1 of each sighting that was there and has another verdict by now, or none.
-#define WM_PAST_VERDICTS                                                \
-  "SELECT " WM_PAST_VERDICT("?1", "outcome") ", " WM_PAST_VERDICT("?1", \
-                                                                  "audits") " FROM sightings s "
-constexpr std::string_view kReplacedVerdicts = WM_PAST_VERDICTS
-    "INDEXED BY sightings_judged WHERE s.outcome IN (1, 2, 3) AND s.judged_us > ?1 "
-    "AND " WM_THERE_AT(
-        "?1", "s") " UNION ALL " WM_PAST_VERDICTS
-                   "INDEXED BY sightings_judged WHERE s.outcome IS NULL AND " WM_THERE_AT("?1",
-                                                                                          "s");
-#undef WM_PAST_VERDICTS
-constexpr std::string_view kVerdictsOfEndpoint =
-    "SELECT " WM_VERDICT_AT("?1", "outcome") ", " WM_VERDICT_AT(
-        "?1", "audits") " FROM sightings s WHERE s.endpoint = ?2 AND " WM_THERE_AT("?1", "s");
-
 Result<Statement> Prepare(const Snapshot& snapshot, const AtEither& sql, std::int64_t endpoint,
                           std::optional<base::WallTime> moment) {
   WM_ASSIGN_OR_RETURN(Statement statement, snapshot.Prepare(moment ? sql.then : sql.now));
@@ -140,117 +114,6 @@ Status ReadCoverage(Statement& rows, EndpointRow& endpoint) {
                             : best < EnumColumn(kCouldNot) ? kPartly
                                                            : kCouldNot;
   return {};
-}
-
-Result<VerdictCounts> CountNow(const Snapshot& snapshot, std::optional<std::int64_t> endpoint) {
-  ListScope scope;
-  scope.where = "s.gone_us IS NULL";
-  if (endpoint) scope.Narrow(*endpoint, "s.endpoint = $");
-  VerdictCounts counts;
-  const auto count = [&](std::string_view outcome) {
-    scope.count_sql = "SELECT count(*) FROM sightings s WHERE " + scope.where + " AND s.outcome " +
-                      std::string(outcome);
-    return CountScope(snapshot, scope);
-  };
-  WM_ASSIGN_OR_RETURN(counts.allow, count("= 1"));
-  WM_ASSIGN_OR_RETURN(counts.warn, count("= 2"));
-  WM_ASSIGN_OR_RETURN(counts.deny, count("= 3"));
-  WM_ASSIGN_OR_RETURN(counts.pending, count("IS NULL"));
-  return counts;
-}
-
-void AddAudits(std::string_view audits, std::uint64_t sightings, VerdictCounts& counts) {
-  for (const std::string_view rule : WordsOf(audits)) {
-    const auto known = counts.audits.find(rule);
-    if (known != counts.audits.end()) {
-      known->second += sightings;
-    } else if (counts.audits.size() < base::limits::kMaxCountedAudits) {
-      counts.audits.emplace(rule, sightings);
-    }
-  }
-}
-
-// Sets of ids repeat, so each is taken apart once.
-Status AddAllAudits(Statement& rows, VerdictCounts& counts) {
-  while (true) {
-    WM_ASSIGN_OR_RETURN(const bool more, rows.Step());
-    if (!more) return {};
-    AddAudits(Chars(rows, 0), Number(rows, 1), counts);
-  }
-}
-
-Status CountAuditsNow(const Snapshot& snapshot, std::optional<std::int64_t> endpoint,
-                      VerdictCounts& counts) {
-  WM_ASSIGN_OR_RETURN(
-      Statement rows,
-      snapshot.Prepare("SELECT audits, count(*) FROM sightings INDEXED BY sightings_audited WHERE "
-                       "gone_us IS NULL AND audits > '' AND (?1 IS NULL OR endpoint = ?1) "
-                       "GROUP BY audits"));
-  rows.Bind(endpoint);
-  return AddAllAudits(rows, counts);
-}
-
-// Of 0, which is a column without a value, the verdict is still to come.
-void AddOutcome(std::int64_t outcome, std::uint64_t sightings, VerdictCounts& counts) {
-  switch (static_cast<model::Outcome>(outcome)) {
-    case model::Outcome::kAllow:
-      counts.allow += sightings;
-      break;
-    case model::Outcome::kWarn:
-      counts.warn += sightings;
-      break;
-    case model::Outcome::kDeny:
-      counts.deny += sightings;
-      break;
-    default:
-      counts.pending += sightings;
-  }
-}
-
-// Rows of an outcome and audits.
-Status AddVerdicts(Statement& rows, VerdictCounts& counts) {
-  while (true) {
-    WM_ASSIGN_OR_RETURN(const bool more, rows.Step());
-    if (!more) return {};
-    AddOutcome(rows.Int(0), 1, counts);
-    AddAudits(Chars(rows, 1), 1, counts);
-  }
-}
-
-Result<VerdictCounts> CountEndpointThen(const Snapshot& snapshot, std::int64_t endpoint,
-                                        base::WallTime moment) {
-  VerdictCounts counts;
-  WM_ASSIGN_OR_RETURN(Statement rows, snapshot.Prepare(kVerdictsOfEndpoint));
-  rows.Bind(Column(moment)).Bind(endpoint);
-  WM_RETURN_IF_ERROR(AddVerdicts(rows, counts));
-  return counts;
-}
-
-// By the last verdicts of sightings; only those that had another one then are looked at one by one.
-Result<VerdictCounts> CountFleetThen(const Snapshot& snapshot, base::WallTime moment) {
-  VerdictCounts counts;
-  bool replaced = false;
-  bool audited = false;
-  WM_ASSIGN_OR_RETURN(Statement outcomes, snapshot.Prepare(kOutcomesThen));
-  outcomes.Bind(Column(moment));
-  while (true) {
-    WM_ASSIGN_OR_RETURN(const bool more, outcomes.Step());
-    if (!more) break;
-    AddOutcome(outcomes.Int(0), Number(outcomes, 2), counts);
-    replaced = replaced || outcomes.Int(1) > outcomes.Int(2);
-    audited = audited || outcomes.Int(3) > 0;
-  }
-  if (audited) {
-    WM_ASSIGN_OR_RETURN(Statement rows, snapshot.Prepare(kAuditsThen));
-    rows.Bind(Column(moment));
-    WM_RETURN_IF_ERROR(AddAllAudits(rows, counts));
-  }
-  if (replaced) {
-    WM_ASSIGN_OR_RETURN(Statement rows, snapshot.Prepare(kReplacedVerdicts));
-    rows.Bind(Column(moment));
-    WM_RETURN_IF_ERROR(AddVerdicts(rows, counts));
-  }
-  return counts;
 }
 
 }  // namespace
@@ -310,27 +173,6 @@ Result<std::int64_t> FindEndpointAt(const Snapshot& snapshot, const model::Id& e
   WM_RETURN_IF_ERROR(find.Bind(Column(*moment)).Bind(number).Step());
   if (find.Int(0) != 0) return number;
   return base::NotFound("there was no endpoint " + endpoint.ToHex() + " yet");
-}
-
-Result<VerdictCounts> CountVerdictsAt(const Snapshot& snapshot,
-                                      std::optional<std::int64_t> endpoint,
-                                      std::optional<base::WallTime> moment) {
-  VerdictCounts counts;
-  if (moment) {
-    WM_ASSIGN_OR_RETURN(counts, endpoint ? CountEndpointThen(snapshot, *endpoint, *moment)
-                                         : CountFleetThen(snapshot, *moment));
-  } else {
-    WM_ASSIGN_OR_RETURN(counts, CountNow(snapshot, endpoint));
-    WM_RETURN_IF_ERROR(CountAuditsNow(snapshot, endpoint, counts));
-  }
-  WM_ASSIGN_OR_RETURN(counts.coverage, CountCoverage(snapshot, moment));
-  return counts;
-}
-
-Result<VerdictCounts> CountVerdictsNow(const Snapshot& snapshot) {
-  WM_ASSIGN_OR_RETURN(VerdictCounts counts, CountNow(snapshot, std::nullopt));
-  WM_ASSIGN_OR_RETURN(counts.coverage, CountCoverage(snapshot, std::nullopt));
-  return counts;
 }
 
 Status KeepConnected(const Snapshot& snapshot, const std::vector<model::Id>& connected) {

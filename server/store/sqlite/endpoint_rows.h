@@ -24,13 +24,6 @@ base::Result<FleetCoverage> CountCoverage(const Snapshot& snapshot,
 base::Result<std::int64_t> FindEndpointAt(const Snapshot& snapshot, const model::Id& endpoint,
                                           std::optional<base::WallTime> moment);
 
-// Of one endpoint, or of all. Of a moment every sighting is looked at.
-base::Result<VerdictCounts> CountVerdictsAt(const Snapshot& snapshot,
-                                            std::optional<std::int64_t> endpoint,
-                                            std::optional<base::WallTime> moment);
-// Of all, without those by audit rule.
-base::Result<VerdictCounts> CountVerdictsNow(const Snapshot& snapshot);
-
 // Which endpoints a list's field `connected` is true of, until the next call on this connection.
 base::Status KeepConnected(const Snapshot& snapshot, const std::vector<model::Id>& connected);
 

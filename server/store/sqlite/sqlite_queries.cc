@@ -15,6 +15,7 @@
 #include "server/store/sqlite/lists/list_keys.h"
 #include "server/store/sqlite/lists/list_tables.h"
 #include "server/store/sqlite/scope/snapshot.h"
+#include "server/store/sqlite/verdict_counts.h"
 #include "server/store/sqlite/work_tables.h"
 #include "weighmaster/v1/trust.pb.h"
 #include "weighmaster/v1/values.pb.h"
