@@ -125,7 +125,8 @@ void Doorkeeper::Run() {
   while (!stopping_) {
     const int found = epoll_wait(epoll_.get(), events.data(), events.size(), Patience());
     WM_CHECK(found >= 0 || errno == EINTR);
-    for (const epoll_event& event : std::span(events).first(found < 0 ? 0 : found)) {
+    const auto events_there = static_cast<std::size_t>(std::max(found, 0));
+    for (const epoll_event& event : std::span(events).first(events_there)) {
       const std::uint64_t id = event.data.u64;
       if (id == kWake) continue;
       if (id <= listeners_.size()) {
