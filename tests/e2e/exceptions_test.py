@@ -27,9 +27,9 @@ class Exceptions(fleet.EndToEnd):
     def row(self):
         return self.fleet.by_name()["wanted.gguf"]
 
-    def wait_for_verdict(self, verdict, rule=None):
+    def wait_for_verdict(self, verdict, rule=None, seconds=fleet.PATIENCE_S):
         fleet.wait_for(lambda: self.row()["verdict"] == verdict and rule in (None, self.row()["rule"]),
-                       f"{verdict} by {rule}")
+                       f"{verdict} by {rule}", seconds)
 
     def grant(self, *words):
         return self.fleet.weighctl("exceptions", "grant", "--sha256", self.row()["sha256"], "--reason",
@@ -70,7 +70,7 @@ class Exceptions(fleet.EndToEnd):
         self.assertIn("until", self.why())
         fleet.wait_for(lambda: "decided by    too-new" in self.why(), "the end, with no server there")
         self.fleet.start()
-        self.wait_for_verdict("deny", "too-new")
+        self.wait_for_verdict("deny", "too-new", fleet.RETURN_PATIENCE_S)
         self.assertIn("0 exceptions", self.fleet.ask("exceptions", "list"))
 
     def test_the_person_sees_it_also_where_another_rule_still_catches_the_file(self):

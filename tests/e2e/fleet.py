@@ -26,6 +26,8 @@ PROGRAMS = os.environ["WEIGHMASTER_PROGRAMS"]
 CHECKOUT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 # A machine that builds and tests at once is slow, and none of these tests measures time.
 PATIENCE_S = 40
+# An agent whose server was away for some seconds may wait a minute before it tries again.
+RETURN_PATIENCE_S = 150
 COMMAND_TIMEOUT_S = 60
 
 

@@ -151,8 +151,7 @@ class PolicyWalk(fleet.EndToEnd):
         fleet.wait_for(lambda: b"verdict       warn" in self.agent.weighmaster("why", path).stdout,
                        "the end of the exception, offline")
         self.fleet.start()
-        # An agent whose server was away so long may wait a minute before it tries again.
-        self.wait_for_verdict("novelist-nc.gguf", "warn", seconds=150)
+        self.wait_for_verdict("novelist-nc.gguf", "warn", seconds=fleet.RETURN_PATIENCE_S)
 
         back = json.loads(self.fleet.ask("policy", "simulate", "--version", "1", "--json"))
         self.assertEqual("1", back["changed"])

@@ -107,7 +107,7 @@ class Refusals(fleet.EndToEnd):
 
         fleet.write_file(os.path.join(self.models, "two.gguf"), fleet.gguf("Two"))
         self.fleet.start()
-        fleet.wait_for(lambda: "two.gguf" in self.fleet.by_name(), "the agent's return", 60)
+        fleet.wait_for(lambda: "two.gguf" in self.fleet.by_name(), "the agent's return", fleet.RETURN_PATIENCE_S)
         self.assertEqual(2, agent.log().count(" info sync: connected to the server\n"), agent.log())
         self.assertEqual(endpoint, self.fleet.endpoint_line().split()[0])
         self.assertIn("1 endpoints.", self.fleet.ask("endpoints"))
