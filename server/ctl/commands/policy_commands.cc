@@ -202,11 +202,12 @@ base::Result<ExitCode> Sign(Context& context, const Arguments& arguments) {
                       wire::ParseManifest(request.bundle().manifest()));
   WM_RETURN_IF_ERROR(AddSignature(request, key));
   const auto form = arguments.Has("json") ? BundleForm::kJson : BundleForm::kProtobuf;
+  const auto signatures = static_cast<std::uint64_t>(request.bundle().signatures().size());
   WM_RETURN_IF_ERROR(WriteBundleFile(arguments.Value("out"), form, request));
   if (arguments.Has("json")) {
     return PrintObject(context, {{"version", Cell::Number(manifest.version)},
                                  {"fleet_id", Cell::Text(manifest.fleet_id)},
-                                 {"signatures", Cell::Number(request.bundle().signatures().size())},
+                                 {"signatures", Cell::Number(signatures)},
                                  {"expires_time", TimeOf(base::ToMicroseconds(manifest.expires))},
                                  {"file", Cell::Text(arguments.Value("out"))}});
   }

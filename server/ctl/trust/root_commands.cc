@@ -73,7 +73,9 @@ base::Status RemoveKeys(const Arguments& arguments, wire::Root& root) {
   WM_ASSIGN_OR_RETURN(const RoleWords words, ReadRoleWords(arguments, "remove"));
   for (const auto& [role, id] : words) {
     const auto found = root.roles.find(role);
-    const auto is_named = [&id](const model::Sha256& key) { return key.ToHex().starts_with(id); };
+    const auto is_named = [&id = id](const model::Sha256& key) {
+      return key.ToHex().starts_with(id);
+    };
     const auto count =
         found == root.roles.end() ? 0 : std::ranges::count_if(found->second.key_ids, is_named);
     if (id.size() < kLeastDigits || count != 1) {

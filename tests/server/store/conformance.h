@@ -739,7 +739,7 @@ TEST_P(StoreConformance, AVerdictThatCameAfterItsSightingHadGoneIsBesideIt) {
     const auto counts =
         queries_->CountVerdicts(Scope::WholeFleet(), std::nullopt, query.page.as_of);
     ASSERT_TRUE(counts.has_value());
-    const auto count = [&](std::optional<model::Outcome> outcome) {
+    const auto count = [&expected = expected](std::optional<model::Outcome> outcome) {
       return static_cast<std::uint64_t>(std::ranges::count(expected, outcome));
     };
     EXPECT_EQ(counts->deny, count(deny)) << second;
