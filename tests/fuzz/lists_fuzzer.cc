@@ -16,7 +16,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   for (std::size_t at = 0; at + Sha256::kBytes <= size; ++at) {
     const auto digest = Sha256FromBytes({data + at, Sha256::kBytes});
     for (const ListKind kind : {ListKind::kBlocked, ListKind::kDenied, ListKind::kApproved}) {
-      found += view->Contains(kind, *digest) ? 1 : 0;
+      found += view->Contains(kind, *digest) ? 1U : 0U;
     }
   }
   const std::uint64_t count = view->count(ListKind::kBlocked) + view->count(ListKind::kDenied) +

@@ -2,7 +2,7 @@
 add_library(weighmaster_options INTERFACE)
 add_library(weighmaster::options ALIAS weighmaster_options)
 target_compile_options(weighmaster_options INTERFACE
-  -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wnon-virtual-dtor -Wold-style-cast)
+  -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wnon-virtual-dtor -Wold-style-cast)
 if(WEIGHMASTER_WERROR)
   target_compile_options(weighmaster_options INTERFACE -Werror)
 endif()

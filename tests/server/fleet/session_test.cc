@@ -101,7 +101,7 @@ class ScriptedAgent {
   }
   std::size_t Count(ServerFrame::FrameCase kind) const {
     std::size_t count = 0;
-    for (const ServerFrame& frame : line_->frames) count += frame.frame_case() == kind ? 1 : 0;
+    for (const ServerFrame& frame : line_->frames) count += frame.frame_case() == kind ? 1U : 0U;
     return count;
   }
 
