@@ -113,7 +113,8 @@ base::Status Agent::OpenSensors() {
       sensors::ArtifactSensorSeams{
           clock_, random_, *sensor_pool_,
           [this](std::span<const cage::CageFile> files) { return cage_->ParseBatch(files); },
-          *known_, *checkpoints_, *intake_});
+          [this](int fd, std::uint64_t bytes) { return cage_->MapTensors(fd, bytes); }, *known_,
+          *checkpoints_, *intake_});
   policy_->set_on_settings([this] { Tune(); });
   return {};
 }

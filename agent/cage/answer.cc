@@ -10,27 +10,43 @@
 
 namespace weighmaster::agent::cage {
 
-base::Result<CageAnswer> ParseCageAnswer(std::string_view message) {
+namespace {
+
+constexpr std::string_view kUnusable = "the parser gave no usable answer";
+
+base::Result<local::v1::ParseAnswer> ParseAnswer(std::string_view message) {
   local::v1::ParseAnswer answer;
   if (!answer.ParseFromArray(message.data(), static_cast<int>(message.size()))) {
     return base::InvalidArgument("the cage sent something that is no answer");
   }
+  return answer;
+}
+
+// Why there is none, in words.
+std::string FailureOf(const local::v1::ParseAnswer& answer) {
+  switch (answer.outcome()) {
+    case local::v1::PARSE_OUTCOME_DIED:
+      // The detail is the cage's own and shown to people; it is kept short and printable all the
+      // same.
+      return "the parser died (" +
+             base::EscapeForDisplay(answer.detail().substr(0, base::limits::kMaxEvidenceBytes)) +
+             ")";
+    case local::v1::PARSE_OUTCOME_TIMED_OUT:
+      return "the parser ran out of time";
+    default:
+      return std::string(kUnusable);
+  }
+}
+
+}  // namespace
+
+base::Result<CageAnswer> ParseCageAnswer(std::string_view message) {
+  WM_ASSIGN_OR_RETURN(const local::v1::ParseAnswer answer, ParseAnswer(message));
   CageAnswer out;
   out.id = answer.id();
-  // The detail is the cage's own and shown to people; it is kept short and printable all the same.
-  out.failure = base::EscapeForDisplay(answer.detail().substr(0, base::limits::kMaxEvidenceBytes));
-  switch (answer.outcome()) {
-    case local::v1::PARSE_OUTCOME_DONE:
-      break;
-    case local::v1::PARSE_OUTCOME_DIED:
-      out.failure = "the parser died (" + out.failure + ")";
-      return out;
-    case local::v1::PARSE_OUTCOME_TIMED_OUT:
-      out.failure = "the parser ran out of time";
-      return out;
-    default:
-      out.failure = "the parser gave no usable answer";
-      return out;
+  if (answer.outcome() != local::v1::PARSE_OUTCOME_DONE) {
+    out.failure = FailureOf(answer);
+    return out;
   }
   v1::Facts facts;
   if (answer.facts().size() <= base::limits::kMaxCageAnswerBytes &&
@@ -38,11 +54,23 @@ base::Result<CageAnswer> ParseCageAnswer(std::string_view message) {
     if (base::Result<model::Facts> checked = wire::FromProto(facts)) {
       out.parsed = true;
       out.facts = *std::move(checked);
-      out.failure.clear();
       return out;
     }
   }
-  out.failure = "the parser gave no usable answer";
+  out.failure = kUnusable;
+  return out;
+}
+
+base::Result<CageTensors> ParseCageTensors(std::string_view message) {
+  WM_ASSIGN_OR_RETURN(local::v1::ParseAnswer answer, ParseAnswer(message));
+  CageTensors out;
+  out.id = answer.id();
+  out.last = answer.outcome() != local::v1::PARSE_OUTCOME_MORE;
+  if (out.last && answer.outcome() != local::v1::PARSE_OUTCOME_DONE) {
+    out.failure = FailureOf(answer);
+  } else {
+    out.piece = std::move(*answer.mutable_tensors());
+  }
   return out;
 }
 

@@ -22,6 +22,17 @@ struct CageAnswer {
 // message that is none at all is INVALID_ARGUMENT.
 base::Result<CageAnswer> ParseCageAnswer(std::string_view message);
 
+// A piece of the map of a file's tensors.
+struct CageTensors {
+  std::uint64_t id = 0;
+  bool last = true;
+  std::string piece;    // of what formats::TensorMap::Decode reads
+  std::string failure;  // not empty: there is no map
+};
+
+// As ParseCageAnswer, where tensors were asked for.
+base::Result<CageTensors> ParseCageTensors(std::string_view message);
+
 // Facts for a file that could not be parsed: its format as it was sniffed, and the `malformed`
 // risk.
 model::Facts UnparsedFacts(model::Format sniffed, std::string_view failure);

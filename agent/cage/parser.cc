@@ -153,4 +153,59 @@ base::Status Cage::ReceiveAnswers(std::span<const CageFile> files,
   return {};
 }
 
+base::Result<formats::TensorMap> Cage::MapTensors(int fd, std::uint64_t file_bytes) {
+  const std::lock_guard lock(mutex_);
+  // A cage that dies of it is started again, and the file tried once more.
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    WM_RETURN_IF_ERROR(EnsureRunning());
+    const auto map = ExchangeTensors(fd);
+    if (!map.has_value()) continue;
+    if (!map->has_value()) break;
+    auto decoded = formats::TensorMap::Decode(base::AsBytes(**map), file_bytes);
+    if (decoded.has_value()) return decoded;
+    break;
+  }
+  return formats::TensorMap::Without(model::WeightsReason::kIncomplete);
+}
+
+base::Result<std::optional<std::string>> Cage::ExchangeTensors(int fd) {
+  const std::uint64_t id = next_id_++;
+  local::v1::ParseRequest request;
+  request.add_ids(id);
+  request.set_tensors(true);
+  base::Result<std::optional<std::string>> map = std::optional<std::string>();
+  const base::Status sent =
+      SendPacket(process_.socket.get(), request.SerializeAsString(), std::span(&fd, 1));
+  if (sent.has_value()) {
+    map = ReceiveTensors(id);
+  } else {
+    map = sent.error();
+  }
+  if (!map.has_value()) EndProcess(process_);
+  return map;
+}
+
+base::Result<std::optional<std::string>> Cage::ReceiveTensors(std::uint64_t id) {
+  const auto deadline = std::chrono::steady_clock::now() + kGraceTime + spec_.parse_time;
+  std::string map;
+  while (true) {
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+        deadline - std::chrono::steady_clock::now());
+    if (left.count() <= 0) {
+      return base::Error(base::ErrorCode::kDeadlineExceeded, "the cage did not answer in time");
+    }
+    WM_ASSIGN_OR_RETURN(const std::optional<Packet> packet,
+                        ReceivePacket(process_.socket.get(), kMaxPacketBytes, left));
+    if (!packet.has_value()) return base::Unavailable("the cage died");
+    WM_ASSIGN_OR_RETURN(const CageTensors answer, ParseCageTensors(packet->bytes));
+    if (answer.id != id) return base::DataLoss("the cage answered for another file");
+    if (!answer.failure.empty()) return std::optional<std::string>();
+    map += answer.piece;
+    if (answer.last) return std::optional<std::string>(std::move(map));
+    if (map.size() > 2 * base::limits::kMaxTensorMapBytes) {
+      return base::DataLoss("the cage answered more than it may");
+    }
+  }
+}
+
 }  // namespace weighmaster::agent::cage

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "agent/cage/launch.h"
+#include "agent/formats/tensors/tensor_map.h"
 #include "policy/base/limits.h"
 #include "policy/base/result.h"
 #include "policy/model/artifact.h"
@@ -66,6 +67,11 @@ class Cage {
   // and that nothing is known of any of the files.
   base::Result<std::vector<model::Facts>> ParseBatch(std::span<const CageFile> files);
 
+  // Where the tensors of an opened regular file of so many bytes lie, as it is checked by
+  // formats::TensorMap. A file that the parser does not survive has an `incomplete` map. An error
+  // means that the cage could not be started again.
+  base::Result<formats::TensorMap> MapTensors(int fd, std::uint64_t file_bytes);
+
   // Of the program that runs now, for status; -1 when there is none.
   pid_t pid();
   // How often it had to be started again.
@@ -80,6 +86,10 @@ class Cage {
   // step and has been ended; what was answered before stays.
   base::Status Exchange(std::span<const CageFile> files, std::span<const std::size_t> indices,
                         std::vector<std::optional<model::Facts>>& facts);
+  // Everything that was said of the tensors; nothing when the parser did not survive. Errors as of
+  // Exchange.
+  base::Result<std::optional<std::string>> ExchangeTensors(int fd);
+  base::Result<std::optional<std::string>> ReceiveTensors(std::uint64_t id);
   base::Status ReceiveAnswers(std::span<const CageFile> files, std::span<const std::size_t> indices,
                               std::uint64_t first_id,
                               std::vector<std::optional<model::Facts>>& facts);

@@ -18,13 +18,19 @@ enum class WorkerExit : int {
   kNotConfined = 4,    // the kernel refused a limit or the filter; no byte was read
 };
 
-// What a worker's answer begins with. Facts of a file that is no model after all are no bytes, and
-// a packet of no bytes can't be told from a worker that has gone.
+// What comes beside the one descriptor that a worker gets.
+inline constexpr char kAskFacts = 'f';
+inline constexpr char kAskTensors = 't';
+
+// What a packet of a worker's answer begins with: the last one (facts take one, a map of tensors as
+// many as it needs), or one before. Facts of a file that is no model after all are no bytes, and a
+// packet of no bytes can't be told from a worker that has gone.
 inline constexpr char kAnswerMark = '=';
+inline constexpr char kMoreMark = '+';
 
 // The life of a forked worker: `socket` is its only connection. Gives up everything else, waits for
-// one descriptor, shuts itself in, parses, sends kAnswerMark and one serialised
-// weighmaster.v1.Facts, and ends.
+// one descriptor, shuts itself in, parses, sends one serialised weighmaster.v1.Facts or what
+// formats::MapTensors gives, and ends.
 [[noreturn]] void RunWorker(int socket, pid_t zygote, const WorkerLimits& limits);
 
 // In a child of its own: whether this kernel grants all of the confinement.

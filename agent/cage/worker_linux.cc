@@ -28,29 +28,49 @@ bool KeepOnlySocket(int socket) {
   return ::close_range(kWorkerSocket + 1, ~0U, 0) == 0;
 }
 
-std::optional<std::uint64_t> ReceiveFile() {
+struct Task {
+  char ask = kAskFacts;
+  std::uint64_t size = 0;
+};
+
+std::optional<Task> ReceiveFile() {
   base::Result<std::optional<Packet>> packet =
       ReceivePacket(kWorkerSocket, base::limits::kKiB, std::nullopt);
   if (!packet.has_value() || !packet->has_value()) return std::nullopt;
   std::vector<os::Fd>& descriptors = (*packet)->descriptors;
-  if (descriptors.size() != 1) return std::nullopt;
+  const std::string& ask = (*packet)->bytes;
+  if (descriptors.size() != 1 || ask.size() != 1) return std::nullopt;
   const int fd = descriptors[0].Release();
   if (fd != kWorkerFile && ::dup2(fd, kWorkerFile) != kWorkerFile) return std::nullopt;
   const base::Result<os::FileStatus> status = os::StatusOf(kWorkerFile);
   if (!status.has_value() || status->type != os::FileStatus::Type::kRegular) return std::nullopt;
-  return status->size_bytes;
+  return Task{ask.front(), status->size_bytes};
 }
 
-void ParseAndAnswer(std::uint64_t size) {
-  FileSource source(kWorkerFile, size);
-  v1::Facts facts;
-  wire::ToProto(formats::Parse(source), facts);
-  const std::string answer = kAnswerMark + facts.SerializeAsString();
-  if (answer.size() > 1 + base::limits::kMaxCageAnswerBytes) Exit(WorkerExit::kAnswerTooLong);
+void Send(char mark, std::string_view bytes) {
+  const std::string packet = mark + std::string(bytes);
   ssize_t n = -1;
   do {
-    n = ::write(kWorkerSocket, answer.data(), answer.size());
+    n = ::write(kWorkerSocket, packet.data(), packet.size());
   } while (n < 0 && errno == EINTR);
+}
+
+void TellFacts(FileSource& source) {
+  v1::Facts facts;
+  wire::ToProto(formats::Parse(source), facts);
+  const std::string answer = facts.SerializeAsString();
+  if (answer.size() > base::limits::kMaxCageAnswerBytes) Exit(WorkerExit::kAnswerTooLong);
+  Send(kAnswerMark, answer);
+}
+
+void TellTensors(FileSource& source) {
+  const base::Bytes map = formats::MapTensors(source);
+  std::string_view rest = base::AsText(map);
+  while (rest.size() > base::limits::kMaxCageAnswerBytes) {
+    Send(kMoreMark, rest.substr(0, base::limits::kMaxCageAnswerBytes));
+    rest.remove_prefix(base::limits::kMaxCageAnswerBytes);
+  }
+  Send(kAnswerMark, rest);
 }
 
 }  // namespace
@@ -60,10 +80,15 @@ void RunWorker(int socket, pid_t zygote, const WorkerLimits& limits) {
   if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || ::getppid() != zygote) Exit(WorkerExit::kNoFile);
   if (!KeepOnlySocket(socket) || !ApplyLimits(limits)) Exit(WorkerExit::kNotConfined);
   try {
-    const std::optional<std::uint64_t> size = ReceiveFile();
-    if (!size.has_value()) Exit(WorkerExit::kNoFile);
+    const std::optional<Task> task = ReceiveFile();
+    if (!task.has_value()) Exit(WorkerExit::kNoFile);
     if (!ApplyFilter(limits)) Exit(WorkerExit::kNotConfined);
-    ParseAndAnswer(*size);
+    FileSource source(kWorkerFile, task->size);
+    if (task->ask == kAskTensors) {
+      TellTensors(source);
+    } else {
+      TellFacts(source);
+    }
   } catch (const std::bad_alloc&) {
     Exit(WorkerExit::kOutOfMemory);
   }

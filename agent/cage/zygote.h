@@ -13,6 +13,10 @@
 #include "agent/os/fd.h"
 #include "policy/base/result.h"
 
+namespace weighmaster::local::v1 {
+class ParseAnswer;
+}
+
 namespace weighmaster::agent::cage {
 
 // The process between the agent and the workers: forks them ahead, gives each one file, kills it at
@@ -36,10 +40,13 @@ class Zygote {
     pid_t pid = -1;
     os::Fd socket;
     std::uint64_t id = 0;  // of the file that it has
+    bool tensors = false;  // are what is asked for
+    std::size_t answered_bytes = 0;
     Deadline deadline;
   };
   struct Waiting {
     std::uint64_t id = 0;
+    bool tensors = false;
     os::Fd file;
   };
 
@@ -50,12 +57,13 @@ class Zygote {
   // Waits for the next thing to happen and does it. False: the agent has gone.
   base::Result<bool> ServeOnce();
   base::Result<bool> TakeRequest();
-  base::Status TakeAnswer(Worker& worker);
+  // False: that was all of it, and the worker is no more.
+  base::Result<bool> TakeAnswer(Worker& worker);
   base::Status EndOverdue();
   // Kills and reaps. Returns what waitpid said.
   static int End(Worker& worker);
-  base::Status Answer(std::uint64_t id, int outcome, std::string_view facts,
-                      std::string_view detail);
+  base::Status AnswerFailure(std::uint64_t id, int outcome, std::string_view detail);
+  base::Status Send(const local::v1::ParseAnswer& answer) const;
 
   const int socket_;
   // Constant after TakeSettings().

@@ -25,6 +25,8 @@ using std::chrono::steady_clock;
 
 constexpr std::uint32_t kMaxWorkers = 64;
 constexpr std::size_t kMaxRequestBytes = 4 * base::limits::kKiB;
+// A map of tensors with what stands before it, and the marks of its packets.
+constexpr std::size_t kMaxTensorAnswerBytes = base::limits::kMaxTensorMapBytes + base::limits::kKiB;
 // What a worker whose socket has closed may take to be dead.
 constexpr int kDyingMs = 1000;
 
@@ -47,9 +49,11 @@ Zygote::~Zygote() {
 base::Status Zygote::Run() {
   WM_RETURN_IF_ERROR(TakeSettings());
   if (base::Status ready = Prepare(); !ready.has_value()) {
-    return Answer(0, local::v1::PARSE_OUTCOME_DIED, {}, ready.error().message());
+    return AnswerFailure(0, local::v1::PARSE_OUTCOME_DIED, ready.error().message());
   }
-  WM_RETURN_IF_ERROR(Answer(0, local::v1::PARSE_OUTCOME_DONE, {}, {}));
+  local::v1::ParseAnswer ready;
+  ready.set_outcome(local::v1::PARSE_OUTCOME_DONE);
+  WM_RETURN_IF_ERROR(Send(ready));
   while (true) {
     WM_RETURN_IF_ERROR(Dispatch());
     WM_ASSIGN_OR_RETURN(const bool more, ServeOnce());
@@ -112,13 +116,15 @@ base::Status Zygote::Dispatch() {
     Worker worker = std::move(idle_.back());
     idle_.pop_back();
     const int file = waiting_.front().file.get();
-    if (!SendPacket(worker.socket.get(), "f", std::span(&file, 1)).has_value()) {
+    const char ask = waiting_.front().tensors ? kAskTensors : kAskFacts;
+    if (!SendPacket(worker.socket.get(), {&ask, 1}, std::span(&file, 1)).has_value()) {
       // It died before it had a file: the out-of-memory killer, or an administrator. Not the file's
       // fault.
       End(worker);
       continue;
     }
     worker.id = waiting_.front().id;
+    worker.tensors = waiting_.front().tensors;
     worker.deadline = steady_clock::now() + parse_time_;
     waiting_.pop_front();
     busy_.push_back(std::move(worker));
@@ -153,11 +159,11 @@ base::Result<bool> Zygote::ServeOnce() {
     }
     std::vector<Worker> still_busy;
     for (std::size_t i = 0; i < busy_.size(); ++i) {
+      bool busy = true;
       if (entries[i + 1].revents != 0) {
-        WM_RETURN_IF_ERROR(TakeAnswer(busy_[i]));
-      } else {
-        still_busy.push_back(std::move(busy_[i]));
+        WM_ASSIGN_OR_RETURN(busy, TakeAnswer(busy_[i]));
       }
+      if (busy) still_busy.push_back(std::move(busy_[i]));
     }
     busy_ = std::move(still_busy);
   }
@@ -176,33 +182,41 @@ base::Result<bool> Zygote::TakeRequest() {
     return base::InvalidArgument("a packet was no request");
   }
   for (int i = 0; i < request.ids_size(); ++i) {
-    waiting_.push_back(
-        {request.ids(i), std::move(packet->descriptors[static_cast<std::size_t>(i)])});
+    waiting_.push_back({request.ids(i), request.tensors(),
+                        std::move(packet->descriptors[static_cast<std::size_t>(i)])});
   }
   return true;
 }
 
-base::Status Zygote::TakeAnswer(Worker& worker) {
+base::Result<bool> Zygote::TakeAnswer(Worker& worker) {
   constexpr std::size_t kMost = 1 + base::limits::kMaxCageAnswerBytes;  // with its mark
   // One byte more than it may be, so that a longer one shows.
   std::string bytes(kMost + 1, '\0');
   const ssize_t n = ::recv(worker.socket.get(), bytes.data(), bytes.size(), MSG_DONTWAIT);
-  const std::uint64_t id = worker.id;
-  if (n > static_cast<ssize_t>(kMost)) {
-    End(worker);
-    return Answer(id, local::v1::PARSE_OUTCOME_BAD_ANSWER, {}, "its answer was too long");
+  if (n <= 0) {
+    AwaitEnd(worker.pid);
+    const int status = End(worker);
+    WM_RETURN_IF_ERROR(
+        AnswerFailure(worker.id, local::v1::PARSE_OUTCOME_DIED, DescribeEnd(status)));
+    return false;
   }
-  if (n > 0) {
-    End(worker);
-    if (bytes.front() != kAnswerMark) {
-      return Answer(id, local::v1::PARSE_OUTCOME_BAD_ANSWER, {}, "its answer was none");
-    }
-    const auto facts = std::string_view(bytes).substr(1, static_cast<std::size_t>(n) - 1);
-    return Answer(id, local::v1::PARSE_OUTCOME_DONE, facts, {});
+  const auto count = static_cast<std::size_t>(n);
+  worker.answered_bytes += count;
+  const bool more = worker.tensors && bytes.front() == kMoreMark;
+  const bool too_long = count > kMost || worker.answered_bytes > kMaxTensorAnswerBytes;
+  if (!more) End(worker);
+  if (too_long || (!more && bytes.front() != kAnswerMark)) {
+    if (more) End(worker);
+    WM_RETURN_IF_ERROR(AnswerFailure(worker.id, local::v1::PARSE_OUTCOME_BAD_ANSWER,
+                                     too_long ? "its answer was too long" : "its answer was none"));
+    return false;
   }
-  AwaitEnd(worker.pid);
-  const int status = End(worker);
-  return Answer(id, local::v1::PARSE_OUTCOME_DIED, {}, DescribeEnd(status));
+  local::v1::ParseAnswer answer;
+  answer.set_id(worker.id);
+  answer.set_outcome(more ? local::v1::PARSE_OUTCOME_MORE : local::v1::PARSE_OUTCOME_DONE);
+  (worker.tensors ? answer.mutable_tensors() : answer.mutable_facts())->assign(bytes, 1, count - 1);
+  WM_RETURN_IF_ERROR(Send(answer));
+  return more;
 }
 
 base::Status Zygote::EndOverdue() {
@@ -215,7 +229,7 @@ base::Status Zygote::EndOverdue() {
     const std::uint64_t id = worker->id;
     End(*worker);
     worker = busy_.erase(worker);
-    WM_RETURN_IF_ERROR(Answer(id, local::v1::PARSE_OUTCOME_TIMED_OUT, {}, {}));
+    WM_RETURN_IF_ERROR(AnswerFailure(id, local::v1::PARSE_OUTCOME_TIMED_OUT, {}));
   }
   return {};
 }
@@ -228,13 +242,15 @@ int Zygote::End(Worker& worker) {
   return status;
 }
 
-base::Status Zygote::Answer(std::uint64_t id, int outcome, std::string_view facts,
-                            std::string_view detail) {
+base::Status Zygote::AnswerFailure(std::uint64_t id, int outcome, std::string_view detail) {
   local::v1::ParseAnswer answer;
   answer.set_id(id);
   answer.set_outcome(static_cast<local::v1::ParseOutcome>(outcome));
-  answer.set_facts(facts.data(), facts.size());
   answer.set_detail(detail.data(), detail.size());
+  return Send(answer);
+}
+
+base::Status Zygote::Send(const local::v1::ParseAnswer& answer) const {
   return SendPacket(socket_, answer.SerializeAsString(), {});
 }
 

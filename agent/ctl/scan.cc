@@ -47,7 +47,10 @@ class ScanSink final : public sensors::ObservationSink {
       sightings_[seen->sighting.path] = std::move(seen->sighting);
     } else if (auto* const hashed = std::get_if<sensors::ModelHashed>(&observation)) {
       const auto model = sightings_.find(hashed->path);
-      if (model != sightings_.end()) model->second.digest = std::move(hashed->digest);
+      if (model == sightings_.end()) return;
+      model->second.digest = std::move(hashed->digest);
+      model->second.weights_digest = hashed->weights.digest;
+      model->second.weights_reason = hashed->weights.reason;
     } else if (const auto* const gone = std::get_if<sensors::ModelGone>(&observation)) {
       sightings_.erase(gone->path);
     } else if (const auto* const walk = std::get_if<sensors::WalkFinished>(&observation)) {
@@ -145,7 +148,8 @@ base::Status Look(const std::vector<std::string>& paths, const base::Clock& cloc
       sensors::ScanOptions(paths, threads),
       {clock, random, pool,
        [&cage](std::span<const cage::CageFile> files) { return cage->ParseBatch(files); },
-       nothing_known, no_checkpoints, looked.sink});
+       [&cage](int fd, std::uint64_t bytes) { return cage->MapTensors(fd, bytes); }, nothing_known,
+       no_checkpoints, looked.sink});
   sensor.StartWalk();
   {
     const ProgressBar bar(terminal, [&sensor] { return sensor.progress(); });

@@ -25,4 +25,9 @@ model::Format Sniff(base::ByteView head, base::ByteView tail, std::uint64_t file
 // read, never by what a header claims.
 model::Facts Parse(ByteSource& source);
 
+// Where the tensors of a file lie, in the form that TensorMap::Decode reads, or why that can't be
+// said; by the same reader, which may find other things in a file that changed meanwhile. Runs in
+// the cage.
+base::Bytes MapTensors(ByteSource& source);
+
 }  // namespace weighmaster::agent::formats

@@ -18,6 +18,9 @@ CREATE TABLE hash_checkpoints (
   offset_bytes INTEGER NOT NULL,
   state BLOB NOT NULL
 ) STRICT;
+)",
+    R"(
+ALTER TABLE hash_checkpoints ADD COLUMN weights_state BLOB NOT NULL DEFAULT x'';
 )"};
 
 }  // namespace
@@ -46,8 +49,8 @@ base::Result<std::optional<sensors::HashCheckpoint>> CheckpointFile::Load(
   const std::lock_guard lock(mutex_);
   WM_ASSIGN_OR_RETURN(
       sqlite::Statement find,
-      database_->Prepare("SELECT size_bytes, modified_ns, changed_ns, offset_bytes, state "
-                         "FROM hash_checkpoints WHERE identity = ?"));
+      database_->Prepare("SELECT size_bytes, modified_ns, changed_ns, offset_bytes, state, "
+                         "weights_state FROM hash_checkpoints WHERE identity = ?"));
   WM_ASSIGN_OR_RETURN(const bool found, find.Bind(base::AsBytes(identity.bytes)).Step());
   if (!found) return std::optional<sensors::HashCheckpoint>();
   sensors::HashCheckpoint checkpoint;
@@ -58,6 +61,8 @@ base::Result<std::optional<sensors::HashCheckpoint>> CheckpointFile::Load(
   checkpoint.offset_bytes = static_cast<std::uint64_t>(find.Int(3));
   const base::ByteView state = find.Blob(4);
   checkpoint.state.assign(state.begin(), state.end());
+  const base::ByteView weights_state = find.Blob(5);
+  checkpoint.weights_state.assign(weights_state.begin(), weights_state.end());
   return std::optional<sensors::HashCheckpoint>(std::move(checkpoint));
 }
 
@@ -75,14 +80,15 @@ base::Status CheckpointFile::Store(const sensors::HashCheckpoint& checkpoint) {
   WM_ASSIGN_OR_RETURN(
       sqlite::Statement put,
       database_->Prepare("INSERT OR REPLACE INTO hash_checkpoints (identity, size_bytes, "
-                         "modified_ns, changed_ns, offset_bytes, state) "
-                         "VALUES (?, ?, ?, ?, ?, ?)"));
+                         "modified_ns, changed_ns, offset_bytes, state, weights_state) "
+                         "VALUES (?, ?, ?, ?, ?, ?, ?)"));
   return put.Bind(base::AsBytes(checkpoint.stamp.identity.bytes))
       .Bind(static_cast<std::int64_t>(checkpoint.stamp.size_bytes))
       .Bind(checkpoint.stamp.modified_ns)
       .Bind(checkpoint.stamp.changed_ns)
       .Bind(static_cast<std::int64_t>(checkpoint.offset_bytes))
       .Bind(base::ByteView(checkpoint.state))
+      .Bind(base::ByteView(checkpoint.weights_state))
       .Run();
 }
 

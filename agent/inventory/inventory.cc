@@ -222,6 +222,8 @@ base::Status Inventory::Hash(Step& step, const sensors::ModelHashed& hashed) {
   if (!known.has_value() || StampOf(*known) != hashed.stamp) return {};
   Row row = *known;
   row.sighting.digest = hashed.digest;
+  row.sighting.weights_digest = hashed.weights.digest;
+  row.sighting.weights_reason = hashed.weights.reason;
   std::optional<model::Sighting> sighting = AsStored(row.sighting);
   if (!sighting.has_value()) return {};
   row.sighting = *std::move(sighting);

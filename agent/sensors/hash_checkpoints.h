@@ -14,6 +14,8 @@ struct HashCheckpoint {
   FileStamp stamp;
   std::uint64_t offset_bytes = 0;
   base::Bytes state;  // openssl::ResumableSha256::Serialise(), about 110 bytes
+  // weights::WeightsHasher::Serialise(), some 50 bytes a tensor; empty where it has no digest.
+  base::Bytes weights_state;
 };
 
 // Where hashing leaves its place, so that a restart in the middle of a large file costs at most one

@@ -30,6 +30,7 @@ struct ModelHashed {
   FileStamp stamp;
   bool lasting = true;  // as in ModelSeen
   model::ContentDigest digest;
+  model::WeightsIdentity weights;  // when the digest is verified
 };
 
 // A path below a root is not a model any more, or not there any more.

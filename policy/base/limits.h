@@ -162,6 +162,11 @@ inline constexpr std::uint64_t kDefaultMinFileBytes = 64 * kKiB;
 inline constexpr std::uint64_t kMaxParseWork = 1'000'000'000;
 inline constexpr std::size_t kMaxHeaderBytes = 100'000'000;  // safetensors' own limit
 inline constexpr std::size_t kMaxTensors = 1U << 20;
+// Of one file whose weights are hashed: its tensors, what is said of all of them, and how many may
+// share one byte. Past any of them the file has no weights digest.
+inline constexpr std::size_t kMaxMappedTensors = 1U << 18;
+inline constexpr std::size_t kMaxTensorMapBytes = 16 * kMiB;
+inline constexpr std::size_t kMaxOverlappingTensors = 256;
 inline constexpr std::size_t kMaxMetadataEntries = 1U << 16;
 // A fact (name, architecture, licence …) is cut to this, at a UTF-8 boundary.
 inline constexpr std::size_t kMaxFactBytes = 512;

@@ -36,7 +36,8 @@ constexpr SentField kSentFields[] = {
        for (Risk& risk : sighting.facts.risks) risk.evidence.clear();
      }},
     {"digest", "The file's SHA-256, how far it is known, and since when."},
-    {"weights", "The digest of the weights alone, the same for every packing of them."},
+    {"weights",
+     "The digest of the weights alone, the same for every packing of them, or why there is none."},
 };
 
 const SentField* Find(Withheld field) {

@@ -8,6 +8,7 @@
 #include "policy/base/time.h"
 #include "policy/model/artifact.h"
 #include "policy/model/path.h"
+#include "policy/model/weights.h"
 
 namespace weighmaster::model {
 
@@ -34,9 +35,10 @@ struct Sighting {
   User owner;
   Facts facts;
   ContentDigest digest;
-  // Over the tensors alone, the same for every packing of the same weights; set only when all of
+  // Over the tensors alone, the same for every packing of the same weights; known only when all of
   // them were read.
   std::optional<Sha256> weights_digest = {};
+  WeightsReason weights_reason = WeightsReason::kNone;  // why there is none
   friend bool operator==(const Sighting&, const Sighting&) = default;
 };
 

@@ -85,6 +85,9 @@ std::string SightingToJson(const model::Sighting& sighting,
   AddDigest(out, sighting.digest);
   out["weights_digest"] =
       sighting.weights_digest ? Json(sighting.weights_digest->ToHex()) : Json(nullptr);
+  if (sighting.weights_reason != model::WeightsReason::kNone) {
+    out["weights_reason"] = model::WeightsReasonName(sighting.weights_reason);
+  }
   AddFacts(out, sighting.facts);
   AddVerdict(out, verdict);
   return JsonLine(out);

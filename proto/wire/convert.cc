@@ -165,6 +165,7 @@ void ToProto(const model::Sighting& sighting, v1::Sighting& out) {
   ToProto(sighting.facts, *out.mutable_facts());
   WriteDigest(sighting.digest, *out.mutable_digest());
   if (sighting.weights_digest) out.set_weights_digest(WireBytes(sighting.weights_digest->view()));
+  out.set_weights_reason(static_cast<v1::WeightsReason>(sighting.weights_reason));
 }
 
 base::Result<model::Sighting> FromProto(const v1::Sighting& in) {
@@ -181,6 +182,11 @@ base::Result<model::Sighting> FromProto(const v1::Sighting& in) {
   WM_ASSIGN_OR_RETURN(sighting.digest, ReadDigest(in.digest()));
   if (!in.weights_digest().empty()) {
     WM_ASSIGN_OR_RETURN(sighting.weights_digest, ReadSha256(in.weights_digest(), "weights_digest"));
+  }
+  if (in.weights_reason() != v1::WEIGHTS_REASON_UNSPECIFIED) {
+    if (sighting.weights_digest) return FieldError("weights_reason", "stands beside a digest");
+    WM_ASSIGN_OR_RETURN(sighting.weights_reason,
+                        ReadEnum<model::WeightsReason>(in.weights_reason(), "weights_reason"));
   }
   return sighting;
 }

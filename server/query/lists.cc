@@ -24,6 +24,9 @@ constexpr Choice kFormats[] = {{"unknown", 0},     {"gguf", 1},   {"safetensors"
 constexpr Choice kSeverities[] = {
     {"info", 1}, {"low", 2}, {"medium", 3}, {"high", 4}, {"critical", 5}};
 constexpr Choice kDigestStates[] = {{"pending", 1}, {"claimed", 2}, {"verified", 3}, {"failed", 4}};
+constexpr Choice kWeightsReasons[] = {{"no_tensors", 1}, {"incomplete", 2},   {"unknown_type", 3},
+                                      {"repeats", 4},    {"sparse", 5},       {"scales", 6},
+                                      {"packed", 7},     {"not_supported", 8}};
 constexpr Choice kEventKinds[] = {
     {"unknown", 0},         {"sighting_appeared", 16}, {"sighting_changed", 17},
     {"sighting_gone", 18},  {"sighting_judged", 19},   {"coverage_changed", 20},
@@ -86,6 +89,8 @@ constexpr Field kSightingFields[] = {
     {"verified_time", kTime, kUnordered, kMayLack, "when it was verified", {}},
     {"sha256", kDigest, kUnordered, kMayLack, "of the file, claimed or verified", {}},
     {"weights_digest", kDigest, kUnordered, kMayLack, "of its weights, whatever packs them", {}},
+    {"weights_reason", kChoice, kUnordered, kMayLack, "why its weights have no digest",
+     kWeightsReasons},
     {"verdict", kChoice, kUnordered, kMayLack, "what the policy says of it", kOutcomes},
     {"rule", kText, kUnordered, kMayLack, "the rule or step that decided", {}},
     {"reason", kText, kUnordered, kMayLack, "the sentence for the person at the endpoint", {}},

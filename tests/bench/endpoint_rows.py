@@ -21,23 +21,30 @@ BESIDE_PAIRS = 4
 IDLE_WINDOW_SECONDS = 10
 LIST_DIGESTS = 100_000
 HASHED_BYTES = 2048 * files.MIB
+WEIGHTS_TENSORS = 256
+
+
+def scan_of(bench, *paths):
+    return lambda: measure.time_of([os.path.join(bench.bin, "weighmaster"), "scan", "--json", *paths])
+
+
+def openssl_of(*paths):
+    return lambda: measure.time_of(*(["openssl", "dgst", "-sha256", path] for path in paths))
+
+
+SCAN_AS_A_WHOLE = "`weighmaster scan` as a whole: started, recognised, parsed in the cage, hashed, judged"
 
 
 def hashing(bench):
+    """Of files without tensors: one digest."""
     folder = bench.in_memory("hashing")
     cores = len(os.sched_getaffinity(0))
     size = HASHED_BYTES // cores // files.MIB * files.MIB
     large = os.path.join(folder, "large.gguf")
     several = [os.path.join(folder, f"{number}.gguf") for number in range(cores)]
-    files.write_gguf(large, HASHED_BYTES, 0)
+    files.write_gguf(large, HASHED_BYTES, 0, tensors=0)
     for path in several:
-        files.write_gguf(path, size, path)
-
-    def ours(*paths):
-        return lambda: measure.time_of([os.path.join(bench.bin, "weighmaster"), "scan", "--json", *paths])
-
-    def openssl(*paths):
-        return lambda: measure.time_of(*(["openssl", "dgst", "-sha256", path] for path in paths))
+        files.write_gguf(path, size, path, tensors=0)
 
     def compared(what, gigabytes, mine, theirs, reference):
         costs = [his.processor_seconds / my.processor_seconds
@@ -46,17 +53,34 @@ def hashing(bench):
         return measure.compared(
             what, [gigabytes / my.seconds for my in mine], [gigabytes / his.seconds for his in theirs],
             reference, "GB/s", at_least=0.95,
-            note="`weighmaster scan` as a whole: started, recognised, parsed in the cage, hashed, "
-                 f"judged; {busy} processors busy of {cores}; told by processor time, which other work "
+            note=f"{SCAN_AS_A_WHOLE}; {busy} processors busy of {cores}; told by processor time, which other work "
                  f"on the machine disturbs less, the ratio is {measure.spread(costs)}")
 
-    one = measure.in_turn(bench.pairs, ours(large), openssl(large))
-    all_cores = measure.in_turn(bench.pairs, ours(*several), openssl(*several))
+    one = measure.in_turn(bench.pairs, scan_of(bench, large), openssl_of(large))
+    all_cores = measure.in_turn(bench.pairs, scan_of(bench, *several), openssl_of(*several))
     shutil.rmtree(folder)
     return [
         compared("hashing one large file, warm cache", HASHED_BYTES / 1e9, *one, "`openssl dgst -sha256`"),
         compared(f"hashing {cores} files at once, one a processor", cores * size / 1e9, *all_cores,
                  f"{cores} `openssl dgst -sha256` side by side"),
+    ]
+
+
+def weights(bench):
+    """Of a file with tensors: its digest and that of its weights, by one reading on two threads."""
+    folder = bench.in_memory("weights")
+    path = os.path.join(folder, "model.gguf")
+    files.write_gguf(path, HASHED_BYTES, 0, WEIGHTS_TENSORS)
+    mine, theirs = measure.in_turn(bench.pairs, scan_of(bench, path), openssl_of(path))
+    shutil.rmtree(folder)
+    note = f"{SCAN_AS_A_WHOLE}; {WEIGHTS_TENSORS} tensors"
+    reference = "one pass of `openssl dgst -sha256`"
+    return [
+        measure.compared("both digests of one large file, wall time", [my.seconds for my in mine],
+                         [his.seconds for his in theirs], reference, "s", at_most=1.6, note=note),
+        measure.compared("both digests of one large file, processor time",
+                         [my.processor_seconds for my in mine], [his.processor_seconds for his in theirs],
+                         reference, "s", at_most=2.1, note=note),
     ]
 
 

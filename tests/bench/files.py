@@ -12,15 +12,17 @@ def string(text):
     return struct.pack("<Q", len(data)) + data
 
 
-def write_gguf(path, data_bytes, seed):
-    """A model with one tensor of so many bytes (a multiple of 32), none of them sparse. GGUF version 3:
-    https://github.com/ggml-org/ggml/blob/master/docs/gguf.md"""
+def write_gguf(path, data_bytes, seed, tensors=1):
+    """A model with so many tensors (or none) over so many bytes (a multiple of 32 for each of them), none of them
+    sparse. GGUF version 3: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md"""
     texts = {"general.architecture": "llama", "general.name": f"model {seed}",
              "general.license": "apache-2.0"}
-    head = struct.pack("<4sIQQ", b"GGUF", 3, 1, len(texts))
+    head = struct.pack("<4sIQQ", b"GGUF", 3, tensors, len(texts))
     for key, value in texts.items():
         head += string(key) + struct.pack("<I", 8) + string(value)
-    head += string("token_embd.weight") + struct.pack("<IQIQ", 1, data_bytes // 4, 0, 0)
+    for number in range(tensors):
+        each = data_bytes // tensors
+        head += string(f"blk.{number}.weight") + struct.pack("<IQIQ", 1, each // 4, 0, number * each)
     head += bytes(-len(head) % 32)
     block = os.urandom(min(NOISE_BYTES, data_bytes))
     with open(path, "wb") as file:

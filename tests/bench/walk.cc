@@ -56,11 +56,13 @@ class LookingAgent {
     options.roots = {tree};
     sensor_ = std::make_unique<sensors::ArtifactSensor>(
         std::move(options),
-        sensors::ArtifactSensorSeams{clock_, random_, pool_,
-                                     [this](std::span<const agent::cage::CageFile> files) {
-                                       return cage_->ParseBatch(files);
-                                     },
-                                     *known_, *checkpoints_, *intake_});
+        sensors::ArtifactSensorSeams{
+            clock_, random_, pool_,
+            [this](std::span<const agent::cage::CageFile> files) {
+              return cage_->ParseBatch(files);
+            },
+            [this](int fd, std::uint64_t bytes) { return cage_->MapTensors(fd, bytes); }, *known_,
+            *checkpoints_, *intake_});
   }
 
   double SecondsOfWalk() {

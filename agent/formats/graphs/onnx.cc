@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "agent/formats/reading/protobuf_wire.h"
 #include "agent/formats/reading/risks.h"
@@ -32,12 +33,14 @@ constexpr std::uint32_t kTensor = 5, kGraph = 6, kTensors = 10, kGraphs = 11, kS
                         kSparses = 23;
 }
 namespace tensor_field {
-constexpr std::uint32_t kDims = 1, kType = 2, kExternal = 13;
+constexpr std::uint32_t kDims = 1, kType = 2, kSegment = 3, kFloats = 4, kInts32 = 5, kTexts = 6,
+                        kInts64 = 7, kRaw = 9, kDoubles = 10, kUints64 = 11, kExternal = 13;
 }
 constexpr std::uint32_t kFunctionNode = 7;
 constexpr std::uint32_t kTrainingGraphs[] = {1, 2};
 constexpr std::uint32_t kSparseValues = 1;
 
+constexpr std::size_t kMaxDimensions = 64;
 // Graphs within graphs (If, Loop, Scan).
 constexpr int kMaxDepth = 16;
 constexpr std::size_t kMaxNameBytes = 256;
@@ -54,9 +57,10 @@ constexpr std::string_view kDomains[] = {"",
 
 // TensorProto.DataType.
 constexpr std::string_view kTypes[] = {
-    "",       "F32",     "U8",          "I8",      "U16",         "I16", "I32", "I64",
-    "STRING", "BOOL",    "F16",         "F64",     "U32",         "U64", "C64", "C128",
-    "BF16",   "F8_E4M3", "F8_E4M3FNUZ", "F8_E5M2", "F8_E5M2FNUZ", "U4",  "I4",  "F4_E2M1"};
+    "",    "F32",    "U8",   "I8",      "U16",         "I16",     "I32",
+    "I64", "STRING", "BOOL", "F16",     "F64",         "U32",     "U64",
+    "C64", "C128",   "BF16", "F8_E4M3", "F8_E4M3FNUZ", "F8_E5M2", "F8_E5M2FNUZ",
+    "U4",  "I4",     "F4",   "F8_E8M0", "U2",          "I2"};
 
 std::optional<WireType> ModelFieldType(std::uint32_t number) {
   namespace f = model_field;
@@ -95,7 +99,8 @@ bool LeavesFolder(std::string_view location) {
 // One reading of one file. Whether it is ONNX at all shows from the fields of the whole.
 class OnnxReader {
  public:
-  OnnxReader(ByteSource& source, WorkBudget& budget) : cursor_(source, budget) {}
+  OnnxReader(ByteSource& source, WorkBudget& budget, TensorMapWriter& map)
+      : cursor_(source, budget), map_(map) {}
 
   model::Facts Read() &&;
 
@@ -105,20 +110,34 @@ class OnnxReader {
   void ReadGraph(std::uint64_t begin, std::uint64_t end, int depth);
   void ReadNode(const WireField& node, int depth);
   void ReadAttribute(const WireField& attribute, int depth);
+  // A TensorProto, as far as it is read.
+  struct TensorMessage {
+    std::vector<std::uint64_t> dims;
+    std::uint64_t type = 0;
+    std::optional<WireField> raw;      // elements as they are hashed
+    std::optional<WireField> floats;   // packed, which is the same for floats and pairs of them
+    std::optional<WireField> doubles;  // likewise
+    bool scattered = false;            // elements in another form, or in several pieces
+    bool elsewhere = false;            // in another file, or a part of the tensor
+  };
+
   void ReadTensor(const WireField& tensor, bool counts);
+  void ReadElements(const WireField& field, TensorMessage& tensor);
+  void Count(const TensorMessage& tensor);
+  void MapTensor(const TensorMessage& tensor);
   void ReadSparse(const WireField& sparse, bool counts);
   void ReadExternal(const WireField& entry);
   void ReadMetadata(const WireField& entry);
-  void CountDimensions(const WireField& dims, std::uint64_t& elements);
+  void ReadDimensions(const WireField& field, std::vector<std::uint64_t>& dims);
   std::string Text(const WireField& field, std::size_t keep);
   // Two texts of a map entry: field 1 and field 2.
   std::pair<std::string, std::string> Entry(const WireField& entry, std::size_t keep);
   WireMessage Fields(const WireField& field);
   void CheckEnd(const WireMessage& message);
   void AddRisk(RiskId id, std::string_view evidence);
-  void Multiply(std::uint64_t extent, std::uint64_t& elements);
 
   Cursor cursor_;
+  TensorMapWriter& map_;
   model::Facts facts_;
   RiskList risks_;
   bool has_graph_ = false;
@@ -245,6 +264,7 @@ void OnnxReader::ReadGraph(std::uint64_t begin, std::uint64_t end, int depth) {
         ReadTensor(*field, true);
         break;
       case graph_field::kSparseInitializer:
+        map_.Fail(model::WeightsReason::kSparse);
         ReadSparse(*field, true);
         break;
       default:
@@ -306,34 +326,100 @@ void OnnxReader::ReadSparse(const WireField& sparse, bool counts) {
   CheckEnd(message);
 }
 
-void OnnxReader::Multiply(std::uint64_t extent, std::uint64_t& elements) {
-  if (__builtin_mul_overflow(elements, extent, &elements)) counted_ = false;
-}
-
-void OnnxReader::CountDimensions(const WireField& dims, std::uint64_t& elements) {
-  if (dims.type == WireType::kVarint) return Multiply(dims.value, elements);
-  if (dims.type != WireType::kBytes || !cursor_.Seek(dims.begin)) return;
-  while (cursor_.offset() < dims.end) {  // packed
+void OnnxReader::ReadDimensions(const WireField& field, std::vector<std::uint64_t>& dims) {
+  const auto add = [&](std::uint64_t extent) {
+    cursor_.budget().Take(work::kExtent);
+    if (dims.size() < kMaxDimensions) {
+      dims.push_back(extent);
+    } else {
+      counted_ = false;
+      map_.Fail(model::WeightsReason::kIncomplete);
+    }
+  };
+  if (field.type == WireType::kVarint) return add(field.value);
+  if (field.type != WireType::kBytes || !cursor_.Seek(field.begin)) return;
+  while (cursor_.offset() < field.end) {  // packed
     const auto extent = ReadVarint(cursor_);
     if (!extent.has_value()) return;
-    Multiply(*extent, elements);
+    add(*extent);
   }
 }
 
 void OnnxReader::ReadTensor(const WireField& tensor, bool counts) {
-  std::uint64_t elements = 1;
-  std::uint64_t type = 0;
+  TensorMessage read;
   WireMessage message = Fields(tensor);
   while (const auto field = message.Next()) {
-    if (field->number == tensor_field::kDims) CountDimensions(*field, elements);
-    if (field->number == tensor_field::kType) type = field->value;
-    if (field->number == tensor_field::kExternal) ReadExternal(*field);
+    if (field->number == tensor_field::kDims) {
+      ReadDimensions(*field, read.dims);
+    } else if (field->number == tensor_field::kType) {
+      read.type = field->value;
+    } else {
+      ReadElements(*field, read);
+    }
   }
   CheckEnd(message);
   if (!counts) return;
+  Count(read);
+  if (map_.wanted()) MapTensor(read);
+}
+
+void OnnxReader::ReadElements(const WireField& field, TensorMessage& tensor) {
+  const auto keep = [&](std::optional<WireField>& elements) {
+    tensor.scattered = tensor.scattered || elements.has_value() || field.type != WireType::kBytes;
+    elements = field;
+  };
+  switch (field.number) {
+    case tensor_field::kRaw:
+      tensor.raw = field;  // one that is repeated replaces that before
+      break;
+    case tensor_field::kFloats:
+      keep(tensor.floats);
+      break;
+    case tensor_field::kDoubles:
+      keep(tensor.doubles);
+      break;
+    case tensor_field::kInts32:
+    case tensor_field::kInts64:
+    case tensor_field::kUints64:
+    case tensor_field::kTexts:
+      tensor.scattered = true;
+      break;
+    case tensor_field::kSegment:
+      tensor.elsewhere = true;
+      break;
+    case tensor_field::kExternal:
+      tensor.elsewhere = true;
+      ReadExternal(field);
+      break;
+    default:
+      break;
+  }
+}
+
+void OnnxReader::Count(const TensorMessage& tensor) {
   ++tensors_;
-  elements_by_type_[std::min<std::uint64_t>(type, std::size(kTypes))] += elements;
+  std::uint64_t elements = 1;
+  for (const std::uint64_t extent : tensor.dims) {
+    if (__builtin_mul_overflow(elements, extent, &elements)) counted_ = false;
+  }
+  elements_by_type_[std::min<std::uint64_t>(tensor.type, std::size(kTypes))] += elements;
   if (__builtin_add_overflow(parameters_, elements, &parameters_)) counted_ = false;
+}
+
+void OnnxReader::MapTensor(const TensorMessage& tensor) {
+  if (tensor.elsewhere) return map_.Fail(model::WeightsReason::kIncomplete);
+  if (tensor.scattered) return map_.Fail(model::WeightsReason::kPacked);
+  const std::string_view name = tensor.type < std::size(kTypes) ? kTypes[tensor.type] : "";
+  const ElementType* const type = FindElementType(name);
+  if (type == nullptr) return map_.Fail(model::WeightsReason::kUnknownType);
+  std::optional<WireField> elements = tensor.raw;
+  if (!elements.has_value() && (name == "F32" || name == "C64")) elements = tensor.floats;
+  if (!elements.has_value() && (name == "F64" || name == "C128")) elements = tensor.doubles;
+  const auto bytes = BytesOf(*type, tensor.dims);
+  const std::uint64_t begin = elements.has_value() ? elements->begin : 0;
+  const std::uint64_t stored = elements.has_value() ? elements->end - begin : 0;
+  if (bytes != stored) return map_.Fail(model::WeightsReason::kIncomplete);
+  map_.Add({type, tensor.dims, {}, begin, false});
 }
 
 std::pair<std::string, std::string> OnnxReader::Entry(const WireField& entry, std::size_t keep) {
@@ -398,8 +484,9 @@ bool LooksLikeOnnx(base::ByteView head, std::uint64_t file_size) {
   return version ? fields >= 2 : fields >= 2 && at <= file_size;
 }
 
-model::Facts ParseOnnx(ByteSource& source, WorkBudget& budget) {
-  return OnnxReader(source, budget).Read();
+model::Facts ParseOnnx(ByteSource& source, WorkBudget& budget, TensorMapWriter& tensors) {
+  tensors.Begin();
+  return OnnxReader(source, budget, tensors).Read();
 }
 
 }  // namespace weighmaster::agent::formats

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "agent/formats/reading/cursor.h"
+#include "agent/formats/tensors/tensor_map.h"
 #include "policy/model/artifact.h"
 
 namespace weighmaster::agent::formats {
@@ -11,6 +12,6 @@ bool LooksLikeOnnx(base::ByteView head, std::uint64_t file_size);
 
 // ONNX: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto. Weights are passed over by seeking.
 // kUnknown when the file is another protobuf.
-model::Facts ParseOnnx(ByteSource& source, WorkBudget& budget);
+model::Facts ParseOnnx(ByteSource& source, WorkBudget& budget, TensorMapWriter& tensors);
 
 }  // namespace weighmaster::agent::formats

@@ -60,7 +60,8 @@ bool IsNativeCode(std::string_view head) {
 // One archive. A zip is no model until one of its members shows that it is.
 class TorchReader {
  public:
-  TorchReader(ByteSource& source, WorkBudget& budget) : source_(source), budget_(budget) {}
+  TorchReader(ByteSource& source, WorkBudget& budget, TensorMapWriter& map)
+      : source_(source), budget_(budget), map_(map) {}
 
   model::Facts Read() &&;
 
@@ -69,11 +70,20 @@ class TorchReader {
   void ReadMember(const ZipMember& member);
   void WalkMember(const ZipMember& member, bool must_be_pickle);
   void Count(const PickleTensors& tensors);
+  void Keep(PickleTensors tensors, const std::string& member);
+  void MapTensors(const std::vector<ZipMember>& members);
+  // By a member that torch looks for beside the pickle.
+  bool IsBigEndian(const ZipMember* byte_order);
 
   ByteSource& source_;
   WorkBudget& budget_;
+  TensorMapWriter& map_;
   RiskList risks_;
   PickleTensors tensors_;
+  struct MemberTensor : StoredTensor {
+    std::string folder;  // of the pickle, with its '/'; the key is the name of a member
+  };
+  std::vector<MemberTensor> stored_;
   std::string folder_;
   bool recognised_ = false;
 };
@@ -91,6 +101,7 @@ model::Facts TorchReader::Read() && {
     risks_.Add(RiskId::kOpaque, "more members than the " + std::to_string(listing.members.size()) +
                                     " that were listed");
   }
+  if (map_.wanted()) MapTensors(listing.members);
   if (budget_.spent()) risks_.AddSpent(read_to);
   // What was not looked at whole may well hide a pickle.
   if (!recognised_ && listing.complete && !budget_.spent()) return {};
@@ -148,7 +159,7 @@ void TorchReader::WalkMember(const ZipMember& member, bool must_be_pickle) {
   if (member.method == kZipStored) {
     const std::uint64_t left = source_.size() - member.data;
     Cursor cursor(source_, budget_, member.data, member.data + std::min(left, member.stored_bytes));
-    walk = WalkPickles(cursor, risks, place);
+    walk = WalkPickles(cursor, risks, place, map_.wanted());
   } else {
     const auto bytes = ReadZipMember(source_, budget_, member, kMaxInflatedBytes);
     if (!bytes.has_value()) return;
@@ -157,13 +168,14 @@ void TorchReader::WalkMember(const ZipMember& member, bool must_be_pickle) {
     }
     MemorySource inflated(*bytes);
     Cursor cursor(inflated, budget_);
-    walk = WalkPickles(cursor, risks, place);
+    walk = WalkPickles(cursor, risks, place, map_.wanted());
   }
   if (!must_be_pickle && !walk.IsPickle()) return;
   recognised_ = true;
   risks_.Add(RiskId::kPickleFormat, member.name);
   risks_.Add(std::move(risks));
   Count(walk.tensors);
+  if (map_.wanted()) Keep(std::move(walk.tensors), member.name);
 }
 
 void TorchReader::Count(const PickleTensors& tensors) {
@@ -176,10 +188,58 @@ void TorchReader::Count(const PickleTensors& tensors) {
   }
 }
 
+// Of the storages that "archive/data.pkl" names each is a member "archive/data/" and its key.
+void TorchReader::Keep(PickleTensors tensors, const std::string& member) {
+  constexpr std::string_view kEnd = ".pkl";
+  if (tensors.gap != model::WeightsReason::kNone) map_.Fail(tensors.gap);
+  if (tensors.stored.empty()) return;
+  if (!EndsWith(member, kEnd)) return map_.Fail(model::WeightsReason::kIncomplete);
+  const std::string storages = member.substr(0, member.size() - kEnd.size()) + "/";
+  const std::string folder = member.substr(0, member.rfind('/') + 1);
+  for (StoredTensor& stored : tensors.stored) {
+    stored.key.insert(0, storages);
+    stored_.push_back({std::move(stored), folder});
+  }
+}
+
+void TorchReader::MapTensors(const std::vector<ZipMember>& members) {
+  std::map<std::string_view, const ZipMember*> by_name;
+  for (const ZipMember& member : members) by_name.emplace(member.name, &member);
+  const auto find = [&](const std::string& name) {
+    const auto found = by_name.find(name);
+    return found == by_name.end() ? nullptr : found->second;
+  };
+  std::map<std::string, bool> big_endian;  // by the folder of the pickle
+  for (MemberTensor& stored : stored_) {
+    const ZipMember* const found = find(stored.key);
+    if (found == nullptr) return map_.Fail(model::WeightsReason::kIncomplete);
+    const ZipMember& member = *found;
+    if (member.encrypted || member.method != kZipStored) {
+      return map_.Fail(model::WeightsReason::kPacked);
+    }
+    const auto bytes = StorageBytes(stored);
+    if (!bytes.has_value() || *bytes > member.stored_bytes) {
+      return map_.Fail(model::WeightsReason::kIncomplete);
+    }
+    const auto [folder, is_new] = big_endian.try_emplace(stored.folder, false);
+    if (is_new) folder->second = IsBigEndian(find(stored.folder + "byteorder"));
+    stored.tensor.big_endian = folder->second;
+    AddStored(stored, member.data, map_);
+  }
+}
+
+bool TorchReader::IsBigEndian(const ZipMember* byte_order) {
+  constexpr std::string_view kBig = "big";
+  if (byte_order == nullptr) return false;
+  const auto order = ReadZipMember(source_, budget_, *byte_order, kBig.size() + 1);
+  return order.has_value() && base::AsText(*order) == kBig;
+}
+
 }  // namespace
 
-model::Facts ParsePyTorchZip(ByteSource& source, WorkBudget& budget) {
-  return TorchReader(source, budget).Read();
+model::Facts ParsePyTorchZip(ByteSource& source, WorkBudget& budget, TensorMapWriter& tensors) {
+  tensors.Begin();
+  return TorchReader(source, budget, tensors).Read();
 }
 
 }  // namespace weighmaster::agent::formats

@@ -73,18 +73,41 @@ std::string_view TypeOfStorage(std::string_view name) {
     std::string_view storage;
     std::string_view type;
   };
-  constexpr Row kRows[] = {{"FloatStorage", "F32"},      {"float32", "F32"},
-                           {"HalfStorage", "F16"},       {"float16", "F16"},
-                           {"BFloat16Storage", "BF16"},  {"bfloat16", "BF16"},
-                           {"DoubleStorage", "F64"},     {"float64", "F64"},
-                           {"LongStorage", "I64"},       {"int64", "I64"},
-                           {"IntStorage", "I32"},        {"int32", "I32"},
-                           {"ShortStorage", "I16"},      {"int16", "I16"},
-                           {"CharStorage", "I8"},        {"int8", "I8"},
-                           {"ByteStorage", "U8"},        {"uint8", "U8"},
-                           {"BoolStorage", "BOOL"},      {"bool", "BOOL"},
-                           {"QInt8Storage", "QI8"},      {"QUInt8Storage", "QU8"},
-                           {"float8_e4m3fn", "F8_E4M3"}, {"float8_e5m2", "F8_E5M2"}};
+  constexpr Row kRows[] = {{"FloatStorage", "F32"},
+                           {"float32", "F32"},
+                           {"HalfStorage", "F16"},
+                           {"float16", "F16"},
+                           {"BFloat16Storage", "BF16"},
+                           {"bfloat16", "BF16"},
+                           {"DoubleStorage", "F64"},
+                           {"float64", "F64"},
+                           {"LongStorage", "I64"},
+                           {"int64", "I64"},
+                           {"IntStorage", "I32"},
+                           {"int32", "I32"},
+                           {"ShortStorage", "I16"},
+                           {"int16", "I16"},
+                           {"CharStorage", "I8"},
+                           {"int8", "I8"},
+                           {"ByteStorage", "U8"},
+                           {"uint8", "U8"},
+                           {"BoolStorage", "BOOL"},
+                           {"bool", "BOOL"},
+                           {"ComplexFloatStorage", "C64"},
+                           {"complex64", "C64"},
+                           {"ComplexDoubleStorage", "C128"},
+                           {"complex128", "C128"},
+                           {"complex32", "C32"},
+                           {"uint16", "U16"},
+                           {"uint32", "U32"},
+                           {"uint64", "U64"},
+                           {"QInt8Storage", "QI8"},
+                           {"QUInt8Storage", "QU8"},
+                           {"float8_e4m3fn", "F8_E4M3"},
+                           {"float8_e5m2", "F8_E5M2"},
+                           {"float8_e4m3fnuz", "F8_E4M3FNUZ"},
+                           {"float8_e5m2fnuz", "F8_E5M2FNUZ"},
+                           {"float8_e8m0fnu", "F8_E8M0"}};
   for (const Row& row : kRows) {
     if (row.storage == name) return row.type;
   }
@@ -102,6 +125,8 @@ std::string PickleMachine::Here() const {
 }
 
 void PickleMachine::Alarm(RiskId id, std::string_view what) {
+  // Whatever it was that could not be followed, it may have made a tensor.
+  if (id != RiskId::kPickleFramesDisagree) NoteGap(model::WeightsReason::kIncomplete);
   if (++alarms_[id] <= kMaxAlarms) {
     cursor_.budget().Take(work::kRisk);
     risks_.Add(id, place_ + std::string(what) + ": " + Here());
@@ -130,6 +155,8 @@ bool PickleMachine::Run() {
     if (!Step(*opcode)) return BreakOff();
     if (given_up_) return false;
   }
+  // Something that is no function of torch's took one, and what it made of it is not known.
+  if (!unused_storages_.empty()) NoteGap(model::WeightsReason::kIncomplete);
   return true;
 }
 
@@ -651,6 +678,10 @@ void PickleMachine::Call(const PickleOpcode& opcode) {
 bool PickleMachine::Build() {
   const Value state = Pop();
   const Value target = Pop();
+  // Of a tensor: it is made anew, upon another storage.
+  if (const auto first = Item(state, 0); first.has_value() && first->kind == Kind::kStorage) {
+    NoteGap(model::WeightsReason::kIncomplete);
+  }
   if (target.kind == Kind::kObject) MarkCalled(target);
   Push(target);
   if (!joblib_ || target.kind != Kind::kObject || target.number < 0) return true;
@@ -667,53 +698,155 @@ PickleMachine::Value PickleMachine::ResultOf(Value callee, Value arguments) {
     return {Kind::kDtype, first->number};
   }
   if (import.module == "torch" && import.name == "Size" && first.has_value()) return *first;
-  if (import.module == "torch._utils") CountTensor(import.name, arguments);
+  if (import.module == "torch._utils") RebuildTensor(import.name, arguments);
+  if (import.module == "torch._tensor" && import.name.starts_with("_rebuild_from_type")) {
+    RebuildSubclass(arguments);
+  }
   return {Kind::kObject, callee.number};
 }
 
-void PickleMachine::CountTensor(std::string_view function, Value arguments) {
-  const bool rebuilds = function == "_rebuild_tensor" || function == "_rebuild_tensor_v2" ||
-                        function == "_rebuild_tensor_v3" || function == "_rebuild_qtensor";
-  if (!rebuilds) return;
-  ++content_.tensors.count;
-  cursor_.budget().Take(work::kTensor);
-  const auto storage = Item(arguments, 0);
-  const auto size = Item(arguments, 2);
-  if (!size.has_value() || size->kind != Kind::kTuple) {
-    content_.tensors.parameters_known = false;
-    return;
-  }
-  std::uint64_t elements = 1;
-  for (std::size_t i = 0; Item(*size, i).has_value(); ++i) {
-    cursor_.budget().Take(work::kExtent);
-    const Value extent = *Item(*size, i);
-    const bool good = extent.kind == Kind::kInteger && extent.number >= 0;
-    if (!good ||
-        __builtin_mul_overflow(elements, static_cast<std::uint64_t>(extent.number), &elements)) {
-      content_.tensors.parameters_known = false;
-      return;
-    }
-  }
-  if (__builtin_add_overflow(content_.tensors.parameters, elements, &content_.tensors.parameters)) {
-    content_.tensors.parameters_known = false;
-    return;
-  }
-  auto type = storage.has_value() && storage->kind == Kind::kStorage ? storage->number : -1;
-  const auto explicit_type = Item(arguments, 6);
-  if (function == "_rebuild_tensor_v3" && explicit_type.has_value() &&
-      explicit_type->kind == Kind::kGlobal) {
-    type = explicit_type->number;
-  }
-  if (type < 0) return;
-  const auto name = TypeOfStorage(content_.imports[static_cast<std::size_t>(type)].name);
-  if (!name.empty()) content_.tensors.elements_by_type[std::string(name)] += elements;
+// What torch gives for a persistent id: ('storage', type, key, location, elements).
+PickleMachine::Value PickleMachine::Persist(Value id) {
+  const std::int64_t group = id.kind == Kind::kTuple ? id.number : -1;
+  if (content_.tensors.wanted) unused_storages_.insert(group);
+  return {Kind::kStorage, group};
 }
 
-// What torch gives for a persistent id: ('storage', type, key, location, numel).
-PickleMachine::Value PickleMachine::Persist(Value id) const {
-  const auto type = Item(id, 1);
-  const bool typed = type.has_value() && type->kind == Kind::kGlobal;
-  return {Kind::kStorage, typed ? type->number : -1};
+void PickleMachine::NoteGap(model::WeightsReason reason) {
+  if (content_.tensors.gap == model::WeightsReason::kNone) content_.tensors.gap = reason;
+}
+
+// What torch's rebuilding functions mean for tensors: every one of them is named _rebuild_….
+void PickleMachine::RebuildTensor(std::string_view function, Value arguments) {
+  struct Function {
+    std::string_view name;
+    std::size_t items;  // of its arguments; further ones change what the elements mean
+    bool counts;
+    model::WeightsReason gap;
+  };
+  constexpr Function kFunctions[] = {
+      {"_rebuild_tensor", 4, true, model::WeightsReason::kNone},
+      {"_rebuild_tensor_v2", 6, true, model::WeightsReason::kNone},
+      {"_rebuild_tensor_v3", 7, true, model::WeightsReason::kNone},
+      {"_rebuild_parameter", 3, false, model::WeightsReason::kNone},
+      {"_rebuild_parameter_with_state", 4, false, model::WeightsReason::kNone},
+      {"_rebuild_qtensor", 7, true, model::WeightsReason::kScales},
+      {"_rebuild_sparse_tensor", 2, false, model::WeightsReason::kSparse},
+      {"_rebuild_sparse_csr_tensor", 2, false, model::WeightsReason::kSparse}};
+  if (!function.starts_with("_rebuild_")) return;
+  const auto* const known = std::ranges::find(kFunctions, function, &Function::name);
+  const bool found = known != std::end(kFunctions);
+  const bool as_known = found && !Item(arguments, known->items).has_value();
+  NoteGap(as_known ? known->gap : model::WeightsReason::kIncomplete);
+  if (!found || !known->counts) return;
+  ++content_.tensors.count;
+  cursor_.budget().Take(work::kTensor);
+  const std::string_view type = TypeOfTensor(function, arguments);
+  CountElements(arguments, type);
+  if (content_.tensors.wanted && content_.tensors.gap == model::WeightsReason::kNone) {
+    KeepTensor(arguments, type);
+  }
+}
+
+// torch._tensor._rebuild_from_type_v2(function, type, arguments, state) calls the function, and so
+// does what was there before.
+void PickleMachine::RebuildSubclass(Value arguments) {
+  const auto function = Item(arguments, 0);
+  const auto inner = Item(arguments, 2);
+  if (!function.has_value() || function->kind != Kind::kGlobal || !inner.has_value()) {
+    return NoteGap(model::WeightsReason::kIncomplete);
+  }
+  RebuildTensor(content_.imports[static_cast<std::size_t>(function->number)].name, *inner);
+}
+
+std::optional<PickleMachine::Value> PickleMachine::ItemOfStorage(std::optional<Value> storage,
+                                                                 std::size_t index) const {
+  if (!storage.has_value() || storage->kind != Kind::kStorage) return std::nullopt;
+  return Item({Kind::kTuple, storage->number}, index);
+}
+
+std::string_view PickleMachine::TypeOfTensor(std::string_view function, Value arguments) const {
+  constexpr std::size_t kStorageType = 1;
+  constexpr std::size_t kExplicitType = 6;
+  auto type = ItemOfStorage(Item(arguments, 0), kStorageType);
+  if (function == "_rebuild_tensor_v3") type = Item(arguments, kExplicitType);
+  if (!type.has_value() || type->kind != Kind::kGlobal) return {};
+  return TypeOfStorage(content_.imports[static_cast<std::size_t>(type->number)].name);
+}
+
+bool PickleMachine::StorageIsUntyped(std::optional<Value> storage) const {
+  const auto type = ItemOfStorage(storage, 1);
+  return type.has_value() && type->kind == Kind::kGlobal &&
+         content_.imports[static_cast<std::size_t>(type->number)].name == "UntypedStorage";
+}
+
+std::optional<std::vector<std::uint64_t>> PickleMachine::Extents(std::optional<Value> tuple) const {
+  if (!tuple.has_value() || tuple->kind != Kind::kTuple) return std::nullopt;
+  std::vector<std::uint64_t> extents;
+  for (std::size_t i = 0;; ++i) {
+    const auto extent = Item(*tuple, i);
+    if (!extent.has_value()) return extents;
+    cursor_.budget().Take(work::kExtent);
+    if (extent->kind != Kind::kInteger || extent->number < 0) return std::nullopt;
+    extents.push_back(static_cast<std::uint64_t>(extent->number));
+  }
+}
+
+void PickleMachine::CountElements(Value arguments, std::string_view type) {
+  PickleTensors& tensors = content_.tensors;
+  const auto extents = Extents(Item(arguments, 2));
+  std::uint64_t elements = 1;
+  bool known = extents.has_value();
+  for (std::size_t i = 0; known && i < extents->size(); ++i) {
+    known = !__builtin_mul_overflow(elements, (*extents)[i], &elements);
+  }
+  if (!known || __builtin_add_overflow(tensors.parameters, elements, &tensors.parameters)) {
+    tensors.parameters_known = false;
+    return;
+  }
+  if (!type.empty()) tensors.elements_by_type[std::string(type)] += elements;
+}
+
+void PickleMachine::KeepTensor(Value arguments, std::string_view type) {
+  constexpr std::size_t kKey = 2;
+  constexpr std::size_t kElements = 4;
+  constexpr std::size_t kPart = 5;
+  PickleTensors& tensors = content_.tensors;
+  const auto storage = Item(arguments, 0);
+  if (storage.has_value() && storage->kind == Kind::kStorage) {
+    unused_storages_.erase(storage->number);
+  }
+  const auto key = ItemOfStorage(storage, kKey);
+  const auto elements = ItemOfStorage(storage, kElements);
+  const auto offset = Item(arguments, 1);
+  auto extents = Extents(Item(arguments, 2));
+  auto strides = Extents(Item(arguments, 3));
+  const auto is_count = [](const std::optional<Value>& value) {
+    return value.has_value() && value->kind == Kind::kInteger && value->number >= 0;
+  };
+  auto text = key.has_value() ? ReadText(*key) : std::nullopt;
+  const ElementType* const element = FindElementType(type);
+  std::uint64_t begin = 0;
+  // Before torch 1.6 a storage could be a part of another.
+  const auto part = ItemOfStorage(storage, kPart);
+  const bool whole = !part.has_value() || part->kind != Kind::kTuple;
+  if (!whole || !text.has_value() || !is_count(elements) || !is_count(offset) ||
+      !extents.has_value() || !strides.has_value() || strides->size() != extents->size() ||
+      tensors.stored.size() == limits::kMaxMappedTensors) {
+    tensors.gap = model::WeightsReason::kIncomplete;
+  } else if (element == nullptr) {
+    tensors.gap = model::WeightsReason::kUnknownType;
+  } else if (__builtin_mul_overflow(static_cast<std::uint64_t>(offset->number),
+                                    std::uint64_t{element->block_bytes}, &begin)) {
+    tensors.gap = model::WeightsReason::kIncomplete;
+  } else {
+    // torch names the bytes of an untyped storage, of others the elements.
+    const std::uint64_t element_bytes = StorageIsUntyped(storage) ? 1 : element->block_bytes;
+    tensors.stored.push_back({*std::move(text),
+                              static_cast<std::uint64_t>(elements->number),
+                              element_bytes,
+                              {element, *std::move(extents), *std::move(strides), begin, false}});
+  }
 }
 
 // A joblib array follows its wrapper's state: padding, then the elements as raw bytes; or a pickle

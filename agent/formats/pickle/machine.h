@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -11,8 +12,10 @@
 #include "agent/formats/pickle/globals.h"
 #include "agent/formats/pickle/memo.h"
 #include "agent/formats/pickle/opcodes.h"
+#include "agent/formats/pickle/stored_tensor.h"
 #include "agent/formats/reading/cursor.h"
 #include "agent/formats/reading/risks.h"
+#include "policy/model/weights.h"
 
 namespace weighmaster::agent::formats {
 
@@ -43,6 +46,10 @@ struct PickleTensors {
   std::uint64_t parameters = 0;
   bool parameters_known = true;  // false: some tensor's size did not show
   std::map<std::string, std::uint64_t> elements_by_type;
+
+  bool wanted = false;  // whether `stored` is filled
+  std::vector<StoredTensor> stored;
+  model::WeightsReason gap = model::WeightsReason::kNone;  // why not all of them stand there
 };
 
 // What the streams of one file do and hold, gathered over all of them.
@@ -79,7 +86,7 @@ class PickleMachine {
     kGlobal,   // number: index into content.imports
     kObject,   // what calling that import gave
     kDtype,    // a numpy dtype; number: its code as PackText
-    kStorage,  // a tensor's storage; number: the import that is its type, or -1
+    kStorage,  // a tensor's storage; number: index into groups_ of its persistent id, or -1
   };
   struct Value {
     Kind kind = Kind::kUnknown;
@@ -139,8 +146,16 @@ class PickleMachine {
   bool Build();
   void MarkCalled(Value callee);
   Value ResultOf(Value callee, Value arguments);
-  void CountTensor(std::string_view function, Value arguments);
-  Value Persist(Value id) const;
+  Value Persist(Value id);
+  void NoteGap(model::WeightsReason reason);
+  void RebuildTensor(std::string_view function, Value arguments);
+  void RebuildSubclass(Value arguments);
+  void CountElements(Value arguments, std::string_view type);
+  void KeepTensor(Value arguments, std::string_view type);
+  std::optional<std::vector<std::uint64_t>> Extents(std::optional<Value> tuple) const;
+  std::optional<Value> ItemOfStorage(std::optional<Value> storage, std::size_t index) const;
+  bool StorageIsUntyped(std::optional<Value> storage) const;
+  std::string_view TypeOfTensor(std::string_view function, Value arguments) const;
   bool SkipArray(Value state);
 
   // A text's place and form in one number; nothing of it is copied.
@@ -167,6 +182,7 @@ class PickleMachine {
   // What STACK_GLOBAL gave for two texts, so that one repeated a million times is read once.
   std::map<std::pair<std::int64_t, std::int64_t>, Value> resolved_;
   std::size_t names_read_ = 0;
+  std::set<std::int64_t> unused_storages_;  // those that no tensor was made of, if it is asked for
   std::map<RiskId, std::size_t> alarms_;
   std::uint64_t op_offset_ = 0;
   const PickleOpcode* opcode_ = nullptr;

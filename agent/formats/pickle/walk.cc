@@ -47,7 +47,7 @@ bool LoadsTensorsFromBytes(const PickleContent& content) {
 // Walks a file's pickles and those inside them.
 class Walker {
  public:
-  explicit Walker(RiskList& risks) : risks_(risks) {}
+  Walker(RiskList& risks, bool wants_tensors) : risks_(risks), wants_tensors_(wants_tensors) {}
 
   PickleWalk Walk(Cursor& cursor, const std::string& place, int depth, bool runs);
 
@@ -55,11 +55,13 @@ class Walker {
   void WalkStreams(Cursor& cursor, const std::string& place, PickleContent& content,
                    PickleWalk& walk);
   void CheckRest(Cursor& cursor, const std::string& place);
+  // False: it may make tensors.
   // NOLINTNEXTLINE(misc-no-recursion): no deeper than kMaxNesting.
-  void WalkEmbedded(Cursor& cursor, const EmbeddedPickle& embedded, const std::string& place,
+  bool WalkEmbedded(Cursor& cursor, const EmbeddedPickle& embedded, const std::string& place,
                     int depth, bool runs);
 
   RiskList& risks_;
+  const bool wants_tensors_;
   int embedded_left_ = kMaxEmbedded;
 };
 
@@ -69,6 +71,7 @@ PickleWalk Walker::Walk(Cursor& cursor, const std::string& place, int depth, boo
   const base::ByteView start = cursor.Peek(1);
   walk.marked = !start.empty() && start[0] == kProto;
   PickleContent content;
+  content.tensors.wanted = wants_tensors_ && depth == 0;
   WalkStreams(cursor, place, content, walk);
   TellImports(content, place, runs, cursor.budget(), risks_);
   walk.calls = content.calls;
@@ -83,7 +86,10 @@ PickleWalk Walker::Walk(Cursor& cursor, const std::string& place, int depth, boo
       continue;
     }
     --embedded_left_;
-    WalkEmbedded(cursor, embedded, where + ": ", depth, runs && loads_inside);
+    // Where tensors of a pickle inside are stored is not looked for.
+    if (!WalkEmbedded(cursor, embedded, where + ": ", depth, runs && loads_inside)) {
+      content.tensors.gap = model::WeightsReason::kIncomplete;
+    }
   }
   walk.tensors = std::move(content.tensors);
   return walk;
@@ -99,7 +105,10 @@ void Walker::WalkStreams(Cursor& cursor, const std::string& place, PickleContent
     ++walk.streams;
     if (!walk.complete) return;
     // torch reads five pickles; what follows is weights, which may look like anything.
-    if (legacy_torch && walk.streams == kLegacyTorchStreams) return;
+    if (legacy_torch && walk.streams == kLegacyTorchStreams) {
+      walk.storages_begin = cursor.offset();
+      return;
+    }
   } while (walk.streams < kMaxStreams &&
            LooksLikePickle(cursor.Peek(kProbeBytes), cursor.remaining()));
   CheckRest(cursor, place);
@@ -117,30 +126,33 @@ void Walker::CheckRest(Cursor& cursor, const std::string& place) {
 }
 
 // NOLINTNEXTLINE(misc-no-recursion): no deeper than kMaxNesting.
-void Walker::WalkEmbedded(Cursor& cursor, const EmbeddedPickle& embedded, const std::string& place,
+bool Walker::WalkEmbedded(Cursor& cursor, const EmbeddedPickle& embedded, const std::string& place,
                           int depth, bool runs) {
   Cursor inside(cursor.source(), cursor.budget(), embedded.begin, embedded.begin + embedded.length);
+  const auto makes_none = [](const PickleWalk& walk) {
+    return walk.tensors.count == 0 && walk.tensors.gap == model::WeightsReason::kNone;
+  };
   if (embedded.coding == PickleCoding::kRaw) {
-    Walk(inside, place, depth + 1, runs);
-    return;
+    return makes_none(Walk(inside, place, depth + 1, runs));
   }
   constexpr std::size_t kMost = base::limits::kMaxDecodedPickleBytes;
   if (embedded.length > kMost) {
     risks_.Add(RiskId::kOpaque, place + "longer than can be decoded");
   }
   const auto text = inside.Text(embedded.length, kMost);
-  if (!text.has_value()) return;
+  if (!text.has_value()) return false;
   cursor.budget().Take(text->size() * work::kDecodedByte);
   const std::string decoded = DecodePickle(*text, embedded.coding);
   MemorySource source(base::AsBytes(decoded));
   Cursor decoded_cursor(source, cursor.budget());
-  Walk(decoded_cursor, place, depth + 1, runs);
+  return makes_none(Walk(decoded_cursor, place, depth + 1, runs));
 }
 
 }  // namespace
 
-PickleWalk WalkPickles(Cursor& cursor, RiskList& risks, const std::string& place) {
-  return Walker(risks).Walk(cursor, place, 0, true);
+PickleWalk WalkPickles(Cursor& cursor, RiskList& risks, const std::string& place,
+                       bool wants_tensors) {
+  return Walker(risks, wants_tensors).Walk(cursor, place, 0, true);
 }
 
 void TellTensors(const PickleTensors& tensors, model::Facts& facts) {

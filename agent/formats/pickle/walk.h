@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "agent/formats/pickle/machine.h"
@@ -14,6 +15,8 @@ struct PickleWalk {
   bool marked = false;    // begins with a protocol mark
   bool complete = false;  // every stream reached its end
   std::uint64_t streams = 0;
+  // Of PyTorch's format before 1.6: where the storages of the tensors follow the pickles.
+  std::optional<std::uint64_t> storages_begin;
   std::uint64_t calls = 0;
   PickleTensors tensors;
 
@@ -24,7 +27,9 @@ struct PickleWalk {
 
 // Walks the streams that the cursor's range begins with, and the pickles that they carry as data;
 // adds what they do to `risks`. `place` begins each evidence ("archive/data.pkl: ", or nothing).
-PickleWalk WalkPickles(Cursor& cursor, RiskList& risks, const std::string& place);
+// Where the tensors are stored is gathered if it is wanted.
+PickleWalk WalkPickles(Cursor& cursor, RiskList& risks, const std::string& place,
+                       bool wants_tensors);
 
 // Counts and the commonest type of the tensors, as facts.
 void TellTensors(const PickleTensors& tensors, model::Facts& facts);

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "agent/formats/reading/chat_template.h"
 #include "agent/formats/reading/name_hashes.h"
@@ -33,23 +34,15 @@ constexpr std::array<std::uint8_t, 13> kValueBytes = {1, 1, 2, 2, 4, 4, 4, 1, 0,
 struct TensorType {
   std::uint32_t id;
   std::string_view name;
-  std::uint32_t block_elements;
-  std::uint32_t block_bytes;
 };
 // ggml.h's types. An id that is not here is newer than this table (or was removed long ago).
 constexpr TensorType kTensorTypes[] = {
-    {0, "F32", 1, 4},         {1, "F16", 1, 2},         {2, "Q4_0", 32, 18},
-    {3, "Q4_1", 32, 20},      {6, "Q5_0", 32, 22},      {7, "Q5_1", 32, 24},
-    {8, "Q8_0", 32, 34},      {9, "Q8_1", 32, 36},      {10, "Q2_K", 256, 84},
-    {11, "Q3_K", 256, 110},   {12, "Q4_K", 256, 144},   {13, "Q5_K", 256, 176},
-    {14, "Q6_K", 256, 210},   {15, "Q8_K", 256, 292},   {16, "IQ2_XXS", 256, 66},
-    {17, "IQ2_XS", 256, 74},  {18, "IQ3_XXS", 256, 98}, {19, "IQ1_S", 256, 50},
-    {20, "IQ4_NL", 32, 18},   {21, "IQ3_S", 256, 110},  {22, "IQ2_S", 256, 82},
-    {23, "IQ4_XS", 256, 136}, {24, "I8", 1, 1},         {25, "I16", 1, 2},
-    {26, "I32", 1, 4},        {27, "I64", 1, 8},        {28, "F64", 1, 8},
-    {29, "IQ1_M", 256, 56},   {30, "BF16", 1, 2},       {34, "TQ1_0", 256, 54},
-    {35, "TQ2_0", 256, 66},   {39, "MXFP4", 32, 17},    {40, "NVFP4", 64, 36},
-    {41, "Q1_0", 128, 18},
+    {0, "F32"},     {1, "F16"},    {2, "Q4_0"},     {3, "Q4_1"},    {6, "Q5_0"},     {7, "Q5_1"},
+    {8, "Q8_0"},    {9, "Q8_1"},   {10, "Q2_K"},    {11, "Q3_K"},   {12, "Q4_K"},    {13, "Q5_K"},
+    {14, "Q6_K"},   {15, "Q8_K"},  {16, "IQ2_XXS"}, {17, "IQ2_XS"}, {18, "IQ3_XXS"}, {19, "IQ1_S"},
+    {20, "IQ4_NL"}, {21, "IQ3_S"}, {22, "IQ2_S"},   {23, "IQ4_XS"}, {24, "I8"},      {25, "I16"},
+    {26, "I32"},    {27, "I64"},   {28, "F64"},     {29, "IQ1_M"},  {30, "BF16"},    {34, "TQ1_0"},
+    {35, "TQ2_0"},  {39, "MXFP4"}, {40, "NVFP4"},   {41, "Q1_0"},
 };
 
 struct FileType {
@@ -69,9 +62,9 @@ constexpr FileType kFileTypes[] = {
 };
 constexpr std::uint32_t kFileTypeGuessed = 1024;  // a flag beside the type
 
-const TensorType* FindTensorType(std::uint32_t id) {
+const ElementType* FindTensorType(std::uint32_t id) {
   for (const TensorType& type : kTensorTypes) {
-    if (type.id == id) return &type;
+    if (type.id == id) return FindElementType(type.name);
   }
   return nullptr;
 }
@@ -98,7 +91,8 @@ bool IsChatTemplate(std::string_view key) {
 // read.
 class GgufReader {
  public:
-  GgufReader(ByteSource& source, WorkBudget& budget) : budget_(budget), cursor_(source, budget) {}
+  GgufReader(ByteSource& source, WorkBudget& budget, TensorMapWriter& tensors)
+      : budget_(budget), cursor_(source, budget), tensors_(tensors) {}
 
   model::Facts Read() &&;
 
@@ -113,8 +107,8 @@ class GgufReader {
   void KeepText(const std::string& key, std::string_view text);
   bool ReadTensors();
   bool ReadTensor();
-  bool PlaceTensor(const TensorType* type, std::uint64_t first_dimension, std::uint64_t elements,
-                   std::uint64_t offset);
+  std::optional<std::vector<std::uint64_t>> ReadExtents();
+  bool PlaceTensor(const Tensor& tensor);
   bool CheckSize();
 
   // A count or length: 32 bits in version 1, 64 since.
@@ -127,6 +121,7 @@ class GgufReader {
 
   WorkBudget& budget_;
   Cursor cursor_;
+  TensorMapWriter& tensors_;
   model::Facts facts_;
   RiskList risks_;
   std::uint32_t version_ = 0;
@@ -141,6 +136,7 @@ class GgufReader {
   // expectation after a tensor whose type is too new to know its size.
   std::optional<std::uint64_t> next_offset_ = 0;
   std::uint64_t data_end_ = 0;
+  bool big_endian_ = false;
   std::map<std::string_view, std::uint64_t> bytes_by_type_;
 };
 
@@ -181,6 +177,7 @@ bool GgufReader::ReadHeader() {
   if ((version_ & 0xffff) == 0) {
     version_ = __builtin_bswap32(version_);
     cursor_.set_order(std::endian::big);
+    big_endian_ = true;
   }
   if (version_ > kNewestVersion) {
     risks_.Add(RiskId::kUnsupportedVersion, "GGUF version " + std::to_string(version_));
@@ -329,55 +326,66 @@ bool GgufReader::ReadTensor() {
   const auto name = cursor_.Text(*length, kMaxNameBytes);
   if (!name.has_value()) return BrokenRead();
   names_.Add(*name);
-  const auto dimensions = cursor_.U32();
-  if (!dimensions.has_value()) return BrokenRead();
-  if (*dimensions > kMaxDimensions) {
-    return Broken("a tensor of " + std::to_string(*dimensions) + " dimensions");
-  }
-  std::uint64_t elements = 1;
-  std::uint64_t first = 1;
-  for (std::uint32_t i = 0; i < *dimensions; ++i) {
-    const auto extent = Count();
-    if (!extent.has_value()) return BrokenRead();
-    if (*extent > kMaxElements || __builtin_mul_overflow(elements, *extent, &elements) ||
-        elements > kMaxElements) {
-      return Broken("a tensor of too many elements");
-    }
-    if (i == 0) first = *extent;
-  }
-  if (__builtin_add_overflow(parameters_, elements, &parameters_)) {
-    return Broken("more elements than can be counted");
-  }
+  auto extents = ReadExtents();
+  if (!extents.has_value()) return false;
   const auto type = cursor_.U32();
   const auto offset = cursor_.U64();
   if (!type.has_value() || !offset.has_value()) return BrokenRead();
-  return PlaceTensor(FindTensorType(*type), first, elements, *offset);
+  return PlaceTensor({FindTensorType(*type), *std::move(extents), {}, *offset, big_endian_});
 }
 
-bool GgufReader::PlaceTensor(const TensorType* type, std::uint64_t first_dimension,
-                             std::uint64_t elements, std::uint64_t offset) {
+// The innermost comes first in the file, and last here.
+std::optional<std::vector<std::uint64_t>> GgufReader::ReadExtents() {
+  const auto refuse = [this](std::string_view what) {
+    Broken(what);
+    return std::nullopt;
+  };
+  const auto dimensions = cursor_.U32();
+  if (!dimensions.has_value()) return refuse(ReadFailureText(cursor_.failure()));
+  if (*dimensions > kMaxDimensions) {
+    return refuse("a tensor of " + std::to_string(*dimensions) + " dimensions");
+  }
+  std::vector<std::uint64_t> extents(*dimensions);
+  std::uint64_t elements = 1;
+  for (std::size_t i = extents.size(); i-- > 0;) {
+    const auto extent = Count();
+    if (!extent.has_value()) return refuse(ReadFailureText(cursor_.failure()));
+    if (*extent > kMaxElements || __builtin_mul_overflow(elements, *extent, &elements) ||
+        elements > kMaxElements) {
+      return refuse("a tensor of too many elements");
+    }
+    extents[i] = *extent;
+  }
+  if (__builtin_add_overflow(parameters_, elements, &parameters_)) {
+    return refuse("more elements than can be counted");
+  }
+  return extents;
+}
+
+bool GgufReader::PlaceTensor(const Tensor& tensor) {
+  const std::uint64_t offset = tensor.begin;
   if (offset % alignment_ != 0) return Broken("a tensor that is not aligned");
   if (next_offset_.has_value() && offset != *next_offset_) {
     return Broken("a tensor at " + AtOffset(offset) + " of the data instead of " +
                   AtOffset(*next_offset_));
   }
-  if (type == nullptr) {
+  tensors_.Add(tensor);
+  if (tensor.type == nullptr) {
     data_end_ = std::max(data_end_, offset);
     next_offset_.reset();
     return true;
   }
-  if (first_dimension % type->block_elements != 0) {
+  const std::uint64_t row = tensor.dims.empty() ? 1 : tensor.dims.back();
+  if (row % tensor.type->block_elements != 0) {
     return Broken("a row that is no whole number of blocks");
   }
-  std::uint64_t bytes = 0;
+  const auto bytes = BytesOf(*tensor.type, tensor.dims);
   std::uint64_t end = 0;
   // The padding of the last tensor must not overflow either.
-  if (__builtin_mul_overflow(elements / type->block_elements, std::uint64_t{type->block_bytes},
-                             &bytes) ||
-      __builtin_add_overflow(offset, bytes, &end) || end > kMaxElements) {
+  if (!bytes.has_value() || __builtin_add_overflow(offset, *bytes, &end) || end > kMaxElements) {
     return Broken("a tensor of too many bytes");
   }
-  bytes_by_type_[type->name] += bytes;
+  bytes_by_type_[tensor.type->name] += *bytes;
   data_end_ = std::max(data_end_, end);
   next_offset_ = Padded(end);
   return true;
@@ -387,6 +395,7 @@ bool GgufReader::CheckSize() {
   const std::uint64_t size = cursor_.end();
   const std::uint64_t data = tensor_count_ == 0 ? cursor_.offset() : Padded(cursor_.offset());
   const std::uint64_t end = data + data_end_;
+  tensors_.set_base(data);
   if (size < end) {
     return Broken("tensors up to " + AtOffset(end) + " in a file of " + std::to_string(size) +
                   " bytes");
@@ -405,8 +414,9 @@ bool LooksLikeGguf(base::ByteView head, std::uint64_t /*file_size*/) {
   return version < 256 || __builtin_bswap32(version) < 256;
 }
 
-model::Facts ParseGguf(ByteSource& source, WorkBudget& budget) {
-  return GgufReader(source, budget).Read();
+model::Facts ParseGguf(ByteSource& source, WorkBudget& budget, TensorMapWriter& tensors) {
+  tensors.Begin();
+  return GgufReader(source, budget, tensors).Read();
 }
 
 }  // namespace weighmaster::agent::formats

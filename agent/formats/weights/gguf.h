@@ -1,6 +1,7 @@
 #pragma once
 
 #include "agent/formats/reading/cursor.h"
+#include "agent/formats/tensors/tensor_map.h"
 #include "policy/model/artifact.h"
 
 namespace weighmaster::agent::formats {
@@ -12,6 +13,6 @@ bool LooksLikeGguf(base::ByteView head, std::uint64_t file_size);
 // GGUF versions 1 to 3 in both byte orders:
 // https://github.com/ggml-org/ggml/blob/master/docs/gguf.md with the checks that llama.cpp makes
 // when it loads one.
-model::Facts ParseGguf(ByteSource& source, WorkBudget& budget);
+model::Facts ParseGguf(ByteSource& source, WorkBudget& budget, TensorMapWriter& tensors);
 
 }  // namespace weighmaster::agent::formats

@@ -21,18 +21,6 @@ constexpr std::size_t kMaxMetadataKeyBytes = 64;
 constexpr std::size_t kMaxNamesLookedAt = 4'096;
 constexpr std::size_t kMaxNameBytes = 256;
 
-struct Dtype {
-  std::string_view name;
-  std::uint32_t bits;
-};
-constexpr Dtype kDtypes[] = {
-    {"BOOL", 8},        {"F4", 4},      {"F6_E2M3", 6}, {"F6_E3M2", 6}, {"U8", 8},
-    {"I8", 8},          {"F8_E5M2", 8}, {"F8_E4M3", 8}, {"F8_E8M0", 8}, {"F8_E4M3FNUZ", 8},
-    {"F8_E5M2FNUZ", 8}, {"I16", 16},    {"U16", 16},    {"F16", 16},    {"BF16", 16},
-    {"I32", 32},        {"U32", 32},    {"F32", 32},    {"C64", 64},    {"F64", 64},
-    {"I64", 64},        {"U64", 64},
-};
-
 // What a tensor's name says of the architecture. The first row of which some name holds both parts
 // decides.
 struct NameSign {
@@ -61,11 +49,10 @@ constexpr NameSign kNameSigns[] = {
     {"encoder.layer.", "attention.self.query", "bert"},
 };
 
-const Dtype* FindDtype(std::string_view name) {
-  for (const Dtype& dtype : kDtypes) {
-    if (dtype.name == name) return &dtype;
-  }
-  return nullptr;
+// Null: newer than the table of types.
+const ElementType* FindDtype(std::string_view name) {
+  const ElementType* const type = FindElementType(name);
+  return type == nullptr || type->has_blocks_in_rows() ? nullptr : type;
 }
 
 struct Range {
@@ -98,7 +85,8 @@ std::string_view Describe(JsonToken token) {
 // of its name. The first rule that is broken ends the reading and stays in broken().
 class HeaderReader {
  public:
-  explicit HeaderReader(Cursor& cursor) : budget_(cursor.budget()), json_(cursor) {}
+  HeaderReader(Cursor& cursor, TensorMapWriter& tensors)
+      : budget_(cursor.budget()), json_(cursor), tensors_(tensors) {}
 
   void Read();
 
@@ -110,8 +98,8 @@ class HeaderReader {
   const std::vector<Range>& Ranges();
 
  private:
-  struct Tensor {
-    const Dtype* dtype = nullptr;
+  struct Entry {
+    Tensor tensor;
     bool has_dtype = false;
     bool has_shape = false;
     bool has_offsets = false;
@@ -122,11 +110,11 @@ class HeaderReader {
   // Each leaves the reader behind what it is named for, or returns false.
   bool ReadMetadata();
   bool ReadTensor();
-  bool ReadField(Tensor& tensor);
-  bool ReadDtype(Tensor& tensor);
-  bool ReadShape(Tensor& tensor);
-  bool ReadOffsets(Tensor& tensor);
-  bool AddTensor(const Tensor& tensor);
+  bool ReadField(Entry& entry);
+  bool ReadDtype(Entry& entry);
+  bool ReadShape(Entry& entry);
+  bool ReadOffsets(Entry& entry);
+  bool AddTensor(const Entry& entry);
   bool Expect(JsonToken token);
 
   bool Refuse(std::string what);
@@ -136,6 +124,7 @@ class HeaderReader {
 
   WorkBudget& budget_;
   JsonReader json_;
+  TensorMapWriter& tensors_;
   std::string broken_;
   NameHashes names_;
   std::size_t names_read_ = 0;
@@ -203,51 +192,52 @@ bool HeaderReader::ReadTensor() {
   budget_.Take(work::kTensor);
   LookAtName(json_.text());
   if (!Expect(JsonToken::kObject)) return false;
-  Tensor tensor;
+  Entry entry;
   JsonToken token = json_.Next();
   for (; token == JsonToken::kKey; token = json_.Next()) {
-    if (!ReadField(tensor)) return false;
+    if (!ReadField(entry)) return false;
   }
-  return token == JsonToken::kEndObject ? AddTensor(tensor) : RefuseToken(token);
+  return token == JsonToken::kEndObject ? AddTensor(entry) : RefuseToken(token);
 }
 
-bool HeaderReader::ReadField(Tensor& tensor) {
+bool HeaderReader::ReadField(Entry& entry) {
   const std::string& name = json_.text();
-  if (name == "dtype" && !tensor.has_dtype) return ReadDtype(tensor);
-  if (name == "shape" && !tensor.has_shape) return ReadShape(tensor);
-  if (name == "data_offsets" && !tensor.has_offsets) return ReadOffsets(tensor);
+  if (name == "dtype" && !entry.has_dtype) return ReadDtype(entry);
+  if (name == "shape" && !entry.has_shape) return ReadShape(entry);
+  if (name == "data_offsets" && !entry.has_offsets) return ReadOffsets(entry);
   return Refuse("the field \"" + name.substr(0, kMaxMetadataKeyBytes) + "\"");
 }
 
-bool HeaderReader::ReadDtype(Tensor& tensor) {
+bool HeaderReader::ReadDtype(Entry& entry) {
   if (!Expect(JsonToken::kText)) return false;
-  tensor.dtype = FindDtype(json_.text());
-  tensor.has_dtype = true;
+  entry.tensor.type = FindDtype(json_.text());
+  entry.has_dtype = true;
   return true;
 }
 
-bool HeaderReader::ReadShape(Tensor& tensor) {
+bool HeaderReader::ReadShape(Entry& entry) {
   if (!Expect(JsonToken::kArray)) return false;
-  tensor.has_shape = true;
-  std::size_t dimensions = 0;
+  entry.has_shape = true;
   JsonToken token = json_.Next();
   for (; token == JsonToken::kUnsigned; token = json_.Next()) {
     budget_.Take(work::kExtent);
-    if (++dimensions > kMaxDimensions) return Refuse("too many dimensions");
-    if (__builtin_mul_overflow(tensor.elements, json_.number(), &tensor.elements)) {
+    if (entry.tensor.dims.size() == kMaxDimensions) return Refuse("too many dimensions");
+    if (__builtin_mul_overflow(entry.elements, json_.number(), &entry.elements)) {
       return Refuse("a tensor of too many elements");
     }
+    entry.tensor.dims.push_back(json_.number());
   }
   return token == JsonToken::kEndArray || RefuseToken(token);
 }
 
-bool HeaderReader::ReadOffsets(Tensor& tensor) {
+bool HeaderReader::ReadOffsets(Entry& entry) {
   if (!Expect(JsonToken::kArray)) return false;
-  tensor.has_offsets = true;
+  entry.has_offsets = true;
   if (!Expect(JsonToken::kUnsigned)) return false;
-  tensor.range.begin = json_.number();
+  entry.range.begin = json_.number();
   if (!Expect(JsonToken::kUnsigned)) return false;
-  tensor.range.end = json_.number();
+  entry.range.end = json_.number();
+  entry.tensor.begin = entry.range.begin;
   return Expect(JsonToken::kEndArray);
 }
 
@@ -261,23 +251,24 @@ void HeaderReader::LookAtName(std::string_view name) {
   }
 }
 
-bool HeaderReader::AddTensor(const Tensor& tensor) {
-  if (!tensor.has_dtype || !tensor.has_shape || !tensor.has_offsets) {
+bool HeaderReader::AddTensor(const Entry& entry) {
+  if (!entry.has_dtype || !entry.has_shape || !entry.has_offsets) {
     return Refuse("a tensor without type, shape or offsets");
   }
-  const Range range = tensor.range;
+  const Range range = entry.range;
   if (range.end < range.begin) return Refuse("a tensor that ends before it begins");
-  if (__builtin_add_overflow(parameters_, tensor.elements, &parameters_)) {
+  if (__builtin_add_overflow(parameters_, entry.elements, &parameters_)) {
     return Refuse("more elements than can be counted");
   }
   ranges_.push_back(range);
-  if (tensor.dtype == nullptr) return true;  // newer than the table: its size is not known
-  std::uint64_t bits = 0;
-  if (__builtin_mul_overflow(tensor.elements, std::uint64_t{tensor.dtype->bits}, &bits) ||
-      bits % 8 != 0 || bits / 8 != range.end - range.begin) {
+  tensors_.Add(entry.tensor);
+  const ElementType* const type = entry.tensor.type;
+  if (type == nullptr) return true;  // its size is not known
+  const auto bytes = BytesOf(*type, entry.tensor.dims);
+  if (bytes != range.end - range.begin) {
     return Refuse("a tensor whose bytes do not fit its shape");
   }
-  bytes_by_dtype_[tensor.dtype->name] += bits / 8;
+  bytes_by_dtype_[type->name] += *bytes;
   return true;
 }
 
@@ -412,7 +403,8 @@ bool LooksLikeSafetensors(base::ByteView head, std::uint64_t file_size) {
   return sign == HeaderSign::kShown || (allowed && sign == HeaderSign::kCutOff);
 }
 
-model::Facts ParseSafetensors(ByteSource& source, WorkBudget& budget) {
+model::Facts ParseSafetensors(ByteSource& source, WorkBudget& budget, TensorMapWriter& tensors) {
+  tensors.Begin();
   model::Facts facts;
   facts.format = model::Format::kSafetensors;
   RiskList risks;
@@ -425,7 +417,8 @@ model::Facts ParseSafetensors(ByteSource& source, WorkBudget& budget) {
     return facts;
   }
   Cursor cursor(source, budget, kLengthBytes, data_begin);
-  HeaderReader header(cursor);
+  tensors.set_base(data_begin);
+  HeaderReader header(cursor, tensors);
   header.Read();
   header.Tell(facts);
   if (budget.spent()) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "agent/formats/reading/cursor.h"
+#include "agent/formats/tensors/tensor_map.h"
 #include "policy/model/artifact.h"
 
 namespace weighmaster::agent::formats {
@@ -14,6 +15,6 @@ bool LooksLikeSafetensors(base::ByteView head, std::uint64_t file_size);
 // https://github.com/huggingface/safetensors, with the checks of its own reader: a header of at
 // most 100 MB, no name twice, sizes that follow from shape and type, offsets that leave no gap, and
 // not a byte after the last tensor.
-model::Facts ParseSafetensors(ByteSource& source, WorkBudget& budget);
+model::Facts ParseSafetensors(ByteSource& source, WorkBudget& budget, TensorMapWriter& tensors);
 
 }  // namespace weighmaster::agent::formats

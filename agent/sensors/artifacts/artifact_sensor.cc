@@ -82,10 +82,19 @@ bool IsSparse(const os::FileStatus& status) {
          status.allocated_bytes < status.size_bytes / kLeastShare;
 }
 
-bool SameButForDigest(const model::Sighting& a, const model::Sighting& b) {
-  model::Sighting with_digest_of_b = a;
-  with_digest_of_b.digest = b.digest;
-  return with_digest_of_b == b;
+bool SameButForDigests(const model::Sighting& a, const model::Sighting& b) {
+  model::Sighting with_digests_of_b = a;
+  with_digests_of_b.digest = b.digest;
+  with_digests_of_b.weights_digest = b.weights_digest;
+  with_digests_of_b.weights_reason = b.weights_reason;
+  return with_digests_of_b == b;
+}
+
+// An agent before this one may have known nothing of weights.
+bool IsHashed(const model::Sighting& sighting) {
+  return sighting.digest.state == model::DigestState::kVerified &&
+         (sighting.weights_digest.has_value() ||
+          sighting.weights_reason != model::WeightsReason::kNone);
 }
 
 base::WallTime WallTimeFromNanoseconds(std::int64_t ns) {
@@ -114,8 +123,9 @@ ArtifactSensor::ArtifactSensor(ArtifactSensorOptions options, ArtifactSensorSeam
       outbox_(seams_.sink, seams_.clock, stop_.get_token()),
       hashes_(
           {options_.hash_threads, options_.checkpoint_bytes, options_.budget.background},
-          seams_.executor, pacer_, seams_.checkpoints, seams_.clock, stop_.get_token(),
-          [this](const HashJob& job, const model::ContentDigest& digest) { Hashed(job, digest); },
+          seams_.executor, pacer_, seams_.checkpoints, seams_.map_tensors, seams_.clock,
+          stop_.get_token(),
+          [this](const HashJob& job, const HashedFile& hashed) { Hashed(job, hashed); },
           [this](const HashJob& job) { ChangedWhileHashed(job); }),
       walker_(options_.excluded),
       sniffed_(seams_.random),
@@ -448,12 +458,16 @@ bool ArtifactSensor::TellIfKnown(const std::shared_ptr<const Root>& root, const 
     return false;
   }
   ++models_seen_;
-  const bool hashed = found->sighting.digest.state == model::DigestState::kVerified;
+  const bool hashed = IsHashed(found->sighting);
   if (found->sighting.path == path) {
     outbox_.Add(ModelStillThere{path});
   } else {
     found->sighting.path = path;
-    if (!hashed) found->sighting.digest = {};
+    if (!hashed) {
+      found->sighting.digest = {};
+      found->sighting.weights_digest.reset();
+      found->sighting.weights_reason = model::WeightsReason::kNone;
+    }
     outbox_.Add(ModelSeen{std::move(found->sighting), stamp.modified_ns, stamp.changed_ns});
   }
   if (!hashed) {
@@ -515,7 +529,7 @@ void ArtifactSensor::TellParsed(Candidate candidate, model::Facts facts, bool in
   candidate.sighting.facts = std::move(facts);
   const bool lasting = candidate.lasting && inspected;
   const model::Path path = candidate.sighting.path;
-  if (candidate.known.has_value() && SameButForDigest(candidate.sighting, *candidate.known)) {
+  if (candidate.known.has_value() && SameButForDigests(candidate.sighting, *candidate.known)) {
     // Only its bytes have to be read again.
     outbox_.Add(ModelStillThere{path});
   } else if (candidate.tell) {
@@ -572,8 +586,8 @@ void ArtifactSensor::Enqueue(HashJob job) {
   if (!hashes_.Add(std::move(job))) ++hashes_refused_;
 }
 
-void ArtifactSensor::Hashed(const HashJob& job, const model::ContentDigest& digest) {
-  outbox_.Add(ModelHashed{job.path, job.stamp, job.lasting, digest});
+void ArtifactSensor::Hashed(const HashJob& job, const HashedFile& hashed) {
+  outbox_.Add(ModelHashed{job.path, job.stamp, job.lasting, hashed.digest, hashed.weights});
   outbox_.Flush();
 }
 
@@ -584,9 +598,9 @@ void ArtifactSensor::ChangedWhileHashed(const HashJob& job) {
   }
   HashJob unfit = job;
   unfit.lasting = false;
-  model::ContentDigest failed;
-  failed.state = model::DigestState::kFailed;
-  failed.detail = "the file kept changing while it was read";
+  HashedFile failed;
+  failed.digest.state = model::DigestState::kFailed;
+  failed.digest.detail = "the file kept changing while it was read";
   Hashed(unfit, failed);
 }
 

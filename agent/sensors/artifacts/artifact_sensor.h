@@ -60,6 +60,7 @@ struct ArtifactSensorSeams {
   // hashing side by side; with fewer they take turns.
   base::Executor& executor;
   ParseFiles parse;
+  MapTensors map_tensors;
   KnownFiles& known;
   HashCheckpoints& checkpoints;
   ObservationSink& sink;
@@ -167,7 +168,7 @@ class ArtifactSensor {
   std::string OwnerName(std::uint32_t uid);
 
   // --- From hashing threads ---
-  void Hashed(const HashJob& job, const model::ContentDigest& digest);
+  void Hashed(const HashJob& job, const HashedFile& hashed);
   void ChangedWhileHashed(const HashJob& job);
   void LookLater(std::shared_ptr<const Root> root, const model::Path& path, Again again);
 

@@ -1,11 +1,13 @@
 #include "agent/sensors/artifacts/hash_queue.h"
 
 #include <algorithm>
+#include <system_error>
 #include <utility>
 
 #include "agent/os/directory.h"
 #include "agent/os/open_file.h"
 #include "agent/os/priority.h"
+#include "agent/sensors/artifacts/weights_lane.h"
 #include "policy/base/limits.h"
 #include "third_party/openssl/resumable_sha256.h"
 
@@ -15,8 +17,15 @@ namespace {
 // Small enough to stay near the processor between the read and the hash: a chunk of 256 KiB or more
 // costs a third more for the same bytes.
 constexpr std::size_t kChunkBytes = 64 * base::limits::kKiB;
+// What is worth a second thread.
+constexpr std::uint64_t kLaneBytes = 1 * base::limits::kMiB;
 // How much is read before the page cache is told that it may have it back; telling costs, too.
 constexpr std::uint64_t kGiveBackBytes = 1 * base::limits::kMiB;
+// How far the hashing of the weights has come, in a checkpoint: some 6,000 tensors. Past it a file
+// leaves none, because as many as limits::kMaxHashCheckpoints lie on the disk.
+constexpr std::size_t kMaxWeightsStateBytes = 256 * base::limits::kKiB;
+// And of all files that wait in the middle of being hashed; past it one begins anew.
+constexpr std::size_t kMaxHeldWeightsBytes = 64 * base::limits::kMiB;
 // How much of a file is read before a smaller one that came meanwhile is.
 constexpr std::uint64_t kSliceBytes = 32 * base::limits::kMiB;
 // One turn in so many is that of whoever has waited longest.
@@ -35,12 +44,13 @@ std::size_t CostOf(const HashJob& job) {
 }  // namespace
 
 HashQueue::HashQueue(const HashOptions& options, base::Executor& executor, Pacer& pacer,
-                     HashCheckpoints& checkpoints, const base::Clock& clock, std::stop_token stop,
-                     Done done, Changed changed)
+                     HashCheckpoints& checkpoints, MapTensors map_tensors, const base::Clock& clock,
+                     std::stop_token stop, Done done, Changed changed)
     : options_(options),
       executor_(executor),
       pacer_(pacer),
       checkpoints_(checkpoints),
+      map_tensors_(std::move(map_tensors)),
       clock_(clock),
       stop_(std::move(stop)),
       done_(std::move(done)),
@@ -50,9 +60,9 @@ bool HashQueue::Add(HashJob job) {
   std::unique_lock lock(mutex_);
   const auto finished = finished_links_.find(job.stamp.identity.bytes);
   if (finished != finished_links_.end() && finished->second.stamp == job.stamp) {
-    const model::ContentDigest digest = finished->second.digest;
+    const HashedFile hashed = finished->second.hashed;
     lock.unlock();
-    done_(job, digest);
+    done_(job, hashed);
     return true;
   }
   const std::size_t cost = CostOf(job);
@@ -104,10 +114,22 @@ void HashQueue::Drain() {
       Finish(entry, reading);
     }
     lock.lock();
-    if (reading.end == ReadingEnd::kOutranked) PushLocked(entry);
+    if (reading.end == ReadingEnd::kOutranked) PutBackLocked(entry);
   }
   // Notified under the lock: once it is free, the queue may be gone.
   if (--drains_ == 0) idle_.notify_all();
+}
+
+void HashQueue::PutBackLocked(const std::shared_ptr<Entry>& entry) {
+  Progress& progress = *entry->progress;
+  progress.held_bytes = progress.weights.has_value() ? progress.weights->held_bytes() : 0;
+  if (held_bytes_ + progress.held_bytes > kMaxHeldWeightsBytes) {
+    bytes_hashed_ -= progress.hasher.size();
+    entry->progress.reset();
+  } else {
+    held_bytes_ += progress.held_bytes;
+  }
+  PushLocked(entry);
 }
 
 void HashQueue::PushLocked(const std::shared_ptr<Entry>& entry) {
@@ -119,7 +141,11 @@ std::shared_ptr<HashQueue::Entry> HashQueue::PopLocked() {
   const bool by_age = ++turns_ % kTurnsBySize == 0;
   const auto next = by_age ? queue_.find(by_age_.begin()->second) : queue_.begin();
   by_age_.erase(next->first.number);
-  return queue_.extract(next).mapped();
+  std::shared_ptr<Entry> entry = queue_.extract(next).mapped();
+  if (entry->progress.has_value()) {
+    held_bytes_ -= std::exchange(entry->progress->held_bytes, 0);
+  }
+  return entry;
 }
 
 void HashQueue::ForgetLinks() {
@@ -139,7 +165,7 @@ void HashQueue::Finish(const std::shared_ptr<Entry>& entry, const Reading& readi
     if (present != by_identity_.end() && present->second == entry) by_identity_.erase(present);
     if (reading.end == ReadingEnd::kVerified && first.links > 1 && first.lasting) {
       if (finished_links_.size() >= base::limits::kMaxHardLinkedFiles) finished_links_.clear();
-      finished_links_[first.stamp.identity.bytes] = {first.stamp, reading.digest};
+      finished_links_[first.stamp.identity.bytes] = {first.stamp, reading.hashed};
     }
   }
   ++files_hashed_;
@@ -150,7 +176,7 @@ void HashQueue::Finish(const std::shared_ptr<Entry>& entry, const Reading& readi
     if (reading.end == ReadingEnd::kChanged) {
       changed_(job);
     } else {
-      done_(job, reading.digest);
+      done_(job, reading.hashed);
     }
   }
 }
@@ -180,13 +206,22 @@ HashQueue::Reading HashQueue::Read(Entry& entry) {
   return ReadOpened(entry, file->fd.get());
 }
 
-HashQueue::Progress HashQueue::Begin(const HashJob& job) {
+HashQueue::Progress HashQueue::Begin(HashJob& job, int fd) {
   Progress progress;
-  if (LeavesCheckpoints(job)) {
-    if (std::optional<openssl::ResumableSha256> resumed = Resume(job)) {
-      progress.hasher = *std::move(resumed);
-      progress.checkpointed = true;
-    }
+  formats::TensorMap map = formats::TensorMap::Without(model::WeightsReason::kIncomplete);
+  if (auto mapped = map_tensors_(fd, job.stamp.size_bytes); mapped.has_value()) {
+    map = *std::move(mapped);
+  } else {
+    job.lasting = false;  // not the file's fault: the next walk asks again
+  }
+  progress.weights_reason = map.reason();
+  if (map.reason() == model::WeightsReason::kNone) {
+    progress.weights_reason = weights::CheckWork(map, job.stamp.size_bytes);
+  }
+  if (LeavesCheckpoints(job) && Resume(job, map, progress)) {
+    progress.checkpointed = true;
+  } else if (progress.weights_reason == model::WeightsReason::kNone) {
+    progress.weights.emplace(std::move(map));
   }
   bytes_hashed_ += progress.hasher.size();
   progress.next_checkpoint = progress.hasher.size() + options_.checkpoint_bytes;
@@ -199,84 +234,150 @@ bool HashQueue::LeavesCheckpoints(const HashJob& job) const {
 }
 
 HashQueue::Reading HashQueue::ReadOpened(Entry& entry, int fd) {
+  if (!entry.progress.has_value()) entry.progress = Begin(entry.first, fd);
+  os::AdviseSequential(fd);
+  const base::Result<std::optional<ReadingEnd>> end = ReadChunks(entry, fd);
+  if (!end.has_value()) return Failed(end.error());
+  if (end->has_value()) return {**end, {}};
+  return EndReading(entry.first, *entry.progress, fd);
+}
+
+base::Result<std::optional<HashQueue::ReadingEnd>> HashQueue::ReadChunks(Entry& entry, int fd) {
   const HashJob& job = entry.first;
+  Progress& progress = *entry.progress;
+  openssl::ResumableSha256& hasher = progress.hasher;
   const std::uint64_t size = job.stamp.size_bytes;
-  if (!entry.progress.has_value()) entry.progress = Begin(job);
-  openssl::ResumableSha256& hasher = entry.progress->hasher;
+  const auto chunk_bytes = static_cast<std::size_t>(std::min<std::uint64_t>(kChunkBytes, size));
+  std::optional<WeightsLane> lane;
+  if (progress.weights.has_value() && size - hasher.size() >= kLaneBytes) {
+    try {
+      lane.emplace(*progress.weights, chunk_bytes, options_.background);
+    } catch (const std::system_error&) {
+      // The system has no thread to give; one does both.
+    }
+  }
+  base::Bytes own_chunk(lane.has_value() ? 0 : chunk_bytes);
   const bool leaves_checkpoints = LeavesCheckpoints(job);
   const bool keep_cached = os::IsMostlyCached(fd, size);
-  os::AdviseSequential(fd);
   std::uint64_t given_back = hasher.size();
   std::uint64_t slice_end = hasher.size() + kSliceBytes;
-  base::Bytes chunk(static_cast<std::size_t>(std::min<std::uint64_t>(kChunkBytes, size)));
   while (hasher.size() < size) {
     if (hasher.size() >= slice_end) {
-      if (IsOutranked(entry.rank)) return {ReadingEnd::kOutranked, {}};
+      if (IsOutranked(entry.rank)) return ReadingEnd::kOutranked;
       slice_end = hasher.size() + kSliceBytes;
     }
     const base::BootTime began = clock_.SinceBoot();
     const std::uint64_t offset = hasher.size();
+    base::Bytes& chunk = lane.has_value() ? lane->Take() : own_chunk;
     const auto wanted =
         static_cast<std::size_t>(std::min<std::uint64_t>(chunk.size(), size - offset));
-    const base::Result<std::size_t> n = os::ReadAt(fd, offset, chunk.data(), wanted);
-    if (!n.has_value()) return Failed(n.error());
+    WM_ASSIGN_OR_RETURN(const std::size_t n, os::ReadAt(fd, offset, chunk.data(), wanted));
     const base::Result<os::FileStatus> now = os::StatusOf(fd);
     // Told at once: the rest of a large file that is still being written is not worth reading.
-    if (*n != wanted || !now.has_value() || !Matches(*now, job.stamp)) {
-      return {ReadingEnd::kChanged, {}};
-    }
-    hasher.Update(base::ByteView(chunk.data(), *n));
+    if (n != wanted || !now.has_value() || !Matches(*now, job.stamp)) return ReadingEnd::kChanged;
+    if (lane.has_value()) lane->Give(n);
+    const base::ByteView bytes(chunk.data(), n);
+    hasher.Update(bytes);
+    if (!lane.has_value() && progress.weights.has_value()) progress.weights->Update(bytes);
     if (!keep_cached && (hasher.size() - given_back >= kGiveBackBytes || hasher.size() == size)) {
       os::AdviseDone(fd, given_back, hasher.size() - given_back);
       given_back = hasher.size();
     }
-    bytes_hashed_ += *n;
-    bytes_read_ += *n;
-    const bool going_on = pacer_.Spend(*n, clock_.SinceBoot().since_boot - began.since_boot, stop_);
+    bytes_hashed_ += n;
+    bytes_read_ += n;
+    // Two processors were busy where there is a lane.
+    const base::Duration busy = clock_.SinceBoot().since_boot - began.since_boot;
+    const bool going_on = pacer_.Spend(n, lane.has_value() ? 2 * busy : busy, stop_);
     if (leaves_checkpoints && hasher.size() < size &&
-        (!going_on || hasher.size() >= entry.progress->next_checkpoint)) {
-      StoreCheckpoint(job, hasher.size(), hasher.Serialise());
-      entry.progress->checkpointed = true;
-      entry.progress->next_checkpoint = hasher.size() + options_.checkpoint_bytes;
+        (!going_on || hasher.size() >= progress.next_checkpoint)) {
+      if (lane.has_value()) lane->Wait();
+      StoreCheckpoint(job, progress);
     }
-    if (!going_on && hasher.size() < size) return {ReadingEnd::kStopped, {}};
+    if (!going_on && hasher.size() < size) return ReadingEnd::kStopped;
   }
-  if (entry.progress->checkpointed && !checkpoints_.Erase(job.stamp.identity).has_value()) {
+  return std::nullopt;
+}
+
+HashQueue::Reading HashQueue::EndReading(const HashJob& job, Progress& progress, int fd) {
+  Reading reading{ReadingEnd::kVerified, {}};
+  model::WeightsIdentity& weights = reading.hashed.weights;
+  weights.reason = progress.weights_reason;
+  if (progress.weights.has_value()) {
+    base::BootTime began = clock_.SinceBoot();
+    auto tensors =
+        std::move(*progress.weights).Finish([&](std::uint64_t offset, std::span<std::uint8_t> out) {
+          return ReadAgain(job, fd, offset, out, began);
+        });
+    if (!tensors.has_value()) {
+      const base::ErrorCode code = tensors.error().code();
+      if (code == base::ErrorCode::kCancelled) return {ReadingEnd::kStopped, {}};
+      if (code == base::ErrorCode::kAborted) return {ReadingEnd::kChanged, {}};
+      return Failed(tensors.error());
+    }
+    weights.digest = weights::WeightsDigestOf(*std::move(tensors));
+  }
+  if (progress.checkpointed && !checkpoints_.Erase(job.stamp.identity).has_value()) {
     ++checkpoint_failures_;
   }
-  Reading reading{ReadingEnd::kVerified, {}};
-  reading.digest.state = model::DigestState::kVerified;
-  reading.digest.sha256 = hasher.Finish();
-  reading.digest.verified_at = clock_.Now();
+  reading.hashed.digest.state = model::DigestState::kVerified;
+  reading.hashed.digest.sha256 = progress.hasher.Finish();
+  reading.hashed.digest.verified_at = clock_.Now();
   return reading;
 }
 
-std::optional<openssl::ResumableSha256> HashQueue::Resume(const HashJob& job) {
-  const base::Result<std::optional<HashCheckpoint>> known = checkpoints_.Load(job.stamp.identity);
-  if (!known.has_value()) ++checkpoint_failures_;
-  if (!known.has_value() || !known->has_value() || (*known)->stamp != job.stamp)
-    return std::nullopt;
-  base::Result<openssl::ResumableSha256> hasher =
-      openssl::ResumableSha256::Restore((*known)->state);
-  if (!hasher.has_value() || hasher->size() != (*known)->offset_bytes ||
-      hasher->size() > job.stamp.size_bytes) {
-    return std::nullopt;
+// For tensors that do not lie in their order. What was done since `began` is charged, and it is set
+// to when the next piece of work begins.
+base::Status HashQueue::ReadAgain(const HashJob& job, int fd, std::uint64_t offset,
+                                  std::span<std::uint8_t> out, base::BootTime& began) {
+  WM_ASSIGN_OR_RETURN(const std::size_t n, os::ReadAt(fd, offset, out.data(), out.size()));
+  const base::Result<os::FileStatus> now = os::StatusOf(fd);
+  if (n != out.size() || !now.has_value() || !Matches(*now, job.stamp)) {
+    return base::Error(base::ErrorCode::kAborted, "the file changed while it was read");
   }
-  return *std::move(hasher);
+  bytes_read_ += n;
+  const base::Duration busy = clock_.SinceBoot().since_boot - began.since_boot;
+  const bool going_on = pacer_.Spend(n, busy, stop_);
+  began = clock_.SinceBoot();
+  if (going_on) return {};
+  return base::Error(base::ErrorCode::kCancelled, "the reading was broken off");
 }
 
-void HashQueue::StoreCheckpoint(const HashJob& job, std::uint64_t offset, base::Bytes state) {
+bool HashQueue::Resume(const HashJob& job, const formats::TensorMap& map, Progress& progress) {
+  const base::Result<std::optional<HashCheckpoint>> known = checkpoints_.Load(job.stamp.identity);
+  if (!known.has_value()) ++checkpoint_failures_;
+  if (!known.has_value() || !known->has_value() || (*known)->stamp != job.stamp) return false;
+  const HashCheckpoint& checkpoint = **known;
+  base::Result<openssl::ResumableSha256> hasher =
+      openssl::ResumableSha256::Restore(checkpoint.state);
+  if (!hasher.has_value() || hasher->size() != checkpoint.offset_bytes ||
+      hasher->size() > job.stamp.size_bytes) {
+    return false;
+  }
+  if (progress.weights_reason == model::WeightsReason::kNone) {
+    auto weights = weights::WeightsHasher::Restore(map, checkpoint.weights_state);
+    if (!weights.has_value() || weights->size() != hasher->size()) return false;
+    progress.weights.emplace(*std::move(weights));
+  }
+  progress.hasher = *std::move(hasher);
+  return true;
+}
+
+void HashQueue::StoreCheckpoint(const HashJob& job, Progress& progress) {
+  progress.next_checkpoint = progress.hasher.size() + options_.checkpoint_bytes;
   HashCheckpoint checkpoint;
   checkpoint.stamp = job.stamp;
-  checkpoint.offset_bytes = offset;
-  checkpoint.state = std::move(state);
+  checkpoint.offset_bytes = progress.hasher.size();
+  checkpoint.state = progress.hasher.Serialise();
+  if (progress.weights.has_value()) checkpoint.weights_state = progress.weights->Serialise();
+  if (checkpoint.weights_state.size() > kMaxWeightsStateBytes) return;
   if (!checkpoints_.Store(checkpoint).has_value()) ++checkpoint_failures_;
+  progress.checkpointed = true;
 }
 
 HashQueue::Reading HashQueue::Failed(const base::Error& error) const {
   Reading reading{ReadingEnd::kFailed, {}};
-  reading.digest.state = model::DigestState::kFailed;
-  reading.digest.detail = error.message();
+  reading.hashed.digest.state = model::DigestState::kFailed;
+  reading.hashed.digest.detail = error.message();
   return reading;
 }
 

@@ -61,8 +61,11 @@ class AnswersTest : public testing::Test {
   sensors::ArtifactSensor sensor_{
       {},
       {rooms_.loop, rooms_.random, executor_,
-       [](std::span<const cage::CageFile>) { return std::vector<model::Facts>(); }, nothing_known_,
-       no_checkpoints_, intake_}};
+       [](std::span<const cage::CageFile>) { return std::vector<model::Facts>(); },
+       [](int, std::uint64_t) {
+         return formats::TensorMap::Without(model::WeightsReason::kNotSupported);
+       },
+       nothing_known_, no_checkpoints_, intake_}};
   Settings settings_;
   std::optional<Enrolling> enrolling_;
   std::optional<sync::Session> session_;

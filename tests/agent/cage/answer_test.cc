@@ -63,6 +63,29 @@ TEST(CageAnswer, SaysHowTheWorkerEnded) {
   EXPECT_FALSE(ParseCageAnswer("\xff\xff\xff").has_value());
 }
 
+TEST(CageAnswer, GivesTensorsPieceByPiece) {
+  const auto piece = [](local::v1::ParseOutcome outcome, const std::string& bytes) {
+    local::v1::ParseAnswer answer;
+    answer.set_id(7);
+    answer.set_outcome(outcome);
+    answer.set_tensors(bytes);
+    return ParseCageTensors(answer.SerializeAsString());
+  };
+  const auto more = piece(local::v1::PARSE_OUTCOME_MORE, "first");
+  EXPECT_EQ(more->id, 7U);
+  EXPECT_FALSE(more->last);
+  EXPECT_EQ(more->piece, "first");
+  const auto done = piece(local::v1::PARSE_OUTCOME_DONE, "second");
+  EXPECT_TRUE(done->last);
+  EXPECT_EQ(done->piece, "second");
+  EXPECT_EQ(done->failure, "");
+  const auto died = piece(local::v1::PARSE_OUTCOME_DIED, "third");
+  EXPECT_TRUE(died->last);
+  EXPECT_EQ(died->piece, "");
+  EXPECT_NE(died->failure, "");
+  EXPECT_FALSE(ParseCageTensors("\xff\xff\xff").has_value());
+}
+
 TEST(UnparsedFacts, KeepWhatTheSnifferSaidAndWarn) {
   const model::Facts facts = UnparsedFacts(model::Format::kPickle, "the parser ran out of time");
   EXPECT_EQ(facts.format, model::Format::kPickle);

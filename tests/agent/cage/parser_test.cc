@@ -180,6 +180,55 @@ TEST_F(CageTest, LosesOnlyTheFileThatKillsItsWorker) {
   EXPECT_EQ(cage->restarts(), 0U);
 }
 
+TEST_F(CageTest, SaysWhereTheTensorsOfAFileLie) {
+  const auto cage = Launch(DefaultCageSpec(kProgram));
+  const base::Bytes small = tests::ModelFixture("tiny.safetensors");
+  const CageFile file = Open("small", small, model::Format::kSafetensors);
+  const auto map = cage->MapTensors(file.fd, small.size());
+  ASSERT_TRUE(map.has_value()) << map.error().ToString();
+  EXPECT_EQ(map->reason(), model::WeightsReason::kNone);
+  EXPECT_EQ(map->size(), 2U);
+  EXPECT_EQ(map->EndAt(1), small.size());
+
+  // More than a packet holds.
+  constexpr std::size_t kTensors = 30'000;
+  std::string header = "{";
+  for (std::size_t i = 0; i < kTensors; ++i) {
+    const std::string at = std::to_string(i);
+    header += "\"t" + at + R"(":{"dtype":"U8","shape":[1],"data_offsets":[)" + at + "," +
+              std::to_string(i + 1) + "]},";
+  }
+  header.back() = '}';
+  const base::Bytes large = tests::SafetensorsFile(header, kTensors);
+  const CageFile many = Open("large", large, model::Format::kSafetensors);
+  const auto large_map = cage->MapTensors(many.fd, large.size());
+  ASSERT_TRUE(large_map.has_value()) << large_map.error().ToString();
+  EXPECT_EQ(large_map->size(), kTensors);
+  // And facts are told again afterwards.
+  EXPECT_EQ((*cage->ParseBatch(std::vector{Gguf("a", "A")}))[0].name, "A");
+}
+
+TEST_F(CageTest, HasNoTensorsOfAFileThatItsWorkerDoesNotSurvive) {
+  CageSpec spec = DefaultCageSpec(kProgram);
+  spec.parse_time = std::chrono::milliseconds(0);
+  const auto hasty = Launch(spec);
+  const CageFile file = LongPickle("long", 4'000'000);
+  const auto map = hasty->MapTensors(file.fd, 8'000'004);
+  ASSERT_TRUE(map.has_value());
+  EXPECT_EQ(map->reason(), model::WeightsReason::kIncomplete);
+  EXPECT_EQ(hasty->restarts(), 0U);
+}
+
+TEST_F(CageTest, IsAskedForTensorsOnceMoreWhenItIsKilled) {
+  const auto cage = Launch(DefaultCageSpec(kProgram));
+  ASSERT_EQ(::kill(cage->pid(), SIGKILL), 0);
+  const base::Bytes bytes = tests::ModelFixture("tiny.gguf");
+  const CageFile file = Open("model", bytes, model::Format::kGguf);
+  const auto map = cage->MapTensors(file.fd, bytes.size());
+  ASSERT_TRUE(map.has_value()) << map.error().ToString();
+  EXPECT_EQ(map->reason(), model::WeightsReason::kNone);
+}
+
 TEST_F(CageTest, IsStartedAgainWhenItIsKilled) {
   const auto cage = Launch(DefaultCageSpec(kProgram));
   const pid_t first = cage->pid();

@@ -50,6 +50,10 @@ FunctionValue SightingVerified(base::ByteView blob) {
   return NumberOrNone(Read<v1::Sighting>(blob).digest().verified_time_us());
 }
 
+FunctionValue SightingWeightsReason(base::ByteView blob) {
+  return NumberOrNone(Read<v1::Sighting>(blob).weights_reason());
+}
+
 FunctionValue VerdictReason(base::ByteView blob) { return Read<v1::Verdict>(blob).reason(); }
 
 FunctionValue VerdictLink(base::ByteView blob) { return Read<v1::Verdict>(blob).link(); }
@@ -87,15 +91,12 @@ struct Function {
   const char* name;
   FunctionValue (*function)(base::ByteView);
 };
-constexpr Function kFunctions[] = {{"sighting_risks", SightingRisks},
-                                   {"sighting_owner_id", SightingOwnerId},
-                                   {"sighting_tensors", SightingTensors},
-                                   {"sighting_digest_detail", SightingDigestDetail},
-                                   {"sighting_verified_us", SightingVerified},
-                                   {"verdict_reason", VerdictReason},
-                                   {"verdict_link", VerdictLink},
-                                   {"verdict_until_us", VerdictUntil},
-                                   {"event_path", EventPath}};
+constexpr Function kFunctions[] = {
+    {"sighting_risks", SightingRisks},          {"sighting_owner_id", SightingOwnerId},
+    {"sighting_tensors", SightingTensors},      {"sighting_digest_detail", SightingDigestDetail},
+    {"sighting_verified_us", SightingVerified}, {"sighting_weights_reason", SightingWeightsReason},
+    {"verdict_reason", VerdictReason},          {"verdict_link", VerdictLink},
+    {"verdict_until_us", VerdictUntil},         {"event_path", EventPath}};
 
 }  // namespace
 

@@ -15,6 +15,7 @@ namespace weighmaster::server::store {
 //   sighting_tensors(blob)        a number
 //   sighting_digest_detail(blob)  a text
 //   sighting_verified_us(blob)    a number
+//   sighting_weights_reason(blob) a number
 //   verdict_reason(blob)          a text
 //   verdict_link(blob)            a text
 //   verdict_until_us(blob)        a number

@@ -78,6 +78,7 @@ constexpr ListColumn kPastEndpointColumns[] = {
       {"risk", "sighting_risks(s.sighting)"},                                                      \
       {"digest_detail", "sighting_digest_detail(s.sighting)"},                                     \
       {"verified_time", "sighting_verified_us(s.sighting)"}, {"parameters", "s.parameters"},       \
+      {"weights_reason", "sighting_weights_reason(s.sighting)"},                                   \
       {"risk_severity", "s.risk_severity", "$", "$", 5}, {"digest_state", "s.digest_state"},       \
       {"sha256", "s.artifact", "(SELECT id FROM artifacts WHERE sha256 = $)", "$", 1},             \
       {"weights_digest", "s.weights", "(SELECT id FROM weights WHERE digest = $)", "$", 1}, {      \

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "agent/formats/tensors/tensor_map.h"
 #include "tests/agent/formats/parsed.h"
 #include "tests/support/model_files.h"
 
@@ -99,6 +100,32 @@ TEST(Onnx, PassesOverWeights) {
   EXPECT_EQ(facts.parameters, 4U);
   EXPECT_TRUE(facts.risks.empty());
   EXPECT_LT(source.bytes_read(), 200'000U);
+}
+
+TEST(Onnx, FindsTheElementsOfATensorOrSaysWhyNot) {
+  const auto map = [](const std::string& tensor) {
+    const std::string text = Model(Field(5, tensor));
+    MemorySource source(base::AsBytes(text));
+    return TensorMap::Decode(MapTensors(source), text.size()).value();
+  };
+  const std::string shape = Field(1, "\x01\x02");
+  const std::string floats = shape + "\x10\x01";
+  const std::string eight(8, 'x');
+  for (const std::string& tensor : {floats + Field(9, eight), floats + Field(4, eight)}) {
+    const TensorMap found = map(tensor);
+    ASSERT_EQ(found.size(), 1U);
+    EXPECT_EQ(found.At(0).type->name, "F32");
+    EXPECT_EQ(found.At(0).dims, std::vector<std::uint64_t>{2});
+    EXPECT_EQ(found.BytesAt(0), 8U);
+  }
+  using model::WeightsReason;
+  EXPECT_EQ(map(floats + Field(9, "short")).reason(), WeightsReason::kIncomplete);
+  EXPECT_EQ(map(floats + Field(4, "1234") + Field(4, "5678")).reason(), WeightsReason::kPacked);
+  EXPECT_EQ(map(shape + "\x10\x07" + Field(7, "\x01\x02")).reason(), WeightsReason::kPacked);
+  EXPECT_EQ(map(shape + "\x10\x63" + Field(9, eight)).reason(), WeightsReason::kUnknownType);
+  EXPECT_EQ(map(floats + Field(13, Field(1, "location") + Field(2, "w.bin"))).reason(),
+            WeightsReason::kIncomplete);
+  EXPECT_EQ(map(Field(1, std::string(1, '\0')) + "\x10\x01").reason(), WeightsReason::kNoTensors);
 }
 
 TEST(Onnx, IsNotAnotherProtobuf) {

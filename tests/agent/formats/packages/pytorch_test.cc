@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "agent/formats/tensors/tensor_map.h"
 #include "tests/agent/formats/parsed.h"
 #include "tests/support/model_files.h"
 
@@ -147,6 +148,61 @@ TEST(PyTorchZip, IsNoArchiveWithoutAPickle) {
                 .format,
             Format::kUnknown);
   EXPECT_EQ(ParseBytes(ZipFile({})).format, Format::kUnknown);
+}
+
+// A checkpoint with one tensor F32 [4], spelled as torch's pickler does.
+const std::string kStorage =
+    "(U\x07storagectorch\nFloatStorage\nU\x01"
+    "0U\x03"
+    "cpuK\x04tQ";
+const std::string kShape = std::string("K\0(K\x04t(K\x01t", 10);
+const std::string kTensor = "ctorch._utils\n_rebuild_tensor_v2\n(" + kStorage + kShape + "\x89NtR";
+
+TensorMap MapOf(const std::string& pickle, std::vector<ZipFileMember> more = {},
+                std::size_t storage_bytes = 16) {
+  std::vector<ZipFileMember> members = {Member("a/data.pkl", "\x80\x02" + pickle + "."),
+                                        Member("a/data/0", std::string(storage_bytes, 'x'))};
+  members.insert(members.end(), more.begin(), more.end());
+  const base::Bytes file = ZipFile(members);
+  MemorySource source(file);
+  return TensorMap::Decode(MapTensors(source), file.size()).value();
+}
+
+TEST(PyTorchZip, FindsATensorInItsStorage) {
+  const TensorMap map = MapOf(kTensor);
+  ASSERT_EQ(map.reason(), model::WeightsReason::kNone);
+  ASSERT_EQ(map.size(), 1U);
+  EXPECT_EQ(map.At(0).type->name, "F32");
+  EXPECT_EQ(map.BytesAt(0), 16U);
+  EXPECT_EQ(MapOf(kTensor, {}, 15).reason(), model::WeightsReason::kIncomplete);
+}
+
+TEST(PyTorchZip, BelievesTheByteOrderBesideThePickleAlone) {
+  EXPECT_TRUE(MapOf(kTensor, {Member("a/byteorder", "big")}).At(0).big_endian);
+  EXPECT_FALSE(MapOf(kTensor, {Member("a/byteorder", "bigger")}).At(0).big_endian);
+  EXPECT_FALSE(MapOf(kTensor, {Member("b/byteorder", "big")}).At(0).big_endian);
+}
+
+TEST(PyTorchZip, HasNoMapOfTensorsThatAreMadeInAnotherWay) {
+  const std::string rebuild = "ctorch._utils\n_rebuild_tensor_v2\n(" + kStorage + kShape;
+  const struct {
+    const char* what;
+    std::string pickle;
+  } pickles[] = {
+      {"a flag that changes the elements", rebuild + "\x89N}}tR"},
+      {"set upon another storage", kTensor + "(" + kStorage + kShape + "tb"},
+      {"a storage that something else takes",
+       "(" + kTensor + "ccollections\nOrderedDict\n(" + kStorage + "tRt"},
+      {"a function of torch's that is not known",
+       "ctorch._utils\n_rebuild_new\n(" + kStorage + "tR"},
+      {"a name that is computed", "(" + kTensor + "U\x05torchN\x93t"},
+      {"a call of what a call gave", "(" + kTensor + kTensor + ")Rt"},
+      {"a pickle inside that makes one",
+       "(" + kTensor + "C\x23\x80\x02" + "ctorch._utils\n_rebuild_tensor\n)R.t"},
+  };
+  for (const auto& pickle : pickles) {
+    EXPECT_EQ(MapOf(pickle.pickle).reason(), model::WeightsReason::kIncomplete) << pickle.what;
+  }
 }
 
 }  // namespace

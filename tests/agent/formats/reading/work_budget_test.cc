@@ -17,7 +17,7 @@ namespace weighmaster::agent::formats {
 namespace {
 
 using model::Severity;
-using Parser = model::Facts (*)(ByteSource&, WorkBudget&);
+using Parser = model::Facts (*)(ByteSource&, WorkBudget&, TensorMapWriter&);
 
 std::string Repeat(const std::string& text, std::size_t times) {
   std::string all;
@@ -25,11 +25,16 @@ std::string Repeat(const std::string& text, std::size_t times) {
   return all;
 }
 
+model::Facts ParseWith(Parser parser, ByteSource& source, WorkBudget& budget) {
+  TensorMapWriter tensors(true);
+  return parser(source, budget, tensors);
+}
+
 // What a file that is whole costs.
 std::uint64_t WorkFor(Parser parser, base::ByteView bytes) {
   MemorySource source(bytes);
   WorkBudget budget;
-  const model::Facts facts = parser(source, budget);
+  const model::Facts facts = ParseWith(parser, source, budget);
   EXPECT_FALSE(budget.spent());
   EXPECT_LE(WorstSeverity(facts), Severity::kInfo) << facts.risks.front().evidence;
   return base::limits::kMaxParseWork - budget.left();
@@ -143,7 +148,7 @@ TEST(WorkBudget, MakesAFileThatSpendsItOpaque) {
   for (const auto& file : files) {
     MemorySource source(base::AsBytes(file.file));
     WorkBudget budget(3'000'000);
-    const model::Facts facts = file.parser(source, budget);
+    const model::Facts facts = ParseWith(file.parser, source, budget);
     EXPECT_TRUE(budget.spent()) << file.what;
     EXPECT_NE(facts.format, model::Format::kUnknown) << file.what;
     EXPECT_TRUE(HasRisk(facts, "opaque", Severity::kHigh)) << file.what;
@@ -157,7 +162,8 @@ TEST(WorkBudget, KeepsWhatWasFoundBeforeItWasSpent) {
       Repeat("N0", 1'000'000) + "N.";
   MemorySource source(base::AsBytes(file));
   WorkBudget budget(1'000'000);
-  EXPECT_TRUE(HasRisk(ParsePickle(source, budget), "pickle_executes_code", Severity::kCritical));
+  EXPECT_TRUE(
+      HasRisk(ParseWith(ParsePickle, source, budget), "pickle_executes_code", Severity::kCritical));
 }
 
 }  // namespace

@@ -52,6 +52,8 @@ class NotingInventory final : public ObservationSink, public KnownFiles {
         const auto at = files.find(hashed->path);
         if (at != files.end() && at->second.stamp == hashed->stamp) {
           at->second.file.sighting.digest = hashed->digest;
+          at->second.file.sighting.weights_digest = hashed->weights.digest;
+          at->second.file.sighting.weights_reason = hashed->weights.reason;
           at->second.file.lasting = hashed->lasting;
         }
       } else if (const auto* gone = std::get_if<ModelGone>(&observation)) {
@@ -105,15 +107,16 @@ class ArtifactSensorTest : public testing::Test {
 
   std::unique_ptr<ArtifactSensor> MakeSensor() {
     return std::make_unique<ArtifactSensor>(
-        options_,
-        ArtifactSensorSeams{clock_, random_, executor_,
-                            [this](std::span<const cage::CageFile> files) {
-                              parsed_ += files.size();
-                              return parse_error_.has_value()
-                                         ? base::Result<std::vector<model::Facts>>(*parse_error_)
-                                         : cage_->ParseBatch(files);
-                            },
-                            inventory_, checkpoints_, inventory_});
+        options_, ArtifactSensorSeams{
+                      clock_, random_, executor_,
+                      [this](std::span<const cage::CageFile> files) {
+                        parsed_ += files.size();
+                        return parse_error_.has_value()
+                                   ? base::Result<std::vector<model::Facts>>(*parse_error_)
+                                   : cage_->ParseBatch(files);
+                      },
+                      [this](int fd, std::uint64_t bytes) { return cage_->MapTensors(fd, bytes); },
+                      inventory_, checkpoints_, inventory_});
   }
 
   void Walk(ArtifactSensor& sensor) {
@@ -432,6 +435,7 @@ TEST_F(ArtifactSensorTest, GivesUpOnAFileThatChangesAtEveryReading) {
   ArtifactSensor sensor(
       options_, {clock_, random_, executor_,
                  [this](std::span<const cage::CageFile> files) { return cage_->ParseBatch(files); },
+                 [this](int fd, std::uint64_t bytes) { return cage_->MapTensors(fd, bytes); },
                  inventory_, restless, inventory_});
   Walk(sensor);
   const KnownFile& known = inventory_.files[{path}].file;

@@ -54,6 +54,12 @@ class CheckpointShelf final : public HashCheckpoints {
     for (auto& [identity, checkpoint] : kept_) checkpoint.state.pop_back();
   }
 
+  void StopAtTheNextStore(std::stop_source& source) {
+    const std::lock_guard lock(mutex_);
+    stop = &source;
+    stop_after = stores_ + 1;
+  }
+
   bool fail = false;
   std::function<void()> on_store;  // in the middle of a file
   int stop_after = 0;
@@ -77,10 +83,34 @@ class HeldExecutor final : public base::Executor {
   std::vector<std::function<void()>> tasks_;
 };
 
+// A file's bytes as one tensor: in their order, or every second one before the others.
+formats::TensorMap OneTensor(std::uint64_t bytes, bool in_order) {
+  formats::TensorMapWriter writer(true);
+  writer.Begin();
+  formats::Tensor tensor{formats::FindElementType("U8"), {bytes}, {}, 0, false};
+  if (!in_order) {
+    tensor.dims = {2, bytes / 2};
+    tensor.strides = {1, 2};
+  }
+  writer.Add(tensor);
+  return formats::TensorMap::Decode(std::move(writer).Take(), bytes).value();
+}
+
+model::Sha256 DigestOfOneTensor(std::uint64_t bytes, const std::string& content, bool in_order) {
+  weights::WeightsHasher hasher(OneTensor(bytes, in_order));
+  hasher.Update(base::AsBytes(content));
+  const auto read = [&content](std::uint64_t offset, std::span<std::uint8_t> out) -> base::Status {
+    std::copy_n(content.begin() + static_cast<std::ptrdiff_t>(offset), out.size(), out.begin());
+    return {};
+  };
+  return weights::WeightsDigestOf(std::move(hasher).Finish(read).value());
+}
+
 class HashQueueTest : public testing::Test {
  protected:
   struct Outcome {
     std::map<std::string, model::ContentDigest> digests;
+    std::map<std::string, model::WeightsIdentity> weights;
     std::vector<std::string> changed;
     std::uint64_t bytes_read = 0;
     std::uint64_t checkpoint_failures = 0;
@@ -102,10 +132,11 @@ class HashQueueTest : public testing::Test {
     std::mutex mutex;
     Pacer pacer({}, clock_, nullptr);
     HashQueue queue(
-        {2, 4 * kMiB, false}, executor_, pacer, shelf_, clock_, stop.get_token(),
-        [&](const HashJob& job, const model::ContentDigest& digest) {
+        {2, 4 * kMiB, false}, executor_, pacer, shelf_, map_tensors_, clock_, stop.get_token(),
+        [&](const HashJob& job, const HashedFile& hashed) {
           const std::lock_guard lock(mutex);
-          outcome.digests[job.path.FileName()] = digest;
+          outcome.digests[job.path.FileName()] = hashed.digest;
+          outcome.weights[job.path.FileName()] = hashed.weights;
           not_lasting_ += job.lasting ? 0 : 1;
         },
         [&](const HashJob& job) {
@@ -130,6 +161,7 @@ class HashQueueTest : public testing::Test {
   tests::SystemClock clock_;
   tests::ThreadExecutor executor_;
   CheckpointShelf shelf_;
+  MapTensors map_tensors_ = [](int, std::uint64_t bytes) { return OneTensor(bytes, true); };
   int not_lasting_ = 0;  // of the digests
 };
 
@@ -152,6 +184,53 @@ TEST_F(HashQueueTest, VerifiesWhatItRead) {
   }
 }
 
+TEST_F(HashQueueTest, GivesTheDigestOfTheWeightsByTheSameReading) {
+  std::vector<HashJob> jobs;
+  for (const std::size_t size : {std::size_t{1}, kMiB - 1, 3 * kMiB + 17}) {
+    const std::string name = "file-" + std::to_string(size);
+    folder_.Write(name, Content(size));
+    jobs.push_back(JobFor(name));
+  }
+  const Outcome outcome = Hash(jobs);
+  std::uint64_t bytes = 0;
+  for (const HashJob& job : jobs) {
+    const std::uint64_t size = job.stamp.size_bytes;
+    bytes += size;
+    const model::WeightsIdentity& weights = outcome.weights.at(job.path.FileName());
+    EXPECT_EQ(weights.digest, DigestOfOneTensor(size, Content(size), true));
+    EXPECT_EQ(weights.reason, model::WeightsReason::kNone);
+  }
+  EXPECT_EQ(outcome.bytes_read, bytes);
+}
+
+TEST_F(HashQueueTest, ReadsTensorsThatDoNotLieInTheirOrderOnceMore) {
+  map_tensors_ = [](int, std::uint64_t bytes) { return OneTensor(bytes, false); };
+  const std::string content = Content(6 * kMiB);
+  folder_.Write("model", content);
+  const Outcome outcome = Hash({JobFor("model")});
+  EXPECT_EQ(outcome.weights.at("model").digest, DigestOfOneTensor(content.size(), content, false));
+  EXPECT_EQ(outcome.digests.at("model").sha256, openssl::Sha256Of(base::AsBytes(content)));
+  EXPECT_GE(outcome.bytes_read, 2 * content.size());
+}
+
+TEST_F(HashQueueTest, SaysWhyThereIsNoDigestOfTheWeights) {
+  folder_.Write("model", Content(kMiB));
+  map_tensors_ = [](int, std::uint64_t) {
+    return formats::TensorMap::Without(model::WeightsReason::kSparse);
+  };
+  const Outcome sparse = Hash({JobFor("model")});
+  EXPECT_EQ(sparse.weights.at("model").reason, model::WeightsReason::kSparse);
+  EXPECT_EQ(sparse.digests.at("model").state, model::DigestState::kVerified);
+  map_tensors_ = [](int, std::uint64_t) -> base::Result<formats::TensorMap> {
+    return base::Unavailable("no cage");
+  };
+  EXPECT_EQ(not_lasting_, 0);
+  const Outcome failed = Hash({JobFor("model")});
+  EXPECT_EQ(failed.weights.at("model").reason, model::WeightsReason::kIncomplete);
+  EXPECT_EQ(not_lasting_, 1) << "it is asked for again at the next walk";
+  EXPECT_EQ(failed.weights.at("model").digest, std::nullopt);
+}
+
 TEST_F(HashQueueTest, GoesOnInTheMiddleOfAFileAfterARestart) {
   const std::string content = Content(40 * kMiB + 5);
   folder_.Write("large", content);
@@ -167,6 +246,7 @@ TEST_F(HashQueueTest, GoesOnInTheMiddleOfAFileAfterARestart) {
   const Outcome resumed = Hash({job});
   ASSERT_EQ(resumed.digests.size(), 1U);
   EXPECT_EQ(resumed.digests.at("large").sha256, openssl::Sha256Of(base::AsBytes(content)));
+  EXPECT_EQ(resumed.weights.at("large").digest, DigestOfOneTensor(content.size(), content, true));
   // Each byte was read once between the two.
   EXPECT_EQ(interrupted.bytes_read + resumed.bytes_read, content.size());
   EXPECT_EQ(shelf_.size(), 0U);
@@ -195,6 +275,15 @@ TEST_F(HashQueueTest, BeginsAnewWhenTheFileOrTheCheckpointIsNotWhatItWas) {
   shelf_.Corrupt();
   const Outcome corrupt = Hash({JobFor("large")});
   EXPECT_EQ(corrupt.digests.at("large").sha256, openssl::Sha256Of(base::AsBytes(other)));
+
+  std::stop_source third;
+  shelf_.StopAtTheNextStore(third);
+  Hash({JobFor("large")}, third);
+  ASSERT_EQ(shelf_.size(), 1U);
+  // Read by another agent, the same bytes may be other tensors.
+  map_tensors_ = [](int, std::uint64_t bytes) { return OneTensor(bytes, false); };
+  const Outcome remapped = Hash({JobFor("large")});
+  EXPECT_EQ(remapped.weights.at("large").digest, DigestOfOneTensor(other.size(), other, false));
 }
 
 TEST_F(HashQueueTest, HashesOnWhenCheckpointsCannotBeStored) {
@@ -258,10 +347,8 @@ TEST_F(HashQueueTest, TakesSmallFilesFirstAndFilesWithHolesLast) {
     }
   };
   HashQueue queue(
-      {1, 4 * kMiB, false}, executor_, pacer, shelf_, clock_, {},
-      [&](const HashJob& job, const model::ContentDigest&) {
-        order.push_back(job.path.FileName());
-      },
+      {1, 4 * kMiB, false}, executor_, pacer, shelf_, map_tensors_, clock_, {},
+      [&](const HashJob& job, const HashedFile&) { order.push_back(job.path.FileName()); },
       [](const HashJob&) { ADD_FAILURE(); });
   running = &queue;
   EXPECT_TRUE(queue.Add(JobFor("large")));
@@ -276,8 +363,8 @@ TEST_F(HashQueueTest, HoldsWhatFitsAndOneJobForAPath) {
   Pacer pacer({}, clock_, nullptr);
   int done = 0;
   HashQueue queue(
-      {1, 0, false}, held, pacer, shelf_, clock_, {},
-      [&](const HashJob& job, const model::ContentDigest&) {
+      {1, 0, false}, held, pacer, shelf_, map_tensors_, clock_, {},
+      [&](const HashJob& job, const HashedFile&) {
         done += job.path.FileName() == "model" ? 1 : 0;
       },
       [](const HashJob&) {});
@@ -315,8 +402,8 @@ TEST_F(HashQueueTest, TakesTheWordOfTheNewestJobForAPathThatStillWaits) {
   Pacer pacer({}, clock_, nullptr);
   bool lasting = false;
   HashQueue queue(
-      {1, 0, false}, held, pacer, shelf_, clock_, {},
-      [&](const HashJob& job, const model::ContentDigest&) { lasting = job.lasting; },
+      {1, 0, false}, held, pacer, shelf_, map_tensors_, clock_, {},
+      [&](const HashJob& job, const HashedFile&) { lasting = job.lasting; },
       [](const HashJob&) { ADD_FAILURE(); });
   HashJob job = JobFor("model");
   job.lasting = false;  // it changed a moment ago
@@ -332,10 +419,8 @@ TEST_F(HashQueueTest, LetsNobodyWaitForEver) {
   Pacer pacer({}, clock_, nullptr);
   std::vector<std::string> order;
   HashQueue queue(
-      {1, 0, false}, held, pacer, shelf_, clock_, {},
-      [&](const HashJob& job, const model::ContentDigest&) {
-        order.push_back(job.path.FileName());
-      },
+      {1, 0, false}, held, pacer, shelf_, map_tensors_, clock_, {},
+      [&](const HashJob& job, const HashedFile&) { order.push_back(job.path.FileName()); },
       [](const HashJob&) { ADD_FAILURE(); });
   folder_.Write("large", std::string(1000, 'x'));
   EXPECT_TRUE(queue.Add(JobFor("large")));
@@ -354,8 +439,8 @@ TEST_F(HashQueueTest, ReadsALinkAnewAfterTheWalkInWhichItsFileWasRead) {
   std::filesystem::create_hard_link(folder_ / "one", folder_ / "two");
   Pacer pacer({}, clock_, nullptr);
   HashQueue queue(
-      {1, 0, false}, executor_, pacer, shelf_, clock_, {},
-      [](const HashJob&, const model::ContentDigest&) {}, [](const HashJob&) {});
+      {1, 0, false}, executor_, pacer, shelf_, map_tensors_, clock_, {},
+      [](const HashJob&, const HashedFile&) {}, [](const HashJob&) {});
   EXPECT_TRUE(queue.Add(JobFor("one")));
   queue.Wait();
   EXPECT_TRUE(queue.Add(JobFor("two")));

@@ -192,6 +192,9 @@ NaiveRow Naive(const SightingRow& row) {
   }
   if (sighting.digest.sha256.has_value()) out.values["sha256"] = OfBytes(*sighting.digest.sha256);
   if (sighting.weights_digest) out.values["weights_digest"] = OfBytes(*sighting.weights_digest);
+  if (sighting.weights_reason != model::WeightsReason::kNone) {
+    out.values["weights_reason"] = OfEnum(sighting.weights_reason);
+  }
   if (row.verdict.has_value()) {
     out.values["verdict"] = OfEnum(row.verdict->outcome);
     out.values["rule"] = row.verdict->rule;

@@ -318,6 +318,8 @@ class RandomFleet {
     if (random_.Below(3) == 0) sighting.digest = {};
     if (random_.Below(3) == 0) {
       sighting.weights_digest = tests::TestDigest(static_cast<int>(random_.Below(3)));
+    } else if (random_.Below(2) == 0) {
+      sighting.weights_reason = static_cast<model::WeightsReason>(1 + random_.Below(8));
     }
     return sighting;
   }
