@@ -756,7 +756,9 @@ void PickleMachine::RebuildSubclass(Value arguments) {
   if (!function.has_value() || function->kind != Kind::kGlobal || !inner.has_value()) {
     return NoteGap(model::WeightsReason::kIncomplete);
   }
-  RebuildTensor(content_.imports[static_cast<std::size_t>(function->number)].name, *inner);
+  const PickleImport& import = content_.imports[static_cast<std::size_t>(function->number)];
+  if (import.module != "torch._utils") return NoteGap(model::WeightsReason::kIncomplete);
+  RebuildTensor(import.name, *inner);
 }
 
 std::optional<PickleMachine::Value> PickleMachine::ItemOfStorage(std::optional<Value> storage,

@@ -195,6 +195,9 @@ TEST(PyTorchZip, HasNoMapOfTensorsThatAreMadeInAnotherWay) {
        "(" + kTensor + "ccollections\nOrderedDict\n(" + kStorage + "tRt"},
       {"a function of torch's that is not known",
        "ctorch._utils\n_rebuild_new\n(" + kStorage + "tR"},
+      {"another's function of a name of torch's",
+       "ctorch._tensor\n_rebuild_from_type_v2\n(cother\n_rebuild_tensor_v2\nctorch\nTensor\n(" +
+           kStorage + kShape + "\x89Nt}tR"},
       {"a name that is computed", "(" + kTensor + "U\x05torchN\x93t"},
       {"a call of what a call gave", "(" + kTensor + kTensor + ")Rt"},
       {"a pickle inside that makes one",
