@@ -8,6 +8,7 @@
 #include <system_error>
 #include <thread>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "proto/wire/convert.h"
@@ -181,29 +182,56 @@ base::Result<std::vector<PresentRow>> NextPresentRows(Statement& rows, const End
   return next;
 }
 
-// The sightings of these rows, on several processors: it takes longer than to read the rows, or to
-// judge what they say.
-void ReadSightings(const std::vector<PresentRow>& rows,
-                   std::vector<base::Result<model::Sighting>>& sightings) {
-  constexpr unsigned kMaxThreads = 4;
-  sightings.resize(rows.size());
-  std::atomic<std::size_t> taken = 0;
-  const auto read = [&] {
-    v1::Sighting message;
-    for (std::size_t i = taken++; i < rows.size(); i = taken++) {
-      const PresentRow& row = rows[i];
-      sightings[i] = ReadSightingBy(message, base::AsBytes(row.blob), row.path, row.encoding);
-    }
-  };
-  std::vector<std::jthread> others;
-  try {
-    const unsigned threads = std::min(std::thread::hardware_concurrency(), kMaxThreads);
-    for (unsigned i = 1; i < threads; ++i) others.emplace_back(read);
-  } catch (const std::system_error&) {
-    // There are as many as there can be.
+// Rows and the sightings that they hold. Several threads read them, each those that no other took:
+// it takes longer than to step from row to row, or to judge what they say.
+class PresentRows {
+ public:
+  // Replaces what was there, if no thread reads it.
+  void Set(std::vector<PresentRow> rows) {
+    rows_ = std::move(rows);
+    sightings_.resize(rows_.size());
+    taken_ = 0;
   }
-  read();
-}
+  const std::vector<PresentRow>& rows() const { return rows_; }
+
+  // Reads until every row was taken.
+  void Read() {
+    v1::Sighting message;
+    for (std::size_t i = taken_++; i < rows_.size(); i = taken_++) {
+      const PresentRow& row = rows_[i];
+      sightings_[i] = ReadSightingBy(message, base::AsBytes(row.blob), row.path, row.encoding);
+    }
+  }
+  // Read() on other processors, until the threads are joined; none where there can be none.
+  std::vector<std::jthread> ReadOnOthers() {
+    constexpr unsigned kMaxThreads = 4;
+    std::vector<std::jthread> others;
+    try {
+      const unsigned threads = std::min(std::thread::hardware_concurrency(), kMaxThreads);
+      for (unsigned i = 1; i < threads; ++i) others.emplace_back([this] { Read(); });
+    } catch (const std::system_error&) {
+      // There are as many as there can be.
+    }
+    return others;
+  }
+
+  // After all were read.
+  Status Visit(const std::function<Status(const PresentSighting&)>& visit) const {
+    for (std::size_t i = 0; i < rows_.size(); ++i) {
+      if (!sightings_[i].has_value()) return sightings_[i].error();
+      const PresentRow& row = rows_[i];
+      PresentSighting present{row.endpoint->id, row.endpoint->hostname, *sightings_[i], row.judged};
+      if (present.judged) present.judged->rule = row.rule;
+      WM_RETURN_IF_ERROR(visit(present));
+    }
+    return {};
+  }
+
+ private:
+  std::vector<PresentRow> rows_;
+  std::vector<base::Result<model::Sighting>> sightings_;  // parallel
+  std::atomic<std::size_t> taken_ = 0;
+};
 
 }  // namespace
 
@@ -281,19 +309,23 @@ Status VisitPresentSightings(const Snapshot& snapshot,
       Statement rows,
       snapshot.Prepare("SELECT endpoint, sighting, path, path_encoding, outcome, rule, mode, "
                        "severity FROM sightings NOT INDEXED WHERE gone_us IS NULL"));
-  std::vector<base::Result<model::Sighting>> sightings;
-  while (true) {
-    WM_ASSIGN_OR_RETURN(const std::vector<PresentRow> next, NextPresentRows(rows, endpoints));
-    ReadSightings(next, sightings);
-    for (std::size_t i = 0; i < next.size(); ++i) {
-      if (!sightings[i].has_value()) return sightings[i].error();
-      const PresentRow& row = next[i];
-      PresentSighting present{row.endpoint->id, row.endpoint->hostname, *sightings[i], row.judged};
-      if (present.judged) present.judged->rule = row.rule;
-      WM_RETURN_IF_ERROR(visit(present));
+  // While others read some rows, those before them are visited and those behind them fetched.
+  PresentRows batches[2];
+  PresentRows* reading = &batches[0];
+  PresentRows* visiting = &batches[1];
+  WM_ASSIGN_OR_RETURN(std::vector<PresentRow> next, NextPresentRows(rows, endpoints));
+  while (!next.empty() || !visiting->rows().empty()) {
+    reading->Set(std::move(next));
+    next.clear();
+    const std::vector<std::jthread> others = reading->ReadOnOthers();
+    WM_RETURN_IF_ERROR(visiting->Visit(visit));
+    if (reading->rows().size() == kRowsAtOnce) {
+      WM_ASSIGN_OR_RETURN(next, NextPresentRows(rows, endpoints));
     }
-    if (next.size() < kRowsAtOnce) return {};
+    reading->Read();
+    std::swap(reading, visiting);
   }
+  return {};
 }
 
 Status FillFacts(sqlite::Database& database) {

@@ -66,12 +66,12 @@ constexpr ListColumn kPastEndpointColumns[] = {
 #undef WM_OF_NEWEST_KEY
 #undef WM_COLUMNS_OF_ALL_ENDPOINTS
 
-#define WM_COLUMNS_OF_ALL_SIGHTINGS                                                                \
+#define WM_COLUMNS_OF_ALL_SIGHTINGS(path_index)                                                    \
   {"endpoint_id", "s.endpoint", kEndpointOfId, "$", 2},                                            \
       {"hostname", "hostname", "$", "s.endpoint IN (SELECT id FROM endpoints WHERE $)", 4},        \
       {"label", "labels", "$", "s.endpoint IN (SELECT id FROM endpoints WHERE $)", 4},             \
-      {"path", "s.path_display", "$", "$", 3, false, "sightings_by_path"},                         \
-      {"size", "s.size_bytes"}, {"modified_time", "s.modified_us"}, {"owner", "s.owner"},          \
+      {"path", "s.path_display", "$", "$", 3, false, path_index}, {"size", "s.size_bytes"},        \
+      {"modified_time", "s.modified_us"}, {"owner", "s.owner"},                                    \
       {"format", "s.format", "$", "$", 8}, {"name", "s.name"}, {"architecture", "s.architecture"}, \
       {"license", "s.license", "$", "$", 7}, {"quantization", "s.quantization"},                   \
       {"owner_id", "sighting_owner_id(s.sighting)"}, {"tensors", "sighting_tensors(s.sighting)"},  \
@@ -97,7 +97,7 @@ constexpr ListColumn kPastEndpointColumns[] = {
     "mode", "s.mode"                                                                    \
   }
 constexpr ListColumn kPresentColumns[] = {
-    WM_COLUMNS_OF_ALL_SIGHTINGS,
+    WM_COLUMNS_OF_ALL_SIGHTINGS("sightings_present_by_path"),
     WM_COLUMNS_OF_LAST_VERDICTS,
     {"verdict", "s.outcome", "$", "$", 6},
     {"audit", "s.audits", "$", "(s.audits > '' AND $)", 7},
@@ -105,7 +105,7 @@ constexpr ListColumn kPresentColumns[] = {
     {"present", "1"},
 };
 constexpr ListColumn kAllColumns[] = {
-    WM_COLUMNS_OF_ALL_SIGHTINGS,
+    WM_COLUMNS_OF_ALL_SIGHTINGS("sightings_by_path"),
     WM_COLUMNS_OF_LAST_VERDICTS,
     {"verdict", "s.outcome"},
     {"audit", "s.audits"},
@@ -114,7 +114,7 @@ constexpr ListColumn kAllColumns[] = {
 };
 #undef WM_COLUMNS_OF_LAST_VERDICTS
 constexpr ListColumn kPastColumns[] = {
-    WM_COLUMNS_OF_ALL_SIGHTINGS,
+    WM_COLUMNS_OF_ALL_SIGHTINGS("sightings_by_path"),
     {"verdict", WM_VERDICT_AT("?1", "outcome"), "$", "$", 0, false, "sightings_by_endpoint"},
     {"rule", "coalesce(" WM_VERDICT_AT("?1", "rule") ", '')"},
     {"reason", "coalesce(verdict_reason(" WM_WHOLE_VERDICT_AT("?1") "), '')"},
