@@ -1,6 +1,8 @@
 #include "agent/formats/recognise.h"
 
 #include <algorithm>
+#include <array>
+#include <span>
 #include <utility>
 
 #include "agent/formats/readers.h"
@@ -9,10 +11,9 @@
 
 namespace weighmaster::agent::formats {
 
-// Nothing that we know is recognised by its tail yet; callers read it for the formats that will be.
-model::Format Sniff(base::ByteView head, base::ByteView /*tail*/, std::uint64_t file_size) {
+model::Format Sniff(const FileEnds& file) {
   for (const Reader& reader : Readers()) {
-    if (reader.looks_like(head, file_size)) return reader.format;
+    if (reader.looks_like(file)) return reader.format;
   }
   return model::Format::kUnknown;
 }
@@ -22,10 +23,14 @@ namespace {
 model::Facts ParseWith(ByteSource& source, TensorMapWriter& tensors) {
   WorkBudget budget;
   Cursor cursor(source, budget);
-  const base::ByteView head = cursor.Peek(
-      static_cast<std::size_t>(std::min<std::uint64_t>(Cursor::kPeekBytes, source.size())));
+  std::array<std::uint8_t, kSniffTailBytes> tail{};
+  const std::uint64_t tail_bytes = std::min<std::uint64_t>(tail.size(), source.size());
+  if (cursor.Seek(source.size() - tail_bytes)) cursor.Read(std::span(tail).first(tail_bytes));
+  cursor.Seek(0);
+  const FileEnds file{cursor.Peek(Cursor::kPeekBytes), base::ByteView(tail).first(tail_bytes),
+                      source.size()};
   for (const Reader& reader : Readers()) {
-    if (!reader.looks_like(head, source.size())) continue;
+    if (!reader.looks_like(file)) continue;
     TensorMapWriter found(tensors.wanted());
     model::Facts facts = reader.parse(source, budget, found);
     if (facts.format == model::Format::kUnknown) continue;

@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "agent/formats/reading/byte_source.h"
+#include "agent/formats/reading/file_ends.h"
 #include "policy/base/bytes.h"
 #include "policy/model/artifact.h"
 
@@ -15,7 +16,7 @@ inline constexpr std::size_t kSniffTailBytes = 64;
 // Whether the file may be a model: compares bytes at fixed places, follows no length, allocates
 // nothing. This is all that runs outside the cage. kUnknown: certainly none of ours. Any other
 // format: worth handing to the cage, which may still find that it is no model.
-model::Format Sniff(base::ByteView head, base::ByteView tail, std::uint64_t file_size);
+model::Format Sniff(const FileEnds& file);
 
 // Reads the facts and risks of a file, by content alone. Runs in the cage. Of several formats that
 // begin alike it is of the first whose reader says so (readers.h). Facts::format is kUnknown when

@@ -3,12 +3,15 @@
 #include <algorithm>
 #include <string>
 
+#include "policy/model/weights.h"
+
 namespace weighmaster::engine {
 namespace {
 
 using model::Operator;
 
 constexpr auto kFormats = model::NamesIn(model::kFormats);
+constexpr auto kWeightsReasons = model::NamesIn(model::kWeightsReasons);
 constexpr std::string_view kSeverities[] = {"info", "low", "medium", "high", "critical"};
 constexpr std::string_view kDigestStates[] = {"pending", "claimed", "verified", "failed"};
 
@@ -89,6 +92,13 @@ FieldValue ReadSha256(const Subject& subject) {
 
 FieldValue ReadWeights(const Subject& subject) {
   return DigestOrUnknown(subject.sighting.weights_digest);
+}
+
+FieldValue ReadWeightsReason(const Subject& subject) {
+  const model::Sighting& sighting = subject.sighting;
+  const bool was_read =
+      sighting.weights_digest || sighting.weights_reason != model::WeightsReason::kNone;
+  return was_read ? KnownText(model::WeightsReasonName(sighting.weights_reason)) : FieldValue{};
 }
 
 FieldValue ReadWeightsApproved(const Subject& subject) {
@@ -199,6 +209,8 @@ constexpr Field kFields[] = {
      {},
      "The weights digest, the same for every packing of the same weights.",
      ReadWeights},
+    {"weights_reason", FieldType::kText, FieldUnit::kNone, kMayBeUnknown, kWeightsReasons,
+     "Why there is no weights digest; none where there is one.", ReadWeightsReason},
     {"weights_approved",
      FieldType::kFlag,
      FieldUnit::kNone,

@@ -110,6 +110,10 @@ class GivenReader {
       sha256_ = ReadDigest(value, what, report_);
     } else if (entry.key == "weights") {
       sighting().weights_digest = ReadDigest(value, what, report_);
+    } else if (entry.key == "weights_reason") {
+      sighting().weights_reason =
+          ReadNamed(value, what, model::ParseWeightsReason, ValuesOf(entry.key), report_)
+              .value_or(model::WeightsReason::kNone);
     } else {
       report_.Error(entry.key_at, "there is no field " + Quote(entry.key),
                     SpellingHint(entry.key, GivenKeys(), "fields"));

@@ -6,6 +6,7 @@
 
 #include "policy/base/result.h"
 #include "policy/model/digest.h"
+#include "policy/model/named.h"
 
 namespace weighmaster::model {
 
@@ -22,6 +23,19 @@ enum class WeightsReason : std::uint8_t {
   kPacked = 7,
   kNotSupported = 8,
 };
+// Every reason and its name, as it appears in policies, JSON and tables.
+inline constexpr Named<WeightsReason> kWeightsReasons[] = {
+    {WeightsReason::kNone, "none"},
+    {WeightsReason::kNoTensors, "no_tensors"},
+    {WeightsReason::kIncomplete, "incomplete"},
+    {WeightsReason::kUnknownType, "unknown_type"},
+    {WeightsReason::kRepeats, "repeats"},
+    {WeightsReason::kSparse, "sparse"},
+    {WeightsReason::kScales, "scales"},
+    {WeightsReason::kPacked, "packed"},
+    {WeightsReason::kNotSupported, "not_supported"},
+};
+
 // A file's weights digest, or why it has none; neither before the file was read.
 struct WeightsIdentity {
   std::optional<Sha256> digest;

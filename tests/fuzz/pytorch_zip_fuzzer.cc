@@ -1,7 +1,7 @@
-#include "agent/formats/packages/pytorch.h"
+#include "agent/formats/packages/zip.h"
 #include "tests/fuzz/read_file.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  weighmaster::fuzz::ReadFile(weighmaster::agent::formats::ParsePyTorchZip, data, size);
+  weighmaster::fuzz::ReadFile(weighmaster::agent::formats::ParseZip, data, size);
   return 0;
 }

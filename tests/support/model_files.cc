@@ -165,6 +165,16 @@ base::Bytes ZipFile(const std::vector<ZipFileMember>& members) {
   return out.Take();
 }
 
+base::Bytes ZipOf(const std::vector<std::pair<std::string, std::string>>& members) {
+  std::vector<ZipFileMember> all;
+  for (const auto& [name, content] : members) {
+    ZipFileMember& member = all.emplace_back();
+    member.name = name;
+    member.content = content;
+  }
+  return ZipFile(all);
+}
+
 base::Bytes ModelFixture(std::string_view name) {
   std::ifstream file(FixtureFolder() / name, std::ios::binary);
   WM_CHECK(file.is_open());

@@ -84,6 +84,8 @@ struct ZipFileMember {
   bool in_directory = true;
 };
 base::Bytes ZipFile(const std::vector<ZipFileMember>& members);
+// An honest one, of names and contents.
+base::Bytes ZipOf(const std::vector<std::pair<std::string, std::string>>& members);
 
 // tests/fixtures/models/`name`, as the formats' own producers wrote it.
 base::Bytes ModelFixture(std::string_view name);

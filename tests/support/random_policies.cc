@@ -85,6 +85,7 @@ model::Sighting RandomPolicies::Sighting() {
   if (Chance(2)) s.facts.parameters = random_.Below(5);
   if (Chance(2)) s.facts.tensor_count = random_.Below(5);
   if (Chance(2)) s.weights_digest = AnyDigest();
+  if (!s.weights_digest && Chance(2)) s.weights_reason = model::WeightsReason::kIncomplete;
   if (Chance(2)) s.owner = Owner();
   for (std::size_t i = random_.Below(3); i > 0; --i) {
     s.facts.risks.push_back({Pick({"malformed", "opaque", "pickle_executes_code"}),
@@ -103,6 +104,7 @@ model::Sighting RandomPolicies::Completed(model::Sighting s) {
   if (!s.facts.parameters) s.facts.parameters = random_.Below(5);
   if (!s.facts.tensor_count) s.facts.tensor_count = random_.Below(5);
   if (!s.weights_digest) s.weights_digest = AnyDigest();
+  s.weights_reason = model::WeightsReason::kNone;
   if (s.owner.id.empty() && s.owner.name.empty()) s.owner = Owner();
   return s;
 }

@@ -71,7 +71,8 @@ class ZipReader {
   ZipReader(ByteSource& source, WorkBudget& budget, RiskList& risks)
       : cursor_(source, budget), risks_(risks) {}
 
-  ZipListing Read() &&;
+  // `follows_headers`: also what only a chain of local headers leads to.
+  ZipListing Read(bool follows_headers) &&;
 
  private:
   struct Directory {
@@ -80,8 +81,10 @@ class ZipReader {
     std::uint64_t shift = 0;  // how much was put before the archive after it was made
   };
 
-  void FindDirectories();
-  void AddDirectory(std::uint64_t end_offset);
+  void ReadDirectories();
+  // Whether the place lies in an archive that is the content of a member: its directory is its own.
+  bool IsInMember(std::uint64_t offset);
+  void ReadDirectoriesEndingAt(std::uint64_t end_offset);
   void ApplyDirectory64(std::uint64_t end_offset, Directory& directory, std::uint64_t& bytes);
   void ReadDirectory(const Directory& directory);
   bool ReadDirectoryEntry(const Directory& directory);
@@ -105,7 +108,7 @@ class ZipReader {
   Cursor cursor_;
   RiskList& risks_;
   std::uint64_t search_left_ = kMaxSearchBytes;
-  std::vector<Directory> directories_;
+  std::size_t directories_ = 0;
   bool directories_read_ = true;  // false: some reached a limit before its end
   std::multimap<std::uint64_t, DirectoryEntry> entries_;  // by the offset of the local header
   std::vector<std::uint64_t> chain_;  // the local headers, in the order of their offsets
@@ -113,11 +116,10 @@ class ZipReader {
   std::vector<ZipMember> members_;
 };
 
-ZipListing ZipReader::Read() && {
-  FindDirectories();
-  if (directories_.empty()) Broken("no directory", cursor_.end());
-  for (const Directory& directory : directories_) ReadDirectory(directory);
-  FollowLocalHeaders();
+ZipListing ZipReader::Read(bool follows_headers) && {
+  ReadDirectories();
+  if (directories_ == 0) Broken("no directory", cursor_.end());
+  if (follows_headers) FollowLocalHeaders();
   for (auto entry = entries_.begin(); entry != entries_.end();
        entry = entries_.upper_bound(entry->first)) {
     if (std::binary_search(chain_.begin(), chain_.end(), entry->first)) continue;
@@ -140,7 +142,8 @@ bool ZipReader::HasSignature(std::uint64_t offset, std::uint32_t signature) {
   return cursor_.Seek(offset) && cursor_.U32() == signature;
 }
 
-void ZipReader::FindDirectories() {
+// The last one first, which is what loaders go by.
+void ZipReader::ReadDirectories() {
   const std::uint64_t size = cursor_.end();
   const std::uint64_t tail_bytes = std::min(size, kDirectoryEndBytes + kMaxCommentBytes);
   base::Bytes tail(static_cast<std::size_t>(tail_bytes));
@@ -148,13 +151,29 @@ void ZipReader::FindDirectories() {
   const std::string_view text = base::AsText(tail);
   std::size_t at = text.rfind("PK\x05\x06");
   for (std::size_t i = 0; i < kMaxDirectories && at != std::string_view::npos; ++i) {
-    AddDirectory(size - tail_bytes + at);
+    if (!IsInMember(size - tail_bytes + at)) ReadDirectoriesEndingAt(size - tail_bytes + at);
     if (at == 0) return;
     at = text.rfind("PK\x05\x06", at - 1);
   }
 }
 
-void ZipReader::AddDirectory(std::uint64_t end_offset) {
+bool ZipReader::IsInMember(std::uint64_t offset) {
+  constexpr std::uint64_t kBeforeNameLength = 26;
+  auto next = entries_.upper_bound(offset);
+  if (next == entries_.begin()) return false;
+  const auto& [header, entry] = *--next;
+  if (entry.method != kZipStored || entry.encrypted || !HasSignature(header, kLocalHeader) ||
+      !cursor_.Seek(header + kBeforeNameLength)) {
+    return false;
+  }
+  const auto name_bytes = cursor_.U16();
+  const auto extra_bytes = cursor_.U16();
+  if (!extra_bytes.has_value()) return false;
+  const std::uint64_t data = cursor_.offset() + *name_bytes + *extra_bytes;
+  return offset >= data && offset - data < entry.stored_bytes && HasSignature(data, kLocalHeader);
+}
+
+void ZipReader::ReadDirectoriesEndingAt(std::uint64_t end_offset) {
   if (!cursor_.Seek(end_offset) || !cursor_.Skip(10)) return;
   const auto count = cursor_.U16();
   const auto directory_bytes = cursor_.U32();
@@ -164,11 +183,11 @@ void ZipReader::AddDirectory(std::uint64_t end_offset) {
   std::uint64_t bytes = *directory_bytes;
   ApplyDirectory64(end_offset, directory, bytes);
   // Readers disagree on an archive with something before it: both readings are taken.
-  if (HasSignature(directory.begin, kDirectoryEntry)) directories_.push_back(directory);
+  ReadDirectory(directory);
   if (bytes > end_offset || end_offset - bytes <= directory.begin) return;
   directory.shift = end_offset - bytes - directory.begin;
   directory.begin += directory.shift;
-  if (HasSignature(directory.begin, kDirectoryEntry)) directories_.push_back(directory);
+  ReadDirectory(directory);
 }
 
 void ZipReader::ApplyDirectory64(std::uint64_t end_offset, Directory& directory,
@@ -188,7 +207,8 @@ void ZipReader::ApplyDirectory64(std::uint64_t end_offset, Directory& directory,
 }
 
 void ZipReader::ReadDirectory(const Directory& directory) {
-  if (!cursor_.Seek(directory.begin)) return;
+  if (!HasSignature(directory.begin, kDirectoryEntry) || !cursor_.Seek(directory.begin)) return;
+  ++directories_;
   // The count lies as easily as anything else: entries are read for as long as there are any.
   std::uint64_t count = 0;
   // The other half is for the names in the local headers.
@@ -353,12 +373,16 @@ base::Bytes Inflate(Cursor& cursor, std::size_t most) {
 
 }  // namespace
 
-bool LooksLikeZip(base::ByteView head, std::uint64_t /*file_size*/) {
-  return head.size() >= 30 && base::AsText(head.first(4)) == "PK\x03\x04";
+bool LooksLikeZip(const FileEnds& file) {
+  return file.head.size() >= 30 && base::AsText(file.head.first(4)) == "PK\x03\x04";
 }
 
 ZipListing ListZipMembers(ByteSource& source, WorkBudget& budget, RiskList& risks) {
-  return ZipReader(source, budget, risks).Read();
+  return ZipReader(source, budget, risks).Read(true);
+}
+
+ZipListing ListZipDirectory(ByteSource& source, WorkBudget& budget, RiskList& risks) {
+  return ZipReader(source, budget, risks).Read(false);
 }
 
 std::optional<base::Bytes> ReadZipMember(ByteSource& source, WorkBudget& budget,

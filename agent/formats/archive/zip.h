@@ -6,13 +6,14 @@
 #include <vector>
 
 #include "agent/formats/reading/cursor.h"
+#include "agent/formats/reading/file_ends.h"
 #include "agent/formats/reading/risks.h"
 #include "policy/base/bytes.h"
 
 namespace weighmaster::agent::formats {
 
 // Whether the bytes begin a zip archive, of any size, with a member.
-bool LooksLikeZip(base::ByteView head, std::uint64_t file_size);
+bool LooksLikeZip(const FileEnds& file);
 
 // One member of an archive, wherever it was named.
 struct ZipMember {
@@ -38,6 +39,9 @@ inline constexpr std::uint16_t kZipDeflated = 8;
 // flags and names that disagree do not hide a member. What is broken about the archive goes to
 // `risks`. https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT
 ZipListing ListZipMembers(ByteSource& source, WorkBudget& budget, RiskList& risks);
+// Only those that a directory names: of an archive behind a program, whose bytes hold whatever
+// looks like a header.
+ZipListing ListZipDirectory(ByteSource& source, WorkBudget& budget, RiskList& risks);
 
 // The first `most` bytes of a member's content, inflated where it is deflated; fewer where it is
 // shorter or broken. Nothing when the method is another or the member is encrypted.

@@ -8,7 +8,9 @@
 #include <utility>
 #include <vector>
 
-#include "agent/formats/reading/protobuf_wire.h"
+#include "agent/formats/grammars/protobuf_probe.h"
+#include "agent/formats/grammars/protobuf_wire.h"
+#include "agent/formats/graphs/operator_domains.h"
 #include "agent/formats/reading/risks.h"
 
 namespace weighmaster::agent::formats {
@@ -45,15 +47,6 @@ constexpr std::size_t kMaxDimensions = 64;
 constexpr int kMaxDepth = 16;
 constexpr std::size_t kMaxNameBytes = 256;
 constexpr std::uint64_t kNewestIrVersion = 64;  // far ahead of today's 13
-
-constexpr std::string_view kDomains[] = {"",
-                                         "ai.onnx",
-                                         "ai.onnx.ml",
-                                         "ai.onnx.training",
-                                         "ai.onnx.preview.training",
-                                         "com.microsoft",
-                                         "com.microsoft.nchwc",
-                                         "com.ms.internal.nhwc"};
 
 // TensorProto.DataType.
 constexpr std::string_view kTypes[] = {
@@ -285,9 +278,7 @@ void OnnxReader::ReadNode(const WireField& node, int depth) {
     if (field->number == node_field::kAttribute) ReadAttribute(*field, depth);
   }
   CheckEnd(message);
-  if (std::find(std::begin(kDomains), std::end(kDomains), domain) == std::end(kDomains)) {
-    AddRisk(RiskId::kCustomOperators, domain + "." + op_type);
-  }
+  if (!IsKnownOperatorDomain(domain)) AddRisk(RiskId::kCustomOperators, domain + "." + op_type);
 }
 
 // NOLINTNEXTLINE(misc-no-recursion): no deeper than kMaxDepth.
@@ -450,38 +441,22 @@ void OnnxReader::ReadMetadata(const WireField& entry) {
 
 }  // namespace
 
-bool LooksLikeOnnx(base::ByteView head, std::uint64_t file_size) {
-  if (head.size() < 4) return false;
+bool LooksLikeOnnx(const FileEnds& file) {
+  if (file.head.size() < 4) return false;
+  ProtobufProbe probe(file);
   std::uint64_t fields = 0;
   bool version = false;
-  std::uint64_t at = 0;
-  const auto varint = [&]() -> std::optional<std::uint64_t> {
-    std::uint64_t value = 0;
-    for (unsigned shift = 0; shift < 63 && at < head.size(); shift += 7) {
-      const std::uint8_t byte = head[static_cast<std::size_t>(at++)];
-      value |= std::uint64_t{byte & 0x7fU} << shift;
-      if ((byte & 0x80) == 0) return value;
-    }
-    return std::nullopt;
-  };
-  while (at < head.size()) {
-    const auto tag = varint();
-    const auto value = varint();
-    if (!tag.has_value() || !value.has_value()) break;
-    const auto number = static_cast<std::uint32_t>(*tag >> 3);
-    if ((*tag >> 32) != 0 || ModelFieldType(number) != static_cast<WireType>(*tag & 7))
-      return false;
-    if (number == model_field::kIrVersion) {
-      version = *value >= 1 && *value <= kNewestIrVersion;
+  while (const auto field = probe.Next()) {
+    if (ModelFieldType(field->number) != field->type) return false;
+    if (field->number == model_field::kIrVersion) {
+      version = field->value >= 1 && field->value <= kNewestIrVersion;
       if (!version) return false;
     }
     ++fields;
-    if ((*tag & 7) != static_cast<std::uint64_t>(WireType::kBytes)) continue;
     // A version, and then a graph that the file was cut off in, is still a model.
-    if (*value > file_size - at) return version;
-    at += *value;
+    if (!field->fits && !version) return false;
   }
-  return version ? fields >= 2 : fields >= 2 && at <= file_size;
+  return fields >= 2 && probe.end() != ProtobufProbe::End::kNoField;
 }
 
 model::Facts ParseOnnx(ByteSource& source, WorkBudget& budget, TensorMapWriter& tensors) {

@@ -1,15 +1,14 @@
 #pragma once
 
-#include "agent/formats/reading/cursor.h"
-#include "agent/formats/tensors/tensor_map.h"
-#include "policy/model/artifact.h"
+#include "agent/formats/packages/zip_package.h"
 
 namespace weighmaster::agent::formats {
 
-// A zip archive, as torch.save writes since 1.6: https://github.com/pytorch/pytorch,
-// torch/serialization.py and caffe2/serialize/inline_container.h. Every member that begins like a
-// pickle is walked, whatever it is called. An archive without any pickle is no model of ours:
-// kUnknown.
-model::Facts ParsePyTorchZip(ByteSource& source, WorkBudget& budget, TensorMapWriter& tensors);
+// What torch.save writes since 1.6: https://github.com/pytorch/pytorch, torch/serialization.py and
+// caffe2/serialize/inline_container.h.
+extern const ZipKind kPyTorchZip;
+// The same with a program beside the pickles, as torch.jit.save writes:
+// torch/csrc/jit/docs/serialization.md.
+extern const ZipKind kTorchScript;
 
 }  // namespace weighmaster::agent::formats

@@ -705,9 +705,16 @@ PickleMachine::Value PickleMachine::ResultOf(Value callee, Value arguments) {
   return {Kind::kObject, callee.number};
 }
 
-// What torch gives for a persistent id: ('storage', type, key, location, elements).
+// What torch gives for a persistent id: mostly ('storage', type, key, location, elements).
 PickleMachine::Value PickleMachine::Persist(Value id) {
   const std::int64_t group = id.kind == Kind::kTuple ? id.number : -1;
+  // Before torch 1.6 also classes: ('module', class, file, source), and (class, file, source) in
+  // the tar of torch 0.1.
+  const auto item = [&](std::size_t at) { return Item(id, at).value_or(Value{}); };
+  const bool class_second = Item(id, 3).has_value() && !Item(id, 4).has_value();
+  const bool class_first = Item(id, 2).has_value() && !Item(id, 3).has_value();
+  if (class_second && item(1).kind == Kind::kGlobal) return item(1);
+  if (class_first && item(0).kind == Kind::kGlobal) return item(0);
   if (content_.tensors.wanted) unused_storages_.insert(group);
   return {Kind::kStorage, group};
 }

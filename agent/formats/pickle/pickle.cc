@@ -8,13 +8,17 @@
 
 namespace weighmaster::agent::formats {
 
+bool LooksLikePyTorchLegacy(const FileEnds& file) { return BeginsLegacyTorch(file.head); }
+
 model::Facts ParsePickle(ByteSource& source, WorkBudget& budget, TensorMapWriter& tensors) {
   RiskList risks;
   Cursor cursor(source, budget);
   const PickleWalk walk = WalkPickles(cursor, risks, "", tensors.wanted());
   if (!walk.IsPickle() && !budget.spent()) return {};
   model::Facts facts;
-  facts.format = model::Format::kPickle;
+  facts.format = walk.storages_begin.has_value() ? model::Format::kPyTorchLegacy
+                 : walk.joblib                   ? model::Format::kJoblib
+                                                 : model::Format::kPickle;
   TellTensors(walk.tensors, facts);
   risks.Add(RiskId::kPickleFormat, std::to_string(walk.streams) + " streams");
   // Of other pickles it is not known where tensors lie.

@@ -9,9 +9,6 @@
 namespace weighmaster::agent::formats {
 namespace {
 
-// The first pickle of PyTorch's format before 1.6: the number 0x1950a86a20f9469cfc6c.
-constexpr std::string_view kLegacyTorchMagic{
-    "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19\x2e", 15};
 constexpr std::uint64_t kLegacyTorchStreams = 5;
 constexpr std::uint64_t kMaxStreams = 1'024;
 constexpr std::size_t kProbeBytes = 4 * base::limits::kKiB;
@@ -39,6 +36,15 @@ void TellImports(const PickleContent& content, const std::string& place, bool ru
   }
 }
 
+// What joblib puts in the place of an array: https://github.com/joblib/joblib, numpy_pickle.py and
+// numpy_pickle_compat.py.
+bool HoldsJoblibArrays(const PickleContent& content) {
+  return std::any_of(content.imports.begin(), content.imports.end(), [](const auto& import) {
+    return import.module.starts_with("joblib.numpy_pickle") &&
+           import.name.ends_with("ArrayWrapper");
+  });
+}
+
 // torch.storage._load_from_bytes is how torch itself puts a tensor into another program's pickle.
 bool LoadsTensorsFromBytes(const PickleContent& content) {
   return content.import_index.count({"torch.storage", "_load_from_bytes"}) != 0;
@@ -47,13 +53,14 @@ bool LoadsTensorsFromBytes(const PickleContent& content) {
 // Walks a file's pickles and those inside them.
 class Walker {
  public:
-  Walker(RiskList& risks, bool wants_tensors) : risks_(risks), wants_tensors_(wants_tensors) {}
+  Walker(RiskList& risks, bool wants_tensors, std::uint64_t most_streams = kMaxStreams)
+      : risks_(risks), wants_tensors_(wants_tensors), most_streams_(most_streams) {}
 
   PickleWalk Walk(Cursor& cursor, const std::string& place, int depth, bool runs);
 
  private:
-  void WalkStreams(Cursor& cursor, const std::string& place, PickleContent& content,
-                   PickleWalk& walk);
+  void WalkStreams(Cursor& cursor, const std::string& place, std::uint64_t most_streams,
+                   PickleContent& content, PickleWalk& walk);
   void CheckRest(Cursor& cursor, const std::string& place);
   // False: it may make tensors.
   // NOLINTNEXTLINE(misc-no-recursion): no deeper than kMaxNesting.
@@ -62,6 +69,8 @@ class Walker {
 
   RiskList& risks_;
   const bool wants_tensors_;
+  // Of the file itself; 1: what follows the first is none.
+  const std::uint64_t most_streams_;
   int embedded_left_ = kMaxEmbedded;
 };
 
@@ -72,7 +81,7 @@ PickleWalk Walker::Walk(Cursor& cursor, const std::string& place, int depth, boo
   walk.marked = !start.empty() && start[0] == kProto;
   PickleContent content;
   content.tensors.wanted = wants_tensors_ && depth == 0;
-  WalkStreams(cursor, place, content, walk);
+  WalkStreams(cursor, place, depth == 0 ? most_streams_ : kMaxStreams, content, walk);
   TellImports(content, place, runs, cursor.budget(), risks_);
   walk.calls = content.calls;
   const bool loads_inside = LoadsTensorsFromBytes(content);
@@ -91,25 +100,26 @@ PickleWalk Walker::Walk(Cursor& cursor, const std::string& place, int depth, boo
       content.tensors.gap = model::WeightsReason::kIncomplete;
     }
   }
+  walk.joblib = HoldsJoblibArrays(content);
+  walk.imports = std::move(content.imports);
   walk.tensors = std::move(content.tensors);
   return walk;
 }
 
-void Walker::WalkStreams(Cursor& cursor, const std::string& place, PickleContent& content,
-                         PickleWalk& walk) {
-  const bool legacy_torch =
-      base::AsText(cursor.Peek(kLegacyTorchMagic.size())) == kLegacyTorchMagic;
+void Walker::WalkStreams(Cursor& cursor, const std::string& place, std::uint64_t most_streams,
+                         PickleContent& content, PickleWalk& walk) {
+  const bool legacy_torch = BeginsLegacyTorch(cursor.Peek(kLegacyTorchMagicBytes));
   do {
     PickleMachine machine(cursor, content, risks_, place);
     walk.complete = machine.Run();
     ++walk.streams;
-    if (!walk.complete) return;
+    if (!walk.complete || most_streams == 1) return;
     // torch reads five pickles; what follows is weights, which may look like anything.
     if (legacy_torch && walk.streams == kLegacyTorchStreams) {
       walk.storages_begin = cursor.offset();
       return;
     }
-  } while (walk.streams < kMaxStreams &&
+  } while (walk.streams < most_streams &&
            LooksLikePickle(cursor.Peek(kProbeBytes), cursor.remaining()));
   CheckRest(cursor, place);
 }
@@ -150,9 +160,19 @@ bool Walker::WalkEmbedded(Cursor& cursor, const EmbeddedPickle& embedded, const 
 
 }  // namespace
 
+bool BeginsLegacyTorch(base::ByteView bytes) {
+  constexpr std::string_view kMagic{"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19\x2e",
+                                    kLegacyTorchMagicBytes};
+  return base::AsText(bytes).starts_with(kMagic);
+}
+
 PickleWalk WalkPickles(Cursor& cursor, RiskList& risks, const std::string& place,
                        bool wants_tensors) {
   return Walker(risks, wants_tensors).Walk(cursor, place, 0, true);
+}
+
+PickleWalk WalkOnePickle(Cursor& cursor, RiskList& risks, const std::string& place) {
+  return Walker(risks, false, 1).Walk(cursor, place, 0, true);
 }
 
 void TellTensors(const PickleTensors& tensors, model::Facts& facts) {

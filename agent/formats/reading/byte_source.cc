@@ -11,4 +11,15 @@ base::Result<std::size_t> MemorySource::ReadAt(std::uint64_t offset, std::span<s
   return count;
 }
 
+RangeSource::RangeSource(ByteSource& source, std::uint64_t begin, std::uint64_t bytes)
+    : source_(source),
+      begin_(std::min(begin, source.size())),
+      bytes_(std::min(bytes, source.size() - begin_)) {}
+
+base::Result<std::size_t> RangeSource::ReadAt(std::uint64_t offset, std::span<std::uint8_t> out) {
+  if (offset >= bytes_) return std::size_t{0};
+  const std::uint64_t left = bytes_ - offset;
+  return source_.ReadAt(begin_ + offset, out.first(std::min<std::uint64_t>(out.size(), left)));
+}
+
 }  // namespace weighmaster::agent::formats

@@ -33,4 +33,17 @@ class MemorySource final : public ByteSource {
   base::ByteView bytes_;
 };
 
+// A part of another source, which must outlive it; what would lie past that one's end is not there.
+class RangeSource final : public ByteSource {
+ public:
+  RangeSource(ByteSource& source, std::uint64_t begin, std::uint64_t bytes);
+  std::uint64_t size() const override { return bytes_; }
+  base::Result<std::size_t> ReadAt(std::uint64_t offset, std::span<std::uint8_t> out) override;
+
+ private:
+  ByteSource& source_;
+  std::uint64_t begin_;
+  std::uint64_t bytes_;
+};
+
 }  // namespace weighmaster::agent::formats

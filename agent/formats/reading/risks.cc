@@ -55,6 +55,18 @@ constexpr RiskRow kRisks[] = {
      "The graph uses operators that need a native library of their own."},
     {RiskId::kExternalDataEscapes, "external_data_escapes", Severity::kHigh,
      "The model names weights outside its own folder, so that loading it reads other files."},
+    {RiskId::kKerasLambda, "keras_lambda", Severity::kHigh,
+     "A Lambda layer carries Python code that runs when the model is loaded or used."},
+    {RiskId::kKerasForeignModule, "keras_foreign_module", Severity::kHigh,
+     "The model's configuration makes Keras import and call something that is not part of it."},
+    {RiskId::kTfExecutesCode, "tf_executes_code", Severity::kCritical,
+     "The graph has operators that run Python code or start programs."},
+    {RiskId::kTfReachesFiles, "tf_reaches_files", Severity::kHigh,
+     "The graph has operators that read or write files that it names."},
+    {RiskId::kConfigNamesCode, "config_names_code", Severity::kHigh,
+     "The model's configuration names Python code that a loader imports and calls."},
+    {RiskId::kPythonCodeInside, "python_code_inside", Severity::kMedium,
+     "The archive carries Python code that its loader runs."},
 };
 
 // Policies are linted against the ids in model, by programs that do not see this table.
@@ -99,6 +111,13 @@ void RiskList::Add(RiskList other) {
   for (model::Risk& risk : other.risks_) AddRisk(std::move(risk));
 }
 
+void RiskList::AddOfPart(std::vector<model::Risk> risks, std::string_view place) {
+  for (model::Risk& risk : risks) {
+    risk.evidence = CleanText(std::string(place) + risk.evidence, base::limits::kMaxEvidenceBytes);
+    AddRisk(std::move(risk));
+  }
+}
+
 // Asked first, so that a file with a million of them pays for few.
 bool RiskList::HasRoomFor(Severity severity) const {
   return risks_.size() < base::limits::kMaxRisksPerFile ||
@@ -116,6 +135,12 @@ void RiskList::AddRisk(model::Risk risk) {
       risks_.begin(), risks_.end(),
       [](const auto& left, const auto& right) { return left.severity < right.severity; });
   if (mildest->severity < risk.severity) *mildest = std::move(risk);
+}
+
+Severity RiskList::worst() const {
+  Severity worst = Severity::kInfo;
+  for (const model::Risk& risk : risks_) worst = std::max(worst, risk.severity);
+  return worst;
 }
 
 std::vector<model::Risk> RiskList::Take() && {

@@ -30,6 +30,12 @@ enum class RiskId : std::uint8_t {
   kNativeCodeInside,
   kCustomOperators,
   kExternalDataEscapes,
+  kKerasLambda,
+  kKerasForeignModule,
+  kTfExecutesCode,
+  kTfReachesFiles,
+  kConfigNamesCode,
+  kPythonCodeInside,
 };
 
 // What policy, JSON and people see of a risk.
@@ -50,6 +56,12 @@ class RiskList {
 
   // Everything that `other` holds.
   void Add(RiskList other);
+
+  // What was found in a part of the file; `place` begins its evidence.
+  void AddOfPart(std::vector<model::Risk> risks, std::string_view place);
+
+  // Of the worst of them; kInfo where there is none.
+  model::Severity worst() const;
 
   // The worst first, otherwise in the order in which they were found.
   std::vector<model::Risk> Take() &&;

@@ -46,6 +46,7 @@ inline constexpr std::uint64_t kWireVarintByte = 14;
 inline constexpr std::uint64_t kArchiveMember = 800;
 inline constexpr std::uint64_t kInflate = 5'000;  // one stream, before its first byte
 inline constexpr std::uint64_t kInflatedByte = 8;
+inline constexpr std::uint64_t kUnpackedByte = 30;  // of bzip2 and LZMA, in and out
 inline constexpr std::uint64_t kOpcode = 60;
 inline constexpr std::uint64_t kOpcodeLine = 60;  // an argument that ends with its line
 inline constexpr std::uint64_t kSparseKey = 800;  // of the memo, in a tree of many

@@ -408,7 +408,8 @@ bool GgufReader::CheckSize() {
 
 }  // namespace
 
-bool LooksLikeGguf(base::ByteView head, std::uint64_t /*file_size*/) {
+bool LooksLikeGguf(const FileEnds& file) {
+  const base::ByteView head = file.head;
   if (head.size() < 8 || base::AsText(head.first(4)) != "GGUF") return false;
   const std::uint32_t version = ReadLittle32(head.subspan(4));
   return version < 256 || __builtin_bswap32(version) < 256;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "agent/formats/reading/cursor.h"
+#include "agent/formats/reading/file_ends.h"
 #include "agent/formats/tensors/tensor_map.h"
 #include "policy/model/artifact.h"
 
@@ -8,7 +9,7 @@ namespace weighmaster::agent::formats {
 
 // Whether the bytes begin a GGUF file of any size, version and byte order (and not a text that
 // begins with those four letters).
-bool LooksLikeGguf(base::ByteView head, std::uint64_t file_size);
+bool LooksLikeGguf(const FileEnds& file);
 
 // GGUF versions 1 to 3 in both byte orders:
 // https://github.com/ggml-org/ggml/blob/master/docs/gguf.md with the checks that llama.cpp makes

@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "agent/formats/reading/json_reader.h"
+#include "agent/formats/grammars/json_reader.h"
 #include "agent/formats/reading/name_hashes.h"
 #include "agent/formats/reading/risks.h"
 
@@ -390,11 +390,12 @@ HeaderSign HeaderSignReader::Read() {
 
 }  // namespace
 
-bool LooksLikeSafetensors(base::ByteView head, std::uint64_t file_size) {
+bool LooksLikeSafetensors(const FileEnds& file) {
+  const base::ByteView head = file.head;
   if (head.size() <= kLengthBytes + 1 || head[kLengthBytes] != '{') return false;
   const std::uint64_t length = HeaderLength(head);
   const bool allowed = length >= 2 && length <= base::limits::kMaxHeaderBytes;
-  if (allowed && length + kLengthBytes <= file_size) {
+  if (allowed && length + kLengthBytes <= file.size) {
     constexpr std::string_view kSeconds = "\"} \n\t";
     return kSeconds.find(static_cast<char>(head[kLengthBytes + 1])) != std::string_view::npos;
   }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "agent/formats/reading/cursor.h"
+#include "agent/formats/reading/file_ends.h"
 #include "agent/formats/tensors/tensor_map.h"
 #include "policy/model/artifact.h"
 
@@ -10,7 +11,7 @@ namespace weighmaster::agent::formats {
 // JSON object that lies within the file. Where the length leads out of the file or is one that the
 // format forbids, the object itself has to show that it is such a header, by its first name; one
 // that the file was cut off in, as far as it goes.
-bool LooksLikeSafetensors(base::ByteView head, std::uint64_t file_size);
+bool LooksLikeSafetensors(const FileEnds& file);
 
 // https://github.com/huggingface/safetensors, with the checks of its own reader: a header of at
 // most 100 MB, no name twice, sizes that follow from shape and type, offsets that leave no gap, and

@@ -419,8 +419,8 @@ bool ArtifactSensor::Sniff(const std::shared_ptr<const Root>& root, const FoundF
   candidate.settled = IsSettled(stamp);
   candidate.lasting = candidate.settled && root->renews_times;
   candidate.sighting.facts.format =
-      formats::Sniff(base::ByteView(head.data(), *head_read),
-                     base::ByteView(tail.data(), *tail_read), stamp.size_bytes);
+      formats::Sniff({base::ByteView(head.data(), *head_read),
+                      base::ByteView(tail.data(), *tail_read), stamp.size_bytes});
   if (candidate.sighting.facts.format == model::Format::kUnknown) {
     NoModel(*root, {file.path}, opened->status, candidate.lasting);
     return true;

@@ -39,7 +39,7 @@ class CountedSource final : public ByteSource {
 inline model::Format SniffBytes(base::ByteView bytes) {
   const std::size_t head = std::min(bytes.size(), kSniffHeadBytes);
   const std::size_t tail = std::min(bytes.size(), kSniffTailBytes);
-  return Sniff(bytes.first(head), bytes.last(tail), bytes.size());
+  return Sniff({bytes.first(head), bytes.last(tail), bytes.size()});
 }
 
 inline model::Facts ParseBytes(base::ByteView bytes) {

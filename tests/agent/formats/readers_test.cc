@@ -5,10 +5,10 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <set>
 #include <string>
 
 #include "tests/agent/formats/parsed.h"
@@ -28,34 +28,39 @@ base::Bytes ReadFile(const std::filesystem::path& path) {
   return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
 }
 
-TEST(Readers, AreOneForEachFormatThatHasAName) {
-  for (const auto& [format, name] : model::kFormats) {
-    const auto reads = [format = format](const Reader& reader) { return reader.format == format; };
-    EXPECT_EQ(std::ranges::count_if(Readers(), reads), format == Format::kUnknown ? 0 : 1) << name;
+TEST(Readers, HaveAFormatEachThatTheyAreCalledBy) {
+  std::set<Format> formats;
+  for (const Reader& reader : Readers()) {
+    EXPECT_TRUE(formats.insert(reader.format).second) << Name(reader);
   }
-  EXPECT_EQ(Readers().size() + 1, std::size(model::kFormats));
+  EXPECT_EQ(formats.count(Format::kUnknown), 0U);
 }
 
-TEST(Readers, HaveAFuzzerWhoseCorpusTheyRead) {
+// Kinds of archives share a reader, so it is the files that show that every format has one.
+TEST(Readers, ReadAFileOfEachFormatInTheirFuzzersCorpora) {
   const std::filesystem::path fuzz = kTree / "tests" / "fuzz";
+  std::set<Format> formats = {Format::kUnknown};
   for (const Reader& reader : Readers()) {
     EXPECT_TRUE(std::filesystem::exists(fuzz / (Name(reader) + "_fuzzer.cc"))) << Name(reader);
-    std::size_t files = 0;
+    std::set<Format> read;
     for (const auto& entry : std::filesystem::directory_iterator(fuzz / "corpus" / Name(reader))) {
       const base::Bytes bytes = ReadFile(entry.path());
-      EXPECT_EQ(SniffBytes(bytes), reader.format) << entry.path();
-      EXPECT_EQ(ParseBytes(bytes).format, reader.format) << entry.path();
-      ++files;
+      EXPECT_NE(SniffBytes(bytes), Format::kUnknown) << entry.path();
+      read.insert(ParseBytes(bytes).format);
     }
-    EXPECT_GT(files, 0U) << Name(reader);
+    EXPECT_EQ(read.count(reader.format), 1U) << Name(reader);
+    EXPECT_EQ(read.count(Format::kUnknown), 0U) << Name(reader);
+    formats.merge(read);
   }
+  for (const auto& [format, name] : model::kFormats) EXPECT_EQ(formats.count(format), 1U) << name;
 }
 
-TEST(Readers, HaveARowOnThePageOfModelFiles) {
+TEST(Readers, HaveARowOnThePageOfModelFilesForEachFormat) {
   const base::Bytes page = ReadFile(kTree / "docs" / "formats" / "model-files.md");
-  for (const Reader& reader : Readers()) {
-    EXPECT_NE(base::AsText(page).find("\n| `" + Name(reader) + "` | "), std::string::npos)
-        << Name(reader);
+  for (const auto& [format, name] : model::kFormats) {
+    if (format == Format::kUnknown) continue;
+    EXPECT_NE(base::AsText(page).find("\n| `" + std::string(name) + "` | "), std::string::npos)
+        << name;
   }
 }
 

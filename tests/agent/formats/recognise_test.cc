@@ -18,6 +18,8 @@ Format FormatByName(const std::filesystem::path& path) {
   if (extension == ".gguf") return Format::kGguf;
   if (extension == ".safetensors") return Format::kSafetensors;
   if (extension == ".onnx") return Format::kOnnx;
+  if (extension == ".pth") return Format::kPyTorchLegacy;
+  if (extension == ".joblib") return Format::kJoblib;
   return extension == ".pt" ? Format::kPyTorchZip : Format::kPickle;
 }
 

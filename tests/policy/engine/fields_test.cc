@@ -88,6 +88,16 @@ TEST(Fields, TheSha256IsKnownOnceItIsVerified) {
   EXPECT_EQ(std::get<std::string_view>(Read("sha256", sighting).value), std::string(32, '\0'));
 }
 
+TEST(Fields, AWeightsReasonIsKnownOnceTheFileWasRead) {
+  model::Sighting sighting;
+  EXPECT_FALSE(Read("weights_reason", sighting).known());
+  sighting.weights_reason = model::WeightsReason::kPacked;
+  EXPECT_EQ(std::get<std::string_view>(Read("weights_reason", sighting).value), "packed");
+  sighting.weights_reason = model::WeightsReason::kNone;
+  sighting.weights_digest = model::Sha256{};
+  EXPECT_EQ(std::get<std::string_view>(Read("weights_reason", sighting).value), "none");
+}
+
 TEST(Fields, WeightsAreApprovedByTheListOfThePolicyThatJudges) {
   model::Sighting sighting;
   sighting.weights_digest = model::Sha256{};

@@ -111,6 +111,10 @@ NaiveValue NaiveRead(const std::string& field, const Sighting& s, const model::D
   if (field == "parameters") return NumberOf(s.facts.parameters);
   if (field == "tensor_count") return NumberOf(s.facts.tensor_count);
   if (field == "weights") return TextsOf({HexOf(s.weights_digest).value_or("")});
+  if (field == "weights_reason") {
+    const bool read = s.weights_digest || s.weights_reason != model::WeightsReason::kNone;
+    return TextsOf({read ? std::string(model::WeightsReasonName(s.weights_reason)) : ""});
+  }
   if (field == "sha256") {
     const bool verified = s.digest.state == DigestState::kVerified;
     return TextsOf({verified ? HexOf(s.digest.sha256).value_or("") : ""});

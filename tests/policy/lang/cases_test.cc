@@ -75,7 +75,7 @@ TEST(Cases, GiveEveryFieldThatFollowsFromNoOther) {
       "format: gguf, name: n, architecture: a, license: mit, quantization: q, parameters: 7B, "
       "tensor_count: 3, size: 1 GB, path: /m/f.gguf, owner: ada, risk: malformed, "
       "risk_severity: low, digest_state: verified, sha256: " +
-      Hex('a') + ", weights: " + Hex('b');
+      Hex('a') + ", weights: " + Hex('b') + ", weights_reason: none";
   const CasesReading reading = ReadOne(given, "verdict: allow");
   EXPECT_EQ(reading.diagnostics.ToText(), "");
   const model::Sighting& sighting = reading.cases.at(0).given;

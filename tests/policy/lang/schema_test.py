@@ -117,7 +117,7 @@ WRONG_SHAPE = {
     "an unknown field": when("licence: mit"),
     "an unknown operator": when("license: {equals: mit}"),
     "an operator of another type": when("name: {at_least: 3}"),
-    "an unknown value": when("format: ggml"),
+    "an unknown value": when("format: gguff"),
     "an empty all": when("all: []"),
     "not with a list": when("not: [{format: gguf}]"),
     "a size with an unknown unit": when("size: {at_least: 3 GiBi}"),

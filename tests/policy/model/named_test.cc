@@ -33,7 +33,12 @@ std::string NamesOf(std::string_view (*name_of)(Enum), int first, int last) {
 }
 
 TEST(Names, AreStable) {
-  EXPECT_EQ(NamesOf(FormatName, 0, 5), "unknown gguf safetensors pytorch_zip pickle onnx");
+  EXPECT_EQ(NamesOf(FormatName, 0, 43),
+            "unknown gguf safetensors pytorch_zip pickle onnx ggml pytorch_legacy pytorch_tar "
+            "torchscript pytorch_export joblib numpy numpy_zip ort tf_saved_model tf_graph "
+            "tf_checkpoint keras keras_hdf5 tflite litert_lm executorch coreml coreml_weights "
+            "coreml_compiled tensorrt openvino mnn ncnn rknn paddle llamafile skops "
+            "torchserve nemo flax dduf lightgbm xgboost catboost pmml torch7 tf_js");
   EXPECT_EQ(NamesOf(SeverityName, 1, 5), "info low medium high critical");
   EXPECT_EQ(NamesOf(DigestStateName, 1, 4), "pending claimed verified failed");
   EXPECT_EQ(NamesOf(ListKindName, 1, 5), "blocked denied approved denied weights approved weights");

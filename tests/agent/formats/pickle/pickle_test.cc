@@ -47,16 +47,32 @@ TEST(Pickle, FindsACallOfSystemInAnyProtocol) {
 
 TEST(Pickle, CountsTheTensorsOfALegacyCheckpoint) {
   const model::Facts facts = ParseBytes(ModelFixture("legacy.pth"));
-  EXPECT_EQ(facts.format, Format::kPickle);
+  EXPECT_EQ(facts.format, Format::kPyTorchLegacy);
   EXPECT_EQ(facts.parameters, 72U);
   EXPECT_EQ(facts.tensor_count, 2U);
   EXPECT_EQ(facts.quantization, "F16");
   EXPECT_EQ(WorstSeverity(facts), Severity::kInfo);
 }
 
+// The class of a whole module stands there as a persistent id, ('module', class, file, source).
+TEST(Pickle, KnowsAClassOfALegacyCheckpointByItsPersistentId) {
+  const auto legacy = [](const std::string& type) {
+    const std::string magic("\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19\x2e", 15);
+    return ParseText(magic + "\x80\x02M\xe9\x03.\x80\x02}.\x80\x02(U\x06modulec" + type +
+                     "U\x07"
+                     "file.pyU\x04passtQ)\x81}b.\x80\x02].");
+  };
+  const model::Facts linear = legacy("torch.nn.modules.linear\nLinear\n");
+  EXPECT_EQ(linear.format, Format::kPyTorchLegacy);
+  EXPECT_EQ(WorstSeverity(linear), Severity::kInfo) << linear.risks.front().evidence;
+  const model::Facts system = legacy("os\nsystem\n");
+  ASSERT_TRUE(HasRisk(system, kExecutes, Severity::kCritical));
+  EXPECT_NE(FindRisk(system, kExecutes)->evidence.find("called by NEWOBJ"), std::string::npos);
+}
+
 TEST(Pickle, PassesOverTheArraysOfJoblib) {
   const model::Facts facts = ParseBytes(ModelFixture("arrays.joblib"));
-  EXPECT_EQ(facts.format, Format::kPickle);
+  EXPECT_EQ(facts.format, Format::kJoblib);
   EXPECT_EQ(WorstSeverity(facts), Severity::kInfo) << facts.risks.front().evidence;
 }
 

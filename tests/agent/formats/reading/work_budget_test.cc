@@ -6,7 +6,7 @@
 #include <string>
 
 #include "agent/formats/graphs/onnx.h"
-#include "agent/formats/packages/pytorch.h"
+#include "agent/formats/packages/zip.h"
 #include "agent/formats/pickle/pickle.h"
 #include "agent/formats/weights/gguf.h"
 #include "agent/formats/weights/safetensors.h"
@@ -90,7 +90,7 @@ TEST(WorkBudget, IsHalfEnoughForTheLargestModels) {
     members[i].content = std::string(1'024, 'w');
   }
   members.back() = {"archive/data.pkl", "\x80\x02}.", {}, 0, 0, 0, true};
-  EXPECT_LT(WorkFor(ParsePyTorchZip, tests::ZipFile(members)), half);
+  EXPECT_LT(WorkFor(ParseZip, tests::ZipFile(members)), half);
 }
 
 // Each file is larger than what the budget pays for, in another way.
@@ -142,7 +142,7 @@ TEST(WorkBudget, MakesAFileThatSpendsItOpaque) {
       {"entries", ParseOnnx,
        Repeat(Field("\x72", Field("\x0a", "license") + Field("\x12", std::string(500, '\1'))),
               450)},
-      {"members", ParsePyTorchZip,
+      {"members", ParseZip,
        std::string(base::AsText(tests::ZipFile(std::vector<tests::ZipFileMember>(10'000))))},
   };
   for (const auto& file : files) {

@@ -1,0 +1,7 @@
+#include "agent/formats/arrays/joblib.h"
+#include "tests/fuzz/read_file.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  weighmaster::fuzz::ReadFile(weighmaster::agent::formats::ParseJoblib, data, size);
+  return 0;
+}

@@ -1,0 +1,7 @@
+#include "agent/formats/arrays/numpy.h"
+#include "tests/fuzz/read_file.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  weighmaster::fuzz::ReadFile(weighmaster::agent::formats::ParseNumpy, data, size);
+  return 0;
+}
