@@ -11,6 +11,7 @@
 #include "agent/formats/grammars/protobuf_probe.h"
 #include "agent/formats/grammars/protobuf_wire.h"
 #include "agent/formats/graphs/operator_domains.h"
+#include "agent/formats/reading/leaves_folder.h"
 #include "agent/formats/reading/risks.h"
 
 namespace weighmaster::agent::formats {
@@ -74,18 +75,6 @@ std::optional<WireType> ModelFieldType(std::uint32_t number) {
       return WireType::kBytes;
     default:
       return std::nullopt;
-  }
-}
-
-bool LeavesFolder(std::string_view location) {
-  if (location.empty()) return false;
-  if (location.front() == '/' || location.front() == '\\') return true;
-  if (location.size() > 1 && location[1] == ':') return true;
-  while (true) {
-    const std::size_t end = location.find_first_of("/\\");
-    if (location.substr(0, end) == "..") return true;
-    if (end == std::string_view::npos) return false;
-    location.remove_prefix(end + 1);
   }
 }
 

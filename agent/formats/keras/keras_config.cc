@@ -9,6 +9,7 @@
 
 #include "agent/formats/grammars/json_reader.h"
 #include "agent/formats/pickle/globals.h"
+#include "agent/formats/reading/leaves_folder.h"
 
 namespace weighmaster::agent::formats {
 namespace {
@@ -381,16 +382,7 @@ KerasConfig ScanKerasConfig(Cursor& cursor, RiskList& risks, const std::string& 
 }
 
 bool LeavesFolderOfModel(std::string_view path) {
-  if (path.empty()) return false;
-  if (path.front() == '/' || path.front() == '\\' || path.front() == '~') return true;
-  if (path.size() > 1 && path[1] == ':') return true;
-  if (path.find("://") != std::string_view::npos) return true;
-  while (true) {
-    const std::size_t end = path.find_first_of("/\\");
-    if (path.substr(0, end) == "..") return true;
-    if (end == std::string_view::npos) return false;
-    path.remove_prefix(end + 1);
-  }
+  return LeavesFolder(path) || path.starts_with('~') || path.find("://") != path.npos;
 }
 
 }  // namespace weighmaster::agent::formats
